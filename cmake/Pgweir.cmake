@@ -1,0 +1,38 @@
+# One place for what every target of the project has in common.
+
+option(PGWEIR_WERROR "Treat warnings as errors" ON)
+option(PGWEIR_FUZZ "Build the fuzzers (clang only)" OFF)
+set(PGWEIR_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(pgweir_options INTERFACE)
+target_include_directories(pgweir_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(pgweir_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+  $<$<BOOL:${PGWEIR_WERROR}>:-Werror>)
+if(PGWEIR_SANITIZE)
+  target_compile_options(pgweir_options INTERFACE -fsanitize=${PGWEIR_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(pgweir_options INTERFACE -fsanitize=${PGWEIR_SANITIZE})
+endif()
+
+# pgweir_library(NAME folder DEPENDS…): the static library of one top-level folder, alias pgweir::NAME.
+function(pgweir_library name)
+  cmake_parse_arguments(ARG "" "" "EXCLUDE;DEPENDS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  foreach(pattern IN LISTS ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${pattern}")
+  endforeach()
+  if(sources)
+    add_library(pgweir_${name} STATIC ${sources})
+    target_link_libraries(pgweir_${name} PUBLIC pgweir_options ${ARG_DEPENDS})
+  else()
+    add_library(pgweir_${name} INTERFACE)
+    target_link_libraries(pgweir_${name} INTERFACE pgweir_options ${ARG_DEPENDS})
+  endif()
+  add_library(pgweir::${name} ALIAS pgweir_${name})
+endfunction()

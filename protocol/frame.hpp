@@ -1,0 +1,74 @@
+// One protocol message where it lies, and the ordered list of byte ranges that leaves again.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/bytes.hpp"
+#include "protocol/error.hpp"
+
+namespace pgweir::protocol {
+
+inline constexpr std::size_t header_size = 5;  // bytes: type, then a length that counts itself
+
+/// One message where it lies in a buffer. Borrowed: valid until the buffer moves.
+struct Frame {
+    char type;            // 'Q', 'P', 'Z', …
+    Bytes payload;        // what has arrived of it
+    std::size_t missing;  // bytes of the payload still on their way; 0 when whole
+
+    /// Size on the wire, header and what is missing included.
+    std::size_t size() const { return header_size + payload.size() + missing; }
+};
+
+/// Cuts the first message off `bytes`, without copying and without waiting for all of it: large
+/// messages are passed on as they come, so a frame may be `missing` its tail.
+///
+/// Returns  nullopt while fewer than header_size bytes are there.
+/// Errors   08P01 when the length field is below 4 or the payload above `payload_max` bytes.
+/// Source   PostgreSQL manual, "Message Formats": Byte1 type, Int32 length (big-endian, self included).
+Result<std::optional<Frame>> first_frame(Bytes bytes, std::size_t payload_max, Origin sender);
+
+/// What one pump step sends: slices of the input and bytes made here, in order, written by one sendmsg.
+/// A slice that follows its predecessor in memory extends it, so a run of messages passed on unchanged
+/// is one slice. Reused from step to step: clear() keeps its memory.
+class Segments {
+public:
+    /// Adds bytes that outlive the step: part of the input, or static.
+    void add(Bytes bytes) {
+        if (bytes.empty()) return;
+        if (!slices_.empty() && slices_.back().data() + slices_.back().size() == bytes.data()) {
+            slices_.back() = {slices_.back().data(), slices_.back().size() + bytes.size()};
+        } else {
+            slices_.push_back(bytes);
+        }
+        size_ += bytes.size();
+    }
+    /// Adds bytes made here and keeps them until clear().
+    void own(std::string bytes) {
+        if (bytes.empty()) return;
+        owned_.push_back(std::move(bytes));
+        slices_.push_back(owned_.back());
+        size_ += owned_.back().size();
+    }
+    void clear() {
+        slices_.clear();
+        if (!owned_.empty()) owned_.clear();
+        size_ = 0;
+    }
+
+    const std::vector<Bytes>& slices() const { return slices_; }
+    bool empty() const { return slices_.empty(); }
+    std::size_t size() const { return size_; }
+    /// Everything in one string, for tests and logs.
+    std::string joined() const;
+
+private:
+    std::vector<Bytes> slices_;
+    std::deque<std::string> owned_;  // a deque: growing it moves no string
+    std::size_t size_ = 0;
+};
+
+}  // namespace pgweir::protocol
