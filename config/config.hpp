@@ -8,19 +8,24 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "config/cluster.hpp"
 
 namespace pgweir::config {
 
-/// Every time in the configuration. Zero means "off" or "no limit" wherever PgBouncer says so.
-using Duration = std::chrono::microseconds;
-
 enum class PoolMode : std::uint8_t { session, transaction, statement };
-enum class AuthType : std::uint8_t { any, trust, plain, md5, scram_sha_256, cert, hba, ldap, pam, peer };
+enum class AuthType : std::uint8_t {
+    any, trust, plain, md5, scram_sha_256, cert, hba, ldap, pam, peer
+};
 enum class SslMode : std::uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
 enum class SessionState : std::uint8_t { off, track };
 enum class LoadBalanceHosts : std::uint8_t { round_robin, disable };
 enum class LogFormat : std::uint8_t { text, json };
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+/// Which node of a cluster a database entry may use: any = reads are split.
+enum class TargetRole : std::uint8_t { any, primary, replica };
 
 /// TLS towards one side.
 struct Tls {
@@ -29,6 +34,8 @@ struct Tls {
     std::string ciphers = "default", tls13_ciphers;
     std::string protocols = "secure";
     std::string dheparams = "auto", ecdhcurve = "auto";
+
+    friend bool operator==(const Tls&, const Tls&) = default;
 };
 
 /// The [pgbouncer] section, and the TOML keys that mean the same. Defaults are PgBouncer 1.25's.
@@ -59,7 +66,8 @@ struct Settings {
     std::vector<std::string> listen_addr;
     int listen_backlog = 128;
     int listen_port = 6432;
-    bool log_connections = true, log_disconnections = true, log_pooler_errors = true, log_stats = true;
+    bool log_connections = true, log_disconnections = true;
+    bool log_pooler_errors = true, log_stats = true;
     std::string logfile;
     std::string login_notify_message;
     int max_client_conn = 100;
@@ -112,6 +120,11 @@ struct Settings {
     int unix_socket_mode = 0777;
     std::string user;
     int verbose = 0;
+
+    /// How the operator spelled the lists, by setting: SHOW CONFIG repeats it while it still holds.
+    std::map<std::string, std::string, std::less<>> list_texts;
+
+    friend bool operator==(const Settings&, const Settings&) = default;
 };
 
 /// What only the native TOML (or the companion of an ini) can say.
@@ -120,16 +133,23 @@ struct Native {
     SessionState session_state = SessionState::track;
     bool cache_unnamed = true;
     LogFormat log_format = LogFormat::text;
+    LogLevel log_level = LogLevel::info;
     Duration slow_query = std::chrono::seconds(1);  // 0 = off
     std::string http;                               // [admin] http; "" = off
+
+    friend bool operator==(const Native&, const Native&) = default;
 };
 
 /// One entry of [databases]. An empty optional means "what the global setting says".
 struct Database {
     std::string name;                 // what clients connect to; "*" for the fallback entry
     std::string dbname;               // at the server
-    std::vector<std::string> hosts;   // names, addresses, "/dir", "@abstract"; empty = Unix socket in unix_socket_dir
+    /// Names, addresses, "/dir", "@abstract"; empty = Unix socket in unix_socket_dir.
+    std::vector<std::string> hosts;
     int port = 5432;
+    /// Where to connect: every host with its port, or the cluster's nodes. The loader fills it,
+    /// never empty; `hosts` and `port` say the same as far as one port can.
+    std::vector<Endpoint> endpoints;
     std::optional<std::string> user;  // forced user: one pool for the whole entry
     std::optional<std::string> password;
     std::optional<std::string> auth_user, auth_query, auth_dbname;
@@ -142,6 +162,7 @@ struct Database {
     /// Sent in the server's startup packet: client_encoding, datestyle, timezone, application_name.
     std::map<std::string, std::string> startup_parameters;
     std::string cluster;  // name of the [clusters] entry it was made from; "" = hosts above
+    TargetRole role = TargetRole::any;
     bool auto_database = false;  // made on the fly from "*"
 
     friend bool operator==(const Database&, const Database&) = default;
@@ -185,11 +206,13 @@ struct Config {
     std::map<std::string, User, std::less<>> users;
     std::map<int, Peer> peers;
     std::map<std::string, Credential, std::less<>> userlist;
+    std::map<std::string, Cluster, std::less<>> clusters;
 
     /// The entry of that name, without falling back to "*"; nullptr when there is none.
     const Database* database(std::string_view name) const;
     const User* user(std::string_view name) const;
     const Credential* credential(std::string_view name) const;
+    const Cluster* cluster(std::string_view name) const;
 };
 
 using ConfigPtr = std::shared_ptr<const Config>;
@@ -202,8 +225,8 @@ struct PoolLimits {
     int min_size = 0;
     int reserve_size = 0;
     Duration reserve_timeout{0};
-    Duration query_wait_timeout{0}, query_timeout{0}, transaction_timeout{0}, idle_transaction_timeout{0},
-        client_idle_timeout{0};
+    Duration query_wait_timeout{0}, query_timeout{0};
+    Duration transaction_timeout{0}, idle_transaction_timeout{0}, client_idle_timeout{0};
     Duration server_lifetime{0};
     int max_db_connections = 0, max_user_connections = 0;
     int max_db_client_connections = 0, max_user_client_connections = 0;

@@ -1,0 +1,80 @@
+// A cluster as the operator describes it: its nodes, how they are probed, which reads they may get
+// and how long a request waits for a new primary. Values; what the nodes really are is health/'s
+// business.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pgweir::config {
+
+/// Every time in the configuration. Zero means "off" or "no limit" wherever PgBouncer says so.
+using Duration = std::chrono::microseconds;
+
+/// Where a server listens. A `host` that starts with '/' is a socket directory, with '@' an
+/// abstract one; the port then names the socket.
+struct Endpoint {
+    std::string host;
+    int port = 5432;
+
+    friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+enum class NodeRole : std::uint8_t { automatic, primary, replica };
+enum class Consistency : std::uint8_t { eventual, session, global };
+enum class Balance : std::uint8_t { least_latency, least_connections, round_robin, random };
+
+struct Node {
+    Endpoint at;
+    int weight = 1;  // share of the reads; 0 = none unless nothing else is left
+    NodeRole role = NodeRole::automatic;
+
+    friend bool operator==(const Node&, const Node&) = default;
+};
+
+/// [clusters.X.health]: the account that probes, and how often.
+struct Health {
+    std::string user = "pgweir", password, dbname = "postgres";
+    Duration interval = std::chrono::milliseconds(200);
+    Duration fast_interval = std::chrono::milliseconds(25);  // no primary, or a node is suspect
+    Duration timeout = std::chrono::milliseconds(500);
+    int failures = 2;                   // consecutive, before a node counts as down
+    std::vector<std::string> patroni;  // base URLs of REST endpoints
+
+    friend bool operator==(const Health&, const Health&) = default;
+};
+
+/// [clusters.X.reads]
+struct Reads {
+    bool split = true;
+    Duration max_lag = std::chrono::seconds(10);
+    std::int64_t max_lag_bytes = std::int64_t{64} << 20;
+    Consistency consistency = Consistency::session;
+    Balance balance = Balance::least_latency;
+
+    friend bool operator==(const Reads&, const Reads&) = default;
+};
+
+/// [clusters.X.failover]
+struct Failover {
+    Duration hold = std::chrono::seconds(30);  // how long a request may wait for a primary
+    int max_held = 10000;
+    std::string state_file;  // "" = beside the pidfile or in systemd's state directory
+    bool retry_reads = true;
+
+    friend bool operator==(const Failover&, const Failover&) = default;
+};
+
+struct Cluster {
+    std::string name;
+    std::vector<Node> nodes;
+    Health health;
+    Reads reads;
+    Failover failover;
+
+    friend bool operator==(const Cluster&, const Cluster&) = default;
+};
+
+}  // namespace pgweir::config

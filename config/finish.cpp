@@ -1,0 +1,141 @@
+#include "config/finish.hpp"
+
+#include <fmt/format.h>
+
+#include "config/entries.hpp"
+#include "config/settings.hpp"
+#include "config/userlist.hpp"
+
+namespace pgweir::config {
+
+namespace {
+
+/// "~/x" is x in the home directory, as in PgBouncer.
+void expand_home(Draft& draft, const Sources& sources) {
+    const auto home = sources.environment.find("HOME");
+    if (home == sources.environment.end()) return;
+    for (const Setting& setting : all_settings()) {
+        if (setting.unit != Unit::path && setting.unit != Unit::nullable_path) continue;
+        const auto path = show(draft.config.settings, setting);
+        if (!path || !path->starts_with("~/")) continue;
+        (void)assign(draft.config.settings, setting, home->second + path->substr(1));
+    }
+}
+
+/// The text of a file the configuration names. A missing one is a warning: PgBouncer runs without.
+std::optional<std::string> read_named(Draft& draft, const Sources& sources,
+                                      std::string_view setting, const std::string& path) {
+    auto text = sources.read(path);
+    if (text.has_value() && *text) return *std::move(text);
+    draft.warning(setting, fmt::format("{}: cannot read \"{}\": {}", setting, path,
+                                       text.has_error() ? text.error().message : "no such file"));
+    return std::nullopt;
+}
+
+void read_users(Draft& draft, const Sources& sources) {
+    const std::string& path = draft.config.settings.auth_file;
+    if (path.empty()) return;
+    if (const auto text = read_named(draft, sources, "auth_file", path)) {
+        for (auto& [name, user] : parse_userlist(*text, path, draft.findings)) {
+            draft.config.userlist.try_emplace(name, std::move(user));  // [users] may know better
+        }
+    }
+}
+
+void complete_database(Database& database, const Config& config) {
+    if (database.dbname.empty() && database.name != "*") database.dbname = database.name;
+    if (!database.endpoints.empty()) return;
+    if (const Cluster* const cluster = config.cluster(database.cluster)) {
+        database.hosts.clear();
+        for (const Node& node : cluster->nodes) {
+            database.hosts.push_back(node.at.host);
+            database.endpoints.push_back(node.at);
+        }
+        if (!cluster->nodes.empty()) database.port = cluster->nodes.front().at.port;
+        return;
+    }
+    for (const std::string& host : database.hosts) {
+        database.endpoints.push_back({host, database.port});
+    }
+    if (database.hosts.empty()) {
+        database.endpoints.push_back({config.settings.unix_socket_dir, database.port});
+    }
+}
+
+void validate_tls(Draft& draft) {
+    const Settings& settings = draft.config.settings;
+    const Tls& client = settings.client_tls;
+    if (client.sslmode != SslMode::disable &&
+        (client.key_file.empty() || client.cert_file.empty())) {
+        draft.problem("client_tls_sslmode",
+                      "To allow TLS connections from clients, client_tls_key_file and "
+                      "client_tls_cert_file must be set.");
+    }
+    const bool verifies =
+        client.sslmode == SslMode::verify_ca || client.sslmode == SslMode::verify_full;
+    if (settings.auth_type == AuthType::cert && !verifies) {
+        draft.problem("auth_type", "auth_type=cert: expected client_tls_sslmode=verify-full, got " +
+                                       std::string(word_for(client.sslmode)));
+    }
+}
+
+void validate_auth(Draft& draft) {
+    const Settings& settings = draft.config.settings;
+    const std::string reserved = fmt::format(
+        "cannot use the reserved \"{}\" database as an auth_dbname", console_database);
+    if (settings.auth_dbname == console_database) draft.problem("auth_dbname", reserved);
+    for (const auto& [name, database] : draft.config.databases) {
+        if (database.auth_dbname == console_database) {
+            draft.problem("databases." + name, fmt::format("{}: {}", name, reserved));
+        }
+    }
+    if (settings.auth_type == AuthType::hba && settings.auth_hba_file.empty()) {
+        draft.warning("auth_type", "auth_type=hba without auth_hba_file: nobody can log in");
+    }
+    const bool needs_secrets = settings.auth_type == AuthType::md5 ||
+                               settings.auth_type == AuthType::plain ||
+                               settings.auth_type == AuthType::scram_sha_256;
+    bool looks_up = !settings.auth_user.empty();
+    for (const auto& [name, database] : draft.config.databases) {
+        looks_up |= database.auth_user.has_value();
+    }
+    if (needs_secrets && draft.config.userlist.empty() && !looks_up) {
+        draft.warning("auth_type", "no user has a password here and there is no auth_user to look "
+                                   "them up: nobody can log in");
+    }
+}
+
+void validate_databases(Draft& draft) {
+    if (draft.config.database(console_database)) {
+        draft.problem(fmt::format("databases.{}", console_database),
+                      fmt::format("database name \"{}\" is reserved", console_database));
+    }
+    for (const auto& [name, database] : draft.config.databases) {
+        const std::string key = "databases." + name;
+        if (name.empty()) draft.problem(key, "the name of a database is empty");
+        if (database.cluster.empty() || draft.config.cluster(database.cluster)) continue;
+        std::vector<std::string_view> names;
+        for (const auto& [cluster, ignored] : draft.config.clusters) names.push_back(cluster);
+        draft.problem(key + ".cluster",
+                      fmt::format("there is no cluster \"{}\"{}", database.cluster,
+                                  did_you_mean(database.cluster, names)));
+    }
+}
+
+}  // namespace
+
+void complete(Draft& draft, const Sources& sources) {
+    expand_home(draft, sources);
+    read_users(draft, sources);
+    for (auto& [name, database] : draft.config.databases) {
+        complete_database(database, draft.config);
+    }
+}
+
+void validate(Draft& draft) {
+    validate_tls(draft);
+    validate_auth(draft);
+    validate_databases(draft);
+}
+
+}  // namespace pgweir::config

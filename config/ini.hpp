@@ -1,0 +1,29 @@
+// PgBouncer's file format: sections, `key = value`, whole-line comments, %include. What the values
+// mean is settings' and entries' business.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/draft.hpp"
+#include "config/problem.hpp"
+
+namespace pgweir::config {
+
+struct IniEntry {
+    std::string section, key, value;
+    Place at;
+};
+
+inline constexpr int include_depth_max = 10;             // files inside files
+inline constexpr int ini_files_max = 1000;               // read in all
+inline constexpr std::size_t ini_bytes_max = 64u << 20;  // of all files together
+inline constexpr std::size_t ini_entries_max = 1'000'000;
+
+/// All entries of the file and of those it includes, in the order they stand. A key may come twice;
+/// the later one counts. Names of included files are relative to the working directory.
+/// Lines that make no sense and unknown sections become problems and are left out.
+std::vector<IniEntry> read_ini(const std::string& path, const ReadFile& read, Findings& findings);
+
+}  // namespace pgweir::config

@@ -1,0 +1,35 @@
+// From files to a validated configuration. Every problem of all files is found in one go, each with
+// its line; with any problem there is no configuration, so that a reload of a bad file changes
+// nothing.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "config/draft.hpp"
+#include "config/problem.hpp"
+
+namespace pgweir::config {
+
+inline constexpr std::size_t file_size_max = 64u << 20;  // bytes
+
+struct Loaded {
+    ConfigPtr config;               // nullptr when there are problems
+    std::vector<Problem> problems;  // in the order they were found
+    std::vector<Problem> warnings;
+};
+
+/// Reads regular files, pipes and devices of at most file_size_max bytes: the only file access of
+/// config/.
+protocol::Result<std::optional<std::string>> read_file(const std::string& path);
+
+/// The files and the environment of this process.
+Sources system_sources();
+
+/// Loads a native TOML when the name ends in .toml, else a pgbouncer.ini with its companion
+/// (FILE.pgweir.toml beside FILE.ini) when there is one. Blocking; call it off the workers.
+Loaded load(const std::string& path, const Sources& sources = system_sources());
+
+}  // namespace pgweir::config
