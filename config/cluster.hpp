@@ -16,7 +16,7 @@ using Duration = std::chrono::microseconds;
 /// Where a server listens. A `host` that starts with '/' is a socket directory, with '@' an
 /// abstract one; the port then names the socket.
 struct Endpoint {
-    std::string host;
+    std::string host{};
     int port = 5432;
 
     friend bool operator==(const Endpoint&, const Endpoint&) = default;
@@ -27,7 +27,7 @@ enum class Consistency : std::uint8_t { eventual, session, global };
 enum class Balance : std::uint8_t { least_latency, least_connections, round_robin, random };
 
 struct Node {
-    Endpoint at;
+    Endpoint at{};
     int weight = 1;  // share of the reads; 0 = none unless nothing else is left
     NodeRole role = NodeRole::automatic;
 
@@ -36,12 +36,12 @@ struct Node {
 
 /// [clusters.X.health]: the account that probes, and how often.
 struct Health {
-    std::string user = "pgweir", password, dbname = "postgres";
+    std::string user = "pgweir", password{}, dbname = "postgres";
     Duration interval = std::chrono::milliseconds(200);
     Duration fast_interval = std::chrono::milliseconds(25);  // no primary, or a node is suspect
     Duration timeout = std::chrono::milliseconds(500);
     int failures = 2;                   // consecutive, before a node counts as down
-    std::vector<std::string> patroni;  // base URLs of REST endpoints
+    std::vector<std::string> patroni{};  // base URLs of REST endpoints
 
     friend bool operator==(const Health&, const Health&) = default;
 };
@@ -61,18 +61,18 @@ struct Reads {
 struct Failover {
     Duration hold = std::chrono::seconds(30);  // how long a request may wait for a primary
     int max_held = 10000;
-    std::string state_file;  // "" = beside the pidfile or in systemd's state directory
+    std::string state_file{};  // "" = beside the pidfile or in systemd's state directory
     bool retry_reads = true;
 
     friend bool operator==(const Failover&, const Failover&) = default;
 };
 
 struct Cluster {
-    std::string name;
-    std::vector<Node> nodes;
-    Health health;
-    Reads reads;
-    Failover failover;
+    std::string name{};
+    std::vector<Node> nodes{};
+    Health health{};
+    Reads reads{};
+    Failover failover{};
 
     friend bool operator==(const Cluster&, const Cluster&) = default;
 };

@@ -1,5 +1,6 @@
 // What the operator wrote, as one immutable value. Whatever the file's format was (pgbouncer.ini or
 // TOML), the program reads only this. Names are PgBouncer's where PgBouncer has the setting.
+// (Members end in {} so that g++ lets a designated initializer leave them out.)
 #pragma once
 
 #include <chrono>
@@ -30,8 +31,8 @@ enum class TargetRole : std::uint8_t { any, primary, replica };
 /// TLS towards one side.
 struct Tls {
     SslMode sslmode = SslMode::disable;
-    std::string ca_file, cert_file, key_file;
-    std::string ciphers = "default", tls13_ciphers;
+    std::string ca_file{}, cert_file{}, key_file{};
+    std::string ciphers = "default", tls13_ciphers{};
     std::string protocols = "secure";
     std::string dheparams = "auto", ecdhcurve = "auto";
 
@@ -142,26 +143,26 @@ struct Native {
 
 /// One entry of [databases]. An empty optional means "what the global setting says".
 struct Database {
-    std::string name;                 // what clients connect to; "*" for the fallback entry
-    std::string dbname;               // at the server
+    std::string name{};    // what clients connect to; "*" for the fallback entry
+    std::string dbname{};  // at the server
     /// Names, addresses, "/dir", "@abstract"; empty = Unix socket in unix_socket_dir.
-    std::vector<std::string> hosts;
+    std::vector<std::string> hosts{};
     int port = 5432;
     /// Where to connect: every host with its port, or the cluster's nodes. The loader fills it,
     /// never empty; `hosts` and `port` say the same as far as one port can.
-    std::vector<Endpoint> endpoints;
-    std::optional<std::string> user;  // forced user: one pool for the whole entry
-    std::optional<std::string> password;
-    std::optional<std::string> auth_user, auth_query, auth_dbname;
-    std::optional<int> pool_size, min_pool_size, reserve_pool_size;
-    std::optional<PoolMode> pool_mode;
-    std::optional<int> max_db_connections, max_db_client_connections;
-    std::optional<Duration> server_lifetime, query_wait_timeout;
-    std::string connect_query;
+    std::vector<Endpoint> endpoints{};
+    std::optional<std::string> user{};  // forced user: one pool for the whole entry
+    std::optional<std::string> password{};
+    std::optional<std::string> auth_user{}, auth_query{}, auth_dbname{};
+    std::optional<int> pool_size{}, min_pool_size{}, reserve_pool_size{};
+    std::optional<PoolMode> pool_mode{};
+    std::optional<int> max_db_connections{}, max_db_client_connections{};
+    std::optional<Duration> server_lifetime{}, query_wait_timeout{};
+    std::string connect_query{};
     LoadBalanceHosts load_balance_hosts = LoadBalanceHosts::round_robin;
     /// Sent in the server's startup packet: client_encoding, datestyle, timezone, application_name.
-    std::map<std::string, std::string> startup_parameters;
-    std::string cluster;  // name of the [clusters] entry it was made from; "" = hosts above
+    std::map<std::string, std::string> startup_parameters{};
+    std::string cluster{};  // name of the [clusters] entry it was made from; "" = hosts above
     TargetRole role = TargetRole::any;
     bool auto_database = false;  // made on the fly from "*"
 
@@ -170,13 +171,13 @@ struct Database {
 
 /// One entry of [users].
 struct User {
-    std::string name;
-    std::optional<int> pool_size, reserve_pool_size;
-    std::optional<PoolMode> pool_mode;
-    std::optional<int> max_user_connections, max_user_client_connections;
-    std::optional<Duration> query_timeout, query_wait_timeout, idle_transaction_timeout,
-        transaction_timeout, client_idle_timeout;
-    std::optional<SessionState> session_state;
+    std::string name{};
+    std::optional<int> pool_size{}, reserve_pool_size{};
+    std::optional<PoolMode> pool_mode{};
+    std::optional<int> max_user_connections{}, max_user_client_connections{};
+    std::optional<Duration> query_timeout{}, query_wait_timeout{}, idle_transaction_timeout{},
+        transaction_timeout{}, client_idle_timeout{};
+    std::optional<SessionState> session_state{};
 
     friend bool operator==(const User&, const User&) = default;
 };
@@ -184,9 +185,9 @@ struct User {
 /// One entry of [peers].
 struct Peer {
     int id = 0;
-    std::string host;
+    std::string host{};
     int port = 6432;
-    std::optional<int> pool_size;
+    std::optional<int> pool_size{};
 
     friend bool operator==(const Peer&, const Peer&) = default;
 };

@@ -42,15 +42,15 @@ enum class Unit : std::uint8_t {
 };
 
 struct Setting {
-    std::string_view name;  // PgBouncer's
-    std::string_view toml;  // path in the native TOML; "" = an ini only
+    std::string_view name{};  // PgBouncer's
+    std::string_view toml{};  // path in the native TOML; "" = an ini only
     Member member;
     Unit unit = Unit::none;
     std::int64_t min = 0, max = 0;              // of an integer, inclusive
-    std::string_view words;                     // what a text may be, separated by blanks; "" = any
+    std::string_view words{};                   // what a text may be, between blanks; "" = any
     std::optional<std::string_view> preset{};   // default, as SHOW CONFIG shows it; nullopt = NULL
     bool changeable = true;                     // by RELOAD and SET
-    std::string_view help;
+    std::string_view help{};
 };
 
 /// All settings, in the order of SHOW CONFIG.
