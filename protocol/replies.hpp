@@ -50,8 +50,8 @@ inline constexpr std::string_view empty_query{"I\0\0\0\4", 5};
 inline constexpr std::string_view copy_done{"c\0\0\0\4", 5};
 
 // Readers take the payload: the body of one message without its type and length. What they return
-// is borrowed from it. Each refuses a payload that does not end exactly where the message does, with
-// 08P01 and Origin::server. Source: PostgreSQL manual, "Message Formats".
+// is borrowed from it. Each refuses a payload that does not end exactly where the message does,
+// with 08P01 and Origin::server. Source: PostgreSQL manual, "Message Formats".
 
 struct ParameterStatus {
     std::string_view name;
@@ -82,7 +82,7 @@ Result<Authentication> read_authentication(Bytes payload);
 Result<std::vector<std::string_view>> read_sasl_mechanisms(Bytes data);
 
 struct NegotiateProtocolVersion {
-    std::uint32_t newest;                          // a whole version number: protocol_3_0
+    std::uint32_t newest;  // a whole version number: protocol_3_0
     std::vector<std::string_view> unknown_options;
 };
 Result<NegotiateProtocolVersion> read_negotiate_protocol_version(Bytes payload);

@@ -23,7 +23,7 @@ std::vector<std::uint16_t> read_formats(Reader& reader) {
     return formats;
 }
 
-/// Int16 count and as many values, each with a length in front. Stops at the first that is not there.
+/// Int16 count and as many values, each behind its length. Stops at the first that is not there.
 std::vector<Value> read_values(Reader& reader) {
     const std::size_t count = reader.u16();
     std::vector<Value> values;

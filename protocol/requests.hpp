@@ -13,16 +13,16 @@
 namespace pgweir::protocol {
 
 // Readers take the payload: the body of one message without its type and length. What they return
-// is borrowed from it. Each refuses a payload that does not end exactly where the message does, with
-// 08P01 and Origin::client. Source: PostgreSQL manual, "Message Formats".
+// is borrowed from it. Each refuses a payload that does not end exactly where the message does,
+// with 08P01 and Origin::client. Source: PostgreSQL manual, "Message Formats".
 
 /// A value of a parameter; nullopt is NULL.
 using Value = std::optional<Bytes>;
 
 struct Parse {
-    std::string_view name;   // empty: the unnamed statement
+    std::string_view name;  // empty: the unnamed statement
     std::string_view query;
-    Bytes types;             // Int16 count and as many Int32 oids, still in wire order
+    Bytes types;  // Int16 count and as many Int32 oids, still in wire order
 };
 Result<Parse> read_parse(Bytes payload);
 

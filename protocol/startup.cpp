@@ -29,7 +29,7 @@ Result<FirstPacket> read_cancel_request(Bytes body) {
     if (!reader.ok() || key.size() < cancel_key_size_min || key.size() > cancel_key_size_max) {
         return refused("invalid length of query cancel packet");
     }
-    return FirstPacket(CancelRequest{pid, std::string(key)});
+    return CancelRequest{pid, std::string(key)};
 }
 
 /// Name and value pairs up to an empty name, which must be the last byte.
@@ -68,7 +68,7 @@ Result<FirstPacket> read_startup(std::uint32_t version, Bytes body) {
     if (user == nullptr || user->empty()) {
         return Error{sqlstate::invalid_authorization, Origin::client, "no username supplied"};
     }
-    return FirstPacket(std::move(packet));
+    return packet;
 }
 
 Result<FirstPacket> read_packet(std::uint32_t code, Bytes body) {
@@ -76,10 +76,10 @@ Result<FirstPacket> read_packet(std::uint32_t code, Bytes body) {
         case cancel_request_code: return read_cancel_request(body);
         case ssl_request_code:
             if (!body.empty()) return refused("invalid length of SSL request");
-            return FirstPacket(SslRequest{});
+            return SslRequest{};
         case gss_request_code:
             if (!body.empty()) return refused("invalid length of GSSAPI request");
-            return FirstPacket(GssRequest{});
+            return GssRequest{};
         default: return read_startup(code, body);
     }
 }
@@ -103,7 +103,10 @@ Result<std::optional<CutPacket>> first_packet(Bytes bytes) {
     Result<FirstPacket> packet =
         read_packet(code, bytes.substr(packet_head_size, size - packet_head_size));
     if (!packet) return packet.error();
-    return std::make_optional<CutPacket>({std::move(*packet), size});
+    std::optional<CutPacket> cut(std::in_place);
+    cut->packet = std::move(*packet);
+    cut->size = size;
+    return cut;
 }
 
 void write_startup(std::string& out, std::uint32_t version, const StartupParameters& parameters) {

@@ -1,4 +1,4 @@
-// The packets that come before everything else: they have no type byte, and their length comes first.
+// The packets that come before everything else: a length, no type byte.
 #pragma once
 
 #include <optional>
@@ -18,14 +18,14 @@ inline constexpr std::uint32_t cancel_request_code = 1234u << 16 | 5678u;
 inline constexpr std::uint32_t ssl_request_code = 1234u << 16 | 5679u;
 inline constexpr std::uint32_t gss_request_code = 1234u << 16 | 5680u;
 
-inline constexpr std::size_t startup_size_max = 10'004;   // bytes: PostgreSQL's 10000 and the length
-inline constexpr std::size_t cancel_key_size_min = 4;     // bytes: all there is before protocol 3.2
-inline constexpr std::size_t cancel_key_size_max = 256;   // bytes: protocol 3.2
+inline constexpr std::size_t startup_size_max = 10'004;  // bytes: PostgreSQL's 10000 and the length
+inline constexpr std::size_t cancel_key_size_min = 4;    // bytes: all there is before protocol 3.2
+inline constexpr std::size_t cancel_key_size_max = 256;  // bytes: protocol 3.2
 
 using StartupParameters = std::vector<std::pair<std::string, std::string>>;
 
 /// What a client asks for when it arrives. Owns its text: it outlives the buffer it came in.
-/// Invariant when read: `user` is there and not empty; `user` and `database` are there once at most.
+/// When read, `user` is there and not empty, and neither `user` nor `database` is there twice.
 struct StartupPacket {
     std::uint32_t version;         // major in the upper half; the minor may be above what we speak
     StartupParameters parameters;  // in the order sent, `_pq_.` options among them
@@ -53,8 +53,8 @@ struct CutPacket {
 /// Cuts one start-up packet off `bytes`.
 ///
 /// Returns  nullopt while it is not all there; a bad length is refused as soon as it is known.
-/// Errors   08P01 for a bad length or layout and for `user` or `database` given twice; 28000 without
-///          a user; 0A000 for a major version other than 3. All the client's.
+/// Errors   08P01 for a bad length or layout and for `user` or `database` given twice; 28000
+///          without a user; 0A000 for a major version other than 3. All the client's.
 /// Source   PostgreSQL manual, "Message Formats": StartupMessage, CancelRequest, SSLRequest,
 ///          GSSENCRequest; the limits are the server's own.
 Result<std::optional<CutPacket>> first_packet(Bytes bytes);
