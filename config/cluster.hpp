@@ -40,7 +40,7 @@ struct Health {
     Duration interval = std::chrono::milliseconds(200);
     Duration fast_interval = std::chrono::milliseconds(25);  // no primary, or a node is suspect
     Duration timeout = std::chrono::milliseconds(500);
-    int failures = 2;                   // consecutive, before a node counts as down
+    int failures = 2;                    // consecutive, before a node counts as down
     std::vector<std::string> patroni{};  // base URLs of REST endpoints
 
     friend bool operator==(const Health&, const Health&) = default;

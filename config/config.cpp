@@ -17,10 +17,36 @@ Value inner(const std::optional<Value>& first, const std::optional<Value>& secon
     return second.value_or(global);
 }
 
-/// A cap or a time limit of an entry: as in PgBouncer, 0 and below there mean "as the global one".
+/// A cap or a time limit: as in PgBouncer, 0 in an entry means "as the next outer one".
 template <class Value>
-Value positive_or(const std::optional<Value>& own, Value global) {
-    return own && *own > Value{} ? *own : global;
+Value positive(const std::optional<Value>& own, Value outer) {
+    return own && *own > Value{} ? *own : outer;
+}
+
+/// The time limits of clients, which PgBouncer knows per user and the native TOML per database too.
+void set_client_timeouts(PoolLimits& limits, const Settings& global, const Database& database,
+                         const User& user) {
+    limits.query_timeout =
+        positive(user.query_timeout, positive(database.query_timeout, global.query_timeout));
+    limits.transaction_timeout =
+        positive(user.transaction_timeout,
+                 positive(database.transaction_timeout, global.transaction_timeout));
+    limits.idle_transaction_timeout =
+        positive(user.idle_transaction_timeout,
+                 positive(database.idle_transaction_timeout, global.idle_transaction_timeout));
+    limits.client_idle_timeout =
+        positive(user.client_idle_timeout,
+                 positive(database.client_idle_timeout, global.client_idle_timeout));
+}
+
+void set_caps(PoolLimits& limits, const Settings& global, const Database& database,
+              const User& user) {
+    limits.max_db_connections = positive(database.max_db_connections, global.max_db_connections);
+    limits.max_user_connections = positive(user.max_user_connections, global.max_user_connections);
+    limits.max_db_client_connections =
+        positive(database.max_db_client_connections, global.max_db_client_connections);
+    limits.max_user_client_connections =
+        positive(user.max_user_client_connections, global.max_user_client_connections);
 }
 
 }  // namespace
@@ -34,30 +60,22 @@ PoolLimits limits_of(const Config& config, const Database& database, const User*
     static const User nobody;
     const User& own = user ? *user : nobody;
     const Settings& global = config.settings;
-    const auto wait_timeout = own.query_wait_timeout ? own.query_wait_timeout
-                                                     : database.query_wait_timeout;
-    return PoolLimits{
-        .mode = inner(own.pool_mode, database.pool_mode, global.pool_mode),
-        .size = inner(own.pool_size, database.pool_size, global.default_pool_size),
-        .min_size = database.min_pool_size.value_or(global.min_pool_size),
-        .reserve_size = inner(own.reserve_pool_size, database.reserve_pool_size,
-                              global.reserve_pool_size),
-        .reserve_timeout = global.reserve_pool_timeout,
-        .query_wait_timeout = wait_timeout.value_or(global.query_wait_timeout),
-        .query_timeout = positive_or(own.query_timeout, global.query_timeout),
-        .transaction_timeout = positive_or(own.transaction_timeout, global.transaction_timeout),
-        .idle_transaction_timeout = positive_or(own.idle_transaction_timeout,
-                                                global.idle_transaction_timeout),
-        .client_idle_timeout = positive_or(own.client_idle_timeout, global.client_idle_timeout),
-        .server_lifetime = positive_or(database.server_lifetime, global.server_lifetime),
-        .max_db_connections = positive_or(database.max_db_connections, global.max_db_connections),
-        .max_user_connections = positive_or(own.max_user_connections,
-                                            global.max_user_connections),
-        .max_db_client_connections = positive_or(database.max_db_client_connections,
-                                                 global.max_db_client_connections),
-        .max_user_client_connections = positive_or(own.max_user_client_connections,
-                                                   global.max_user_client_connections),
-    };
+    PoolLimits limits;
+    limits.mode = inner(own.pool_mode, database.pool_mode, global.pool_mode);
+    limits.size = inner(own.pool_size, database.pool_size, global.default_pool_size);
+    limits.min_size = database.min_pool_size.value_or(global.min_pool_size);
+    limits.reserve_size =
+        inner(own.reserve_pool_size, database.reserve_pool_size, global.reserve_pool_size);
+    limits.reserve_timeout = database.reserve_pool_timeout.value_or(global.reserve_pool_timeout);
+    limits.query_wait_timeout =
+        inner(own.query_wait_timeout, database.query_wait_timeout, global.query_wait_timeout);
+    limits.server_lifetime = positive(database.server_lifetime, global.server_lifetime);
+    limits.server_idle_timeout = database.server_idle_timeout.value_or(global.server_idle_timeout);
+    limits.session_state =
+        inner(own.session_state, database.session_state, config.native.session_state);
+    set_client_timeouts(limits, global, database, own);
+    set_caps(limits, global, database, own);
+    return limits;
 }
 
 }  // namespace pgweir::config

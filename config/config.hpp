@@ -18,7 +18,16 @@ namespace pgweir::config {
 
 enum class PoolMode : std::uint8_t { session, transaction, statement };
 enum class AuthType : std::uint8_t {
-    any, trust, plain, md5, scram_sha_256, cert, hba, ldap, pam, peer
+    any,
+    trust,
+    plain,
+    md5,
+    scram_sha_256,
+    cert,
+    hba,
+    ldap,
+    pam,
+    peer
 };
 enum class SslMode : std::uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
 enum class SessionState : std::uint8_t { off, track };
@@ -159,6 +168,10 @@ struct Database {
     std::optional<int> max_db_connections{}, max_db_client_connections{};
     std::optional<Duration> server_lifetime{}, query_wait_timeout{};
     std::string connect_query{};
+    // Only the native TOML ([databases.X.pool]) can say these.
+    std::optional<Duration> server_idle_timeout{}, reserve_pool_timeout{}, query_timeout{},
+        transaction_timeout{}, idle_transaction_timeout{}, client_idle_timeout{};
+    std::optional<SessionState> session_state{};
     LoadBalanceHosts load_balance_hosts = LoadBalanceHosts::round_robin;
     /// Sent in the server's startup packet: client_encoding, datestyle, timezone, application_name.
     std::map<std::string, std::string> startup_parameters{};
@@ -222,13 +235,14 @@ using ConfigPtr = std::shared_ptr<const Config>;
 /// user over database over global for the sizes and modes, see reference in docs/settings.md.
 struct PoolLimits {
     PoolMode mode = PoolMode::session;
-    int size = 0;               // 0 = no limit
+    int size = 0;  // 0 = no limit
     int min_size = 0;
     int reserve_size = 0;
     Duration reserve_timeout{0};
     Duration query_wait_timeout{0}, query_timeout{0};
     Duration transaction_timeout{0}, idle_transaction_timeout{0}, client_idle_timeout{0};
-    Duration server_lifetime{0};
+    Duration server_lifetime{0}, server_idle_timeout{0};
+    SessionState session_state = SessionState::track;
     int max_db_connections = 0, max_user_connections = 0;
     int max_db_client_connections = 0, max_user_client_connections = 0;
 

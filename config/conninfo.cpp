@@ -60,14 +60,14 @@ Result<std::vector<ConninfoPair>> parse_conninfo(std::string_view text) {
                 return syntax_error(fmt::format("expected a closing quote for {}", pair.key));
             }
             if (!rest.empty() && !is_space(rest.front())) {
-                return syntax_error(fmt::format("expected a blank after the closing quote of {}",
-                                                pair.key));
+                return syntax_error(
+                    fmt::format("expected a blank after the closing quote of {}", pair.key));
             }
         } else {
             pair.value = cut_word(rest, false);
             if (pair.value.empty()) {
-                return syntax_error(fmt::format("expected a value for {}; an empty one is ''",
-                                                pair.key));
+                return syntax_error(
+                    fmt::format("expected a value for {}; an empty one is ''", pair.key));
             }
         }
         pairs.push_back(std::move(pair));

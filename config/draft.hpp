@@ -32,6 +32,8 @@ struct Draft {
     Findings findings;
     /// Where things stand: "auth_file" for a setting, "databases.app", "databases.app.cluster".
     std::map<std::string, Place, std::less<>> places;
+    /// By cluster: the file that holds the password of its health probe.
+    std::map<std::string, std::string> password_files;
 
     void put(std::string key, const Place& at) { places.insert_or_assign(std::move(key), at); }
 

@@ -32,6 +32,15 @@ constexpr EntryKey<Database> database_table[] = {
     {"server_lifetime", "pool.lifetime", &Database::server_lifetime},
     {"query_wait_timeout", "pool.wait_timeout", &Database::query_wait_timeout},
     {"connect_query", "connect_query", &Database::connect_query},
+    {"", "pool.max_connections", &Database::max_db_connections},
+    {"", "pool.max_client_connections", &Database::max_db_client_connections},
+    {"", "pool.idle_timeout", &Database::server_idle_timeout},
+    {"", "pool.reserve_timeout", &Database::reserve_pool_timeout},
+    {"", "pool.query_timeout", &Database::query_timeout},
+    {"", "pool.transaction_timeout", &Database::transaction_timeout},
+    {"", "pool.idle_transaction_timeout", &Database::idle_transaction_timeout},
+    {"", "pool.client_idle_timeout", &Database::client_idle_timeout},
+    {"", "pool.session_state", &Database::session_state},
 };
 
 constexpr EntryKey<User> user_table[] = {
@@ -46,6 +55,8 @@ constexpr EntryKey<User> user_table[] = {
     {"idle_transaction_timeout", "idle_transaction_timeout", &User::idle_transaction_timeout},
     {"transaction_timeout", "transaction_timeout", &User::transaction_timeout},
     {"client_idle_timeout", "client_idle_timeout", &User::client_idle_timeout},
+    {"", "max_connections", &User::max_user_connections},
+    {"", "max_client_connections", &User::max_user_client_connections},
     {"", "session_state", &User::session_state},
 };
 
@@ -65,7 +76,8 @@ struct Pair {
         const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), value);
         if (end.ec != std::errc{} || end.ptr != digits.data() + digits.size()) {
             findings.warning(at, fmt::format("{}: expected a whole number, got \"{}\"; read as {}, "
-                                             "as PgBouncer does", text.key, text.value, value));
+                                             "as PgBouncer does",
+                                             text.key, text.value, value));
         }
         return value;
     }
@@ -135,8 +147,10 @@ bool read_special(const Pair& pair, Database& database) {
         database.port = pair.port();
     } else if (key == "load_balance_hosts") {
         const auto word = parse_word<LoadBalanceHosts>(value);
-        if (word.has_value()) database.load_balance_hosts = *word;
-        else pair.findings.problem(pair.at, fmt::format("{}: {}", key, word.error().message));
+        if (word.has_value())
+            database.load_balance_hosts = *word;
+        else
+            pair.findings.problem(pair.at, fmt::format("{}: {}", key, word.error().message));
     } else if (std::ranges::find(startup_keys, key) != startup_keys.end()) {
         database.startup_parameters.insert_or_assign(key, value);
     } else {
@@ -178,9 +192,9 @@ void read_user(const IniEntry& entry, Draft& draft) {
     User user{.name = entry.key};
     for (const ConninfoPair& text : pairs_of(entry, draft)) {
         if (read_member(Pair{text, entry.at, draft.findings}, user_keys(), user)) continue;
-        draft.findings.problem(entry.at, fmt::format("unrecognized user parameter: {}{}", text.key,
-                                                     did_you_mean(text.key,
-                                                                  names_in(user_keys()))));
+        draft.findings.problem(entry.at,
+                               fmt::format("unrecognized user parameter: {}{}", text.key,
+                                           did_you_mean(text.key, names_in(user_keys()))));
     }
     draft.put("users." + entry.key, entry.at);
     draft.config.users.insert_or_assign(entry.key, std::move(user));
@@ -195,10 +209,14 @@ void read_peer(const IniEntry& entry, Draft& draft) {
     Peer peer{.id = static_cast<int>(*id), .host = {}};
     for (const ConninfoPair& text : pairs_of(entry, draft)) {
         const Pair pair{text, entry.at, draft.findings};
-        if (text.key == "host") peer.host = text.value;
-        else if (text.key == "port") peer.port = pair.port();
-        else if (text.key == "pool_size") pair.read(peer.pool_size);
-        else draft.findings.problem(entry.at, "unrecognized connection parameter: " + text.key);
+        if (text.key == "host")
+            peer.host = text.value;
+        else if (text.key == "port")
+            peer.port = pair.port();
+        else if (text.key == "pool_size")
+            pair.read(peer.pool_size);
+        else
+            draft.findings.problem(entry.at, "unrecognized connection parameter: " + text.key);
     }
     if (peer.host.empty()) {
         draft.findings.problem(entry.at, fmt::format("host was not provided for peer {}", peer.id));

@@ -42,6 +42,23 @@ void read_users(Draft& draft, const Sources& sources) {
     }
 }
 
+/// The password of a cluster's health probe: its own, else from its file, else from the userlist.
+void complete_cluster(Cluster& cluster, Draft& draft, const Sources& sources) {
+    std::string& password = cluster.health.password;
+    const auto file = draft.password_files.find(cluster.name);
+    if (file != draft.password_files.end()) {
+        const std::string key = fmt::format("clusters.{}.health.password_file", cluster.name);
+        const auto text = sources.read(file->second);
+        const bool read = text.has_value() && text->has_value();
+        if (read)
+            password = (*text)->substr(0, (*text)->find_first_of("\r\n"));
+        else
+            draft.problem(key, fmt::format("{}: cannot read \"{}\"", key, file->second));
+    } else if (const Credential* user = draft.config.credential(cluster.health.user)) {
+        if (password.empty()) password = user->secret;
+    }
+}
+
 void complete_database(Database& database, const Config& config) {
     if (database.dbname.empty() && database.name != "*") database.dbname = database.name;
     if (!database.endpoints.empty()) return;
@@ -81,8 +98,8 @@ void validate_tls(Draft& draft) {
 
 void validate_auth(Draft& draft) {
     const Settings& settings = draft.config.settings;
-    const std::string reserved = fmt::format(
-        "cannot use the reserved \"{}\" database as an auth_dbname", console_database);
+    const std::string reserved =
+        fmt::format("cannot use the reserved \"{}\" database as an auth_dbname", console_database);
     if (settings.auth_dbname == console_database) draft.problem("auth_dbname", reserved);
     for (const auto& [name, database] : draft.config.databases) {
         if (database.auth_dbname == console_database) {
@@ -99,7 +116,8 @@ void validate_auth(Draft& draft) {
     for (const auto& [name, database] : draft.config.databases) {
         looks_up |= database.auth_user.has_value();
     }
-    if (needs_secrets && draft.config.userlist.empty() && !looks_up) {
+    if (draft.findings.problems.empty() && needs_secrets && draft.config.userlist.empty() &&
+        !looks_up) {
         draft.warning("auth_type", "no user has a password here and there is no auth_user to look "
                                    "them up: nobody can log in");
     }
@@ -112,6 +130,12 @@ void validate_databases(Draft& draft) {
     }
     for (const auto& [name, database] : draft.config.databases) {
         const std::string key = "databases." + name;
+        const bool both =
+            draft.places.contains(key + ".cluster") && draft.places.contains(key + ".host");
+        if (both) draft.problem(key + ".host", key + ": expected either cluster or host, got both");
+        if (database.role != TargetRole::any && database.cluster.empty()) {
+            draft.problem(key + ".role", key + ".role: means nothing without a cluster");
+        }
         if (name.empty()) draft.problem(key, "the name of a database is empty");
         if (database.cluster.empty() || draft.config.cluster(database.cluster)) continue;
         std::vector<std::string_view> names;
@@ -127,6 +151,7 @@ void validate_databases(Draft& draft) {
 void complete(Draft& draft, const Sources& sources) {
     expand_home(draft, sources);
     read_users(draft, sources);
+    for (auto& [name, cluster] : draft.config.clusters) complete_cluster(cluster, draft, sources);
     for (auto& [name, database] : draft.config.databases) {
         complete_database(database, draft.config);
     }

@@ -16,8 +16,8 @@ constexpr std::array<std::string_view, 4> sections = {"pgbouncer", "databases", 
 constexpr std::string_view include_word = "%include";
 
 bool is_key_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '.' || c == '-' || c == '*';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-' || c == '*';
 }
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -61,13 +61,14 @@ public:
         }
         const auto text = read_(path);
         if (text.has_error()) {
-            findings_.problem(from, fmt::format("cannot read \"{}\": {}", path,
-                                                text.error().message));
+            findings_.problem(from,
+                              fmt::format("cannot read \"{}\": {}", path, text.error().message));
         } else if (!*text) {
             findings_.problem(from, fmt::format("cannot read \"{}\": no such file", path));
         } else if ((bytes_ += (*text)->size()) > ini_bytes_max) {
             findings_.problem(from, fmt::format("\"{}\" is too large: all files together may have "
-                                                "{} bytes", path, ini_bytes_max));
+                                                "{} bytes",
+                                                path, ini_bytes_max));
         } else {
             lines(path, **text, depth);
         }
@@ -103,8 +104,8 @@ private:
 
     void included(std::string_view name, const Place& at, int depth) {
         if (depth < include_depth_max) return file(std::string(name), at, depth + 1);
-        findings_.problem(at, fmt::format("files include each other more than {} deep",
-                                          include_depth_max));
+        findings_.problem(
+            at, fmt::format("files include each other more than {} deep", include_depth_max));
     }
 
     /// Enters a section. Returns what follows the closing bracket.

@@ -1,16 +1,19 @@
 #include "config/load.hpp"
 
+#include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <unistd.h>
+#include <tuple>
 
 #include <fmt/format.h>
 
 #include "config/entries.hpp"
 #include "config/finish.hpp"
 #include "config/ini.hpp"
+#include "config/native.hpp"
 #include "config/settings.hpp"
 
 namespace pgweir::config {
@@ -34,16 +37,68 @@ void read_setting(const IniEntry& entry, Draft& draft) {
 void read_ini_file(Draft& draft, const Sources& sources) {
     draft.config.settings.conffile = draft.file;
     for (const IniEntry& entry : read_ini(draft.file, sources.read, draft.findings)) {
-        if (entry.section == "pgbouncer") read_setting(entry, draft);
-        else if (entry.section == "databases") read_database(entry, draft);
-        else if (entry.section == "users") read_user(entry, draft);
-        else read_peer(entry, draft);
+        if (entry.section == "pgbouncer")
+            read_setting(entry, draft);
+        else if (entry.section == "databases")
+            read_database(entry, draft);
+        else if (entry.section == "users")
+            read_user(entry, draft);
+        else
+            read_peer(entry, draft);
     }
 }
 
+/// Reads a TOML file into the draft. Returns false when there is none of that name.
+bool read_toml_file(const std::string& path, Draft& draft, const Sources& sources) {
+    const auto text = sources.read(path);
+    if (text.has_error()) {
+        draft.findings.problem({path, 0}, "cannot read the file: " + text.error().message);
+        return true;
+    }
+    if (!*text) return false;
+    const auto root = parse_toml(**text, path, sources.environment, draft.findings);
+    read_native(root, path, draft);
+    return true;
+}
+
+/// The name of the file that says about an ini what only pgweir understands.
+std::string companion_of(const std::string& path) {
+    constexpr std::string_view ending = ".ini";
+    const bool ini = path.ends_with(ending);
+    return path.substr(0, path.size() - (ini ? ending.size() : 0)) + ".pgweir.toml";
+}
+
+Draft read_all(const std::string& path, const Sources& sources) {
+    Draft draft{.file = path, .config = {}, .findings = {}, .places = {}, .password_files = {}};
+    if (path.ends_with(".toml")) {
+        draft.config.settings = native_settings();
+        draft.config.settings.conffile = path;
+        const std::string userlist = beside(path, "userlist.txt");
+        const auto found = sources.read(userlist);
+        if (found.has_value() && *found) draft.config.settings.auth_file = userlist;
+        if (!read_toml_file(path, draft, sources)) {
+            draft.findings.problem({path, 0}, "cannot read the file: no such file");
+        }
+    } else {
+        read_ini_file(draft, sources);
+        read_toml_file(companion_of(path), draft, sources);
+    }
+    return draft;
+}
+
+/// By line, the file the operator named first; what came first stays first on its line.
+void sort(std::vector<Problem>& problems, const std::string& path) {
+    std::ranges::stable_sort(problems, {}, [&](const Problem& problem) {
+        return std::tuple(problem.file != path, problem.file, problem.line);
+    });
+}
+
 Loaded loaded(Draft draft, const Sources& sources) {
+    const std::string path = draft.file;
     complete(draft, sources);
     validate(draft);
+    sort(draft.findings.problems, path);
+    sort(draft.findings.warnings, path);
     Loaded result{nullptr, std::move(draft.findings.problems), std::move(draft.findings.warnings)};
     if (result.problems.empty()) {
         result.config = std::make_shared<const Config>(std::move(draft.config));
@@ -86,9 +141,7 @@ Sources system_sources() {
 }
 
 Loaded load(const std::string& path, const Sources& sources) {
-    Draft draft{.file = path, .config = {}, .findings = {}, .places = {}};
-    read_ini_file(draft, sources);
-    return loaded(std::move(draft), sources);
+    return loaded(read_all(path, sources), sources);
 }
 
 }  // namespace pgweir::config

@@ -17,7 +17,7 @@ inline constexpr std::size_t file_size_max = 64u << 20;  // bytes
 
 struct Loaded {
     ConfigPtr config;               // nullptr when there are problems
-    std::vector<Problem> problems;  // in the order they were found
+    std::vector<Problem> problems;  // by file and line
     std::vector<Problem> warnings;
 };
 

@@ -9,16 +9,6 @@ namespace pgweir::config {
 
 namespace {
 
-/// The member of `settings` that `member` points to, through a Tls block where there is one.
-template <class Block, class Value>
-auto& at(Block& settings, Value Settings::* member) {
-    return settings.*member;
-}
-template <class Block, class Value>
-auto& at(Block& settings, const TlsMember<Value>& member) {
-    return settings.*member.side.*member.member;
-}
-
 bool is_nullable(const Setting& setting) {
     return setting.unit == Unit::nullable || setting.unit == Unit::nullable_path;
 }
@@ -83,8 +73,7 @@ std::string show_value(const Setting& setting, Duration value) {
     return fmt::format("{}", value.count() / 1000);
 }
 template <class Word>
-    requires std::is_enum_v<Word>
-std::string show_value(const Setting&, Word value) {
+requires std::is_enum_v<Word> std::string show_value(const Setting&, Word value) {
     return std::string(word_for(value));
 }
 
@@ -120,7 +109,9 @@ std::string unknown_setting(std::string_view name) {
 
 Result<void> assign(Settings& settings, const Setting& setting, std::string_view text) {
     const auto done = std::visit(
-        [&](const auto& member) { return Reader{setting, text}.read(at(settings, member)); },
+        [&](const auto& member) {
+            return Reader{setting, text}.read(value_at(settings, member));
+        },
         setting.member);
     const bool list = std::holds_alternative<std::vector<std::string> Settings::*>(setting.member);
     if (list) settings.list_texts.insert_or_assign(std::string(setting.name), std::string(text));
@@ -144,10 +135,12 @@ std::optional<std::string> show(const Settings& settings, const Setting& setting
     using List = std::vector<std::string>;
     std::string text = std::visit(
         [&](const auto& member) {
-            const auto& value = at(settings, member);
+            const auto& value = value_at(settings, member);
             using Value = std::remove_cvref_t<decltype(value)>;
-            if constexpr (std::is_same_v<Value, List>) return show_list(settings, setting, value);
-            else return show_value(setting, value);
+            if constexpr (std::is_same_v<Value, List>)
+                return show_list(settings, setting, value);
+            else
+                return show_value(setting, value);
         },
         setting.member);
     if (text.empty() && is_nullable(setting)) return std::nullopt;

@@ -19,8 +19,8 @@ namespace pgweir::config {
 /// A member of one of the two Tls blocks of Settings.
 template <class Value>
 struct TlsMember {
-    Tls Settings::* side;
-    Value Tls::* member;
+    Tls Settings::*side;
+    Value Tls::*member;
 };
 
 /// Where a setting lives.
@@ -28,6 +28,16 @@ using Member = std::variant<bool Settings::*, int Settings::*, std::int64_t Sett
                             Duration Settings::*, std::string Settings::*,
                             std::vector<std::string> Settings::*, AuthType Settings::*,
                             PoolMode Settings::*, TlsMember<std::string>, TlsMember<SslMode>>;
+
+/// The value `member` points to, in Settings that may be const.
+template <class Block, class Value>
+auto& value_at(Block& settings, Value Settings::*member) {
+    return settings.*member;
+}
+template <class Block, class Value>
+auto& value_at(Block& settings, const TlsMember<Value>& member) {
+    return settings.*member.side.*member.member;
+}
 
 /// What the plain C++ type does not say.
 enum class Unit : std::uint8_t {
@@ -46,10 +56,10 @@ struct Setting {
     std::string_view toml{};  // path in the native TOML; "" = an ini only
     Member member;
     Unit unit = Unit::none;
-    std::int64_t min = 0, max = 0;              // of an integer, inclusive
-    std::string_view words{};                   // what a text may be, between blanks; "" = any
-    std::optional<std::string_view> preset{};   // default, as SHOW CONFIG shows it; nullopt = NULL
-    bool changeable = true;                     // by RELOAD and SET
+    std::int64_t min = 0, max = 0;             // of an integer, inclusive
+    std::string_view words{};                  // what a text may be, between blanks; "" = any
+    std::optional<std::string_view> preset{};  // default, as SHOW CONFIG shows it; nullopt = NULL
+    bool changeable = true;                    // by RELOAD and SET
     std::string_view help{};
 };
 

@@ -11,49 +11,68 @@ using S = Settings;
 using View = std::string_view;
 constexpr int int_max = std::numeric_limits<int>::max();
 
-constexpr Setting flag(View name, View toml, bool S::* member, View preset, View help) {
+constexpr Setting flag(View name, View toml, bool S::*member, View preset, View help) {
     return {.name = name, .toml = toml, .member = member, .preset = preset, .help = help};
 }
 
-constexpr Setting whole(View name, View toml, int S::* member, int min, int max, View preset,
+constexpr Setting whole(View name, View toml, int S::*member, int min, int max, View preset,
                         View help) {
-    return {.name = name, .toml = toml, .member = member, .min = min, .max = max,
-            .preset = preset, .help = help};
+    return {.name = name,
+            .toml = toml,
+            .member = member,
+            .min = min,
+            .max = max,
+            .preset = preset,
+            .help = help};
 }
 
-constexpr Setting count(View name, View toml, int S::* member, View preset, View help) {
+constexpr Setting count(View name, View toml, int S::*member, View preset, View help) {
     return whole(name, toml, member, 0, int_max, preset, help);
 }
 
-constexpr Setting bytes(View name, View toml, int S::* member, int min, View preset, View help) {
-    return {.name = name, .toml = toml, .member = member, .unit = Unit::bytes, .min = min,
-            .max = int_max, .preset = preset, .help = help};
+constexpr Setting bytes(View name, View toml, int S::*member, int min, View preset, View help) {
+    return {.name = name,
+            .toml = toml,
+            .member = member,
+            .unit = Unit::bytes,
+            .min = min,
+            .max = int_max,
+            .preset = preset,
+            .help = help};
 }
 
-constexpr Setting seconds(View name, View toml, Duration S::* member, View preset, View help) {
-    return {.name = name, .toml = toml, .member = member, .unit = Unit::seconds,
-            .preset = preset, .help = help};
+constexpr Setting seconds(View name, View toml, Duration S::*member, View preset, View help) {
+    return {.name = name,
+            .toml = toml,
+            .member = member,
+            .unit = Unit::seconds,
+            .preset = preset,
+            .help = help};
 }
 
-constexpr Setting text(View name, View toml, std::string S::* member, View preset, View help) {
+constexpr Setting text(View name, View toml, std::string S::*member, View preset, View help) {
     return {.name = name, .toml = toml, .member = member, .preset = preset, .help = help};
 }
 
-constexpr Setting nullable(View name, View toml, std::string S::* member, View help) {
+constexpr Setting nullable(View name, View toml, std::string S::*member, View help) {
     return {.name = name, .toml = toml, .member = member, .unit = Unit::nullable, .help = help};
 }
 
-constexpr Setting path(View name, View toml, std::string S::* member, View help) {
-    return {.name = name, .toml = toml, .member = member, .unit = Unit::path, .preset = "",
+constexpr Setting path(View name, View toml, std::string S::*member, View help) {
+    return {.name = name,
+            .toml = toml,
+            .member = member,
+            .unit = Unit::path,
+            .preset = "",
             .help = help};
 }
 
-constexpr Setting nullable_path(View name, View toml, std::string S::* member, View help) {
-    return {.name = name, .toml = toml, .member = member, .unit = Unit::nullable_path,
-            .help = help};
+constexpr Setting nullable_path(View name, View toml, std::string S::*member, View help) {
+    return {
+        .name = name, .toml = toml, .member = member, .unit = Unit::nullable_path, .help = help};
 }
 
-constexpr Setting list(View name, View toml, std::vector<std::string> S::* member, View preset,
+constexpr Setting list(View name, View toml, std::vector<std::string> S::*member, View preset,
                        View help) {
     return {.name = name, .toml = toml, .member = member, .preset = preset, .help = help};
 }
@@ -63,7 +82,11 @@ constexpr Setting tls(View name, View toml, TlsMember<std::string> member, View 
 }
 
 constexpr Setting tls_path(View name, View toml, TlsMember<std::string> member, View help) {
-    return {.name = name, .toml = toml, .member = member, .unit = Unit::path, .preset = "",
+    return {.name = name,
+            .toml = toml,
+            .member = member,
+            .unit = Unit::path,
+            .preset = "",
             .help = help};
 }
 
@@ -88,10 +111,10 @@ constexpr Setting fixed(Setting setting) {
     return setting;
 }
 
-constexpr TlsMember<std::string> client(std::string Tls::* member) {
+constexpr TlsMember<std::string> client(std::string Tls::*member) {
     return {&S::client_tls, member};
 }
-constexpr TlsMember<std::string> server(std::string Tls::* member) {
+constexpr TlsMember<std::string> server(std::string Tls::*member) {
     return {&S::server_tls, member};
 }
 
@@ -118,7 +141,10 @@ constexpr Setting table[] = {
              "LDAP options when the method is ldap"),
     text("auth_query", "auth.query", &S::auth_query, auth_query_preset,
          "query that finds the secret of user $1; run as auth_user"),
-    {.name = "auth_type", .toml = "auth.method", .member = &S::auth_type, .preset = "md5",
+    {.name = "auth_type",
+     .toml = "auth.method",
+     .member = &S::auth_type,
+     .preset = "md5",
      .help = "how clients prove who they are"},
     nullable("auth_user", "auth.user", &S::auth_user,
              "user that runs auth_query; unset = no look-up"),
@@ -184,8 +210,13 @@ constexpr Setting table[] = {
           &S::max_db_client_connections, "0", "clients per database entry; 0 = no limit"),
     count("max_db_connections", "pool.max_db_connections", &S::max_db_connections, "0",
           "server connections per database entry, over all users; 0 = no limit"),
-    {.name = "max_packet_size", .toml = "listen.max_packet_size", .member = &S::max_packet_size,
-     .unit = Unit::bytes, .min = 1024, .max = int_max, .preset = "2147483647",
+    {.name = "max_packet_size",
+     .toml = "listen.max_packet_size",
+     .member = &S::max_packet_size,
+     .unit = Unit::bytes,
+     .min = 1024,
+     .max = int_max,
+     .preset = "2147483647",
      .help = "largest message let through"},
     count("max_prepared_statements", "pool.max_prepared_statements", &S::max_prepared_statements,
           "200", "prepared statements kept per server connection; 0 = do not track them"),
@@ -199,7 +230,10 @@ constexpr Setting table[] = {
           "own number among [peers]; 0 = none"),
     fixed(path("pidfile", "workers.pidfile", &S::pidfile, "file for the process id")),
     fixed(bytes("pkt_buf", "", &S::pkt_buf, 1, "4096", "accepted and without effect")),
-    {.name = "pool_mode", .toml = "pool.mode", .member = &S::pool_mode, .preset = "session",
+    {.name = "pool_mode",
+     .toml = "pool.mode",
+     .member = &S::pool_mode,
+     .preset = "session",
      .help = "when a client gives its server connection back"},
     seconds("pool_idle_timeout", "pool.pool_idle_timeout", &S::pool_idle_timeout, "0",
             "drop a pool empty for this long; 0 = never"),
@@ -233,8 +267,8 @@ constexpr Setting table[] = {
             "pause after a failed connect or login"),
     text("server_reset_query", "pool.reset_query", &S::server_reset_query, "DISCARD ALL",
          "run when a client gives a server back in session pooling"),
-    flag("server_reset_query_always", "pool.reset_query_always", &S::server_reset_query_always,
-         "0", "run it in every pool mode"),
+    flag("server_reset_query_always", "pool.reset_query_always", &S::server_reset_query_always, "0",
+         "run it in every pool mode"),
     flag("server_round_robin", "pool.round_robin", &S::server_round_robin, "0",
          "reuse the longest idle server first instead of the last used"),
     tls_nullable("server_tls13_ciphers", "tls.server.tls13_ciphers", server(&Tls::tls13_ciphers),
@@ -276,23 +310,32 @@ constexpr Setting table[] = {
             "time between probes; 0 = the system's"),
     bytes("tcp_socket_buffer", "listen.tcp_socket_buffer", &S::tcp_socket_buffer, 0, "0",
           "kernel buffer of a socket; 0 = the system's"),
-    {.name = "tcp_user_timeout", .toml = "listen.tcp_user_timeout",
-     .member = &S::tcp_user_timeout, .unit = Unit::milliseconds, .preset = "0",
+    {.name = "tcp_user_timeout",
+     .toml = "listen.tcp_user_timeout",
+     .member = &S::tcp_user_timeout,
+     .unit = Unit::milliseconds,
+     .preset = "0",
      .help = "how long sent data may stay unacknowledged; 0 = the system's"},
-    fixed(list("track_extra_parameters", "pool.track_extra_parameters",
-               &S::track_extra_parameters, "IntervalStyle",
-               "further reported parameters to keep per client")),
+    fixed(list("track_extra_parameters", "pool.track_extra_parameters", &S::track_extra_parameters,
+               "IntervalStyle", "further reported parameters to keep per client")),
     seconds("transaction_timeout", "pool.transaction_timeout", &S::transaction_timeout, "0",
             "close clients whose transaction lasts longer; 0 = never"),
     fixed(text("unix_socket_dir", "listen.unix_socket_dir", &S::unix_socket_dir, "/tmp",
                "folder of the Unix socket; @name = abstract, empty = none")),
     fixed(text("unix_socket_group", "listen.unix_socket_group", &S::unix_socket_group, "",
                "group of the Unix socket")),
-    fixed({.name = "unix_socket_mode", .toml = "listen.unix_socket_mode",
-           .member = &S::unix_socket_mode, .unit = Unit::mode, .max = 07777, .preset = "0777",
+    fixed({.name = "unix_socket_mode",
+           .toml = "listen.unix_socket_mode",
+           .member = &S::unix_socket_mode,
+           .unit = Unit::mode,
+           .max = 07777,
+           .preset = "0777",
            .help = "permissions of the Unix socket"}),
     fixed(nullable("user", "workers.user", &S::user, "user to become when started as root")),
-    {.name = "verbose", .toml = "log.verbose", .member = &S::verbose, .max = 4,
+    {.name = "verbose",
+     .toml = "log.verbose",
+     .member = &S::verbose,
+     .max = 4,
      .help = "further detail in the log, as that many -v"},
 };
 

@@ -20,14 +20,16 @@ struct Scale {
     std::int64_t factor;
 };
 
-constexpr Scale time_units[] = {  // in microseconds
-    {"us", 1},          {"ms", 1'000},        {"s", 1'000'000},        {"", 1'000'000},
-    {"m", 60'000'000},  {"min", 60'000'000},  {"h", 3'600'000'000},    {"d", 86'400'000'000},
+constexpr Scale time_units[] = {
+    // in microseconds
+    {"us", 1},         {"ms", 1'000},       {"s", 1'000'000},     {"", 1'000'000},
+    {"m", 60'000'000}, {"min", 60'000'000}, {"h", 3'600'000'000}, {"d", 86'400'000'000},
 };
-constexpr Scale size_units[] = {  // in bytes
-    {"", 1},           {"B", 1},          {"kB", 1'000},         {"KB", 1'000},
-    {"MB", 1'000'000}, {"GB", 1'000'000'000}, {"KiB", 1 << 10},  {"MiB", 1 << 20},
-    {"GiB", 1 << 30},
+constexpr Scale size_units[] = {
+    // in bytes
+    {"", 1},          {"B", 1},          {"kB", 1'000},
+    {"KB", 1'000},    {"MB", 1'000'000}, {"GB", 1'000'000'000},
+    {"KiB", 1 << 10}, {"MiB", 1 << 20},  {"GiB", 1 << 30},
 };
 
 /// Cuts a non-negative decimal number off `text`; nullopt when there is none.
@@ -155,8 +157,9 @@ Result<std::int64_t> parse_size(std::string_view text, std::int64_t min, std::in
             if (size >= min && size <= max) return size;
         }
     }
-    return expected(fmt::format("a size from {} to {} bytes, like 4096, \"64KiB\" or \"16MB\"",
-                                min, max), text);
+    return expected(
+        fmt::format("a size from {} to {} bytes, like 4096, \"64KiB\" or \"16MB\"", min, max),
+        text);
 }
 
 std::vector<std::string> split_list(std::string_view text) {

@@ -75,15 +75,20 @@ inline constexpr Named<PoolMode> pool_mode_names[] = {
     {"statement", PoolMode::statement},
 };
 inline constexpr Named<AuthType> auth_type_names[] = {
-    {"any", AuthType::any},   {"trust", AuthType::trust},
-    {"plain", AuthType::plain}, {"md5", AuthType::md5},
-    {"scram-sha-256", AuthType::scram_sha_256}, {"cert", AuthType::cert},
-    {"hba", AuthType::hba},   {"ldap", AuthType::ldap},
-    {"pam", AuthType::pam},   {"peer", AuthType::peer},
+    {"any", AuthType::any},
+    {"trust", AuthType::trust},
+    {"plain", AuthType::plain},
+    {"md5", AuthType::md5},
+    {"scram-sha-256", AuthType::scram_sha_256},
+    {"cert", AuthType::cert},
+    {"hba", AuthType::hba},
+    {"ldap", AuthType::ldap},
+    {"pam", AuthType::pam},
+    {"peer", AuthType::peer},
 };
 inline constexpr Named<SslMode> ssl_mode_names[] = {
-    {"disable", SslMode::disable}, {"allow", SslMode::allow},
-    {"prefer", SslMode::prefer}, {"require", SslMode::require},
+    {"disable", SslMode::disable},     {"allow", SslMode::allow},
+    {"prefer", SslMode::prefer},       {"require", SslMode::require},
     {"verify-ca", SslMode::verify_ca}, {"verify-full", SslMode::verify_full},
 };
 inline constexpr Named<SessionState> session_state_names[] = {
@@ -99,8 +104,10 @@ inline constexpr Named<LogFormat> log_format_names[] = {
     {"json", LogFormat::json},
 };
 inline constexpr Named<LogLevel> log_level_names[] = {
-    {"debug", LogLevel::debug}, {"info", LogLevel::info},
-    {"warning", LogLevel::warning}, {"error", LogLevel::error},
+    {"debug", LogLevel::debug},
+    {"info", LogLevel::info},
+    {"warning", LogLevel::warning},
+    {"error", LogLevel::error},
 };
 inline constexpr Named<TargetRole> target_role_names[] = {
     {"any", TargetRole::any},

@@ -10,7 +10,7 @@
 
 namespace pgweir::config {
 
-inline constexpr std::size_t user_name_max = 127;     // bytes, doubled quotes counted twice
+inline constexpr std::size_t user_name_max = 127;      // bytes, doubled quotes counted twice
 inline constexpr std::size_t user_secret_max = 65530;  // likewise
 
 /// The users of a password file. Lines that are blank or start with ';' say nothing; what follows

@@ -1,0 +1,120 @@
+// [clusters.X] with its nodes, health, reads and failover.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "config/native.hpp"
+
+namespace pgweir::config {
+
+namespace {
+
+constexpr int weight_max = 1000;
+
+Node read_node(TableReader table, const TomlValue& at) {
+    Node node;
+    table.read("host", node.at.host);
+    table.read("port", node.at.port, 1, 65535);
+    table.read("weight", node.weight, 0, weight_max);
+    table.read_word("role", node.role);
+    table.finish();
+    if (table.exists() && node.at.host.empty()) {
+        table.problem("host", at, "expected the name or address of a server");
+    }
+    return node;
+}
+
+void read_nodes(TableReader& table, Cluster& cluster) {
+    const TomlValue* const nodes = table.take("nodes");
+    if (!nodes) return;
+    const auto* const array = std::get_if<TomlValue::Array>(&nodes->data);
+    if (!array) {
+        return table.problem("nodes", *nodes, "expected a list like [{ host = \"10.0.0.1\" }]");
+    }
+    cluster.nodes.clear();
+    for (const TomlValue& element : *array) {
+        const std::string key = fmt::format("nodes[{}]", cluster.nodes.size());
+        Node node = read_node(table.table(key, element), element);
+        if (std::ranges::find(cluster.nodes, node.at, &Node::at) != cluster.nodes.end()) {
+            table.problem(
+                key, element,
+                fmt::format("{}:{} is a node of this cluster already", node.at.host, node.at.port));
+        }
+        cluster.nodes.push_back(std::move(node));
+    }
+    const auto primaries = std::ranges::count(cluster.nodes, NodeRole::primary, &Node::role);
+    if (primaries > 1) table.problem("nodes", *nodes, "expected one node with role \"primary\"");
+}
+
+void read_health(TableReader table, Cluster& cluster, Draft& draft) {
+    Health& health = cluster.health;
+    table.read("user", health.user);
+    table.read("password", health.password);
+    table.read("dbname", health.dbname);
+    table.read("interval", health.interval);
+    table.read("fast_interval", health.fast_interval);
+    table.read("timeout", health.timeout);
+    table.read("failures", health.failures, 1, 1000);
+    table.read("patroni", health.patroni);
+    std::string password_file;
+    table.read("password_file", password_file);
+    if (!password_file.empty()) {
+        const Place at = table.place(*table.take("password_file"));
+        draft.put(fmt::format("clusters.{}.health.password_file", cluster.name), at);
+        draft.password_files.insert_or_assign(cluster.name, beside(at.file, password_file));
+    }
+    table.finish();
+    for (const std::string_view key : {"interval", "fast_interval", "timeout"}) {
+        const TomlValue* const value = table.take(key);
+        const auto time = value ? duration_in(*value) : Duration(1);
+        if (time.has_value() && *time <= Duration(0)) {
+            table.problem(key, *value, "expected a duration above 0");
+        }
+    }
+    for (const std::string& url : health.patroni) {
+        if (url.starts_with("http://") || url.starts_with("https://")) continue;
+        table.problem("patroni", *table.take("patroni"),
+                      expected("a URL like \"http://10.0.0.1:8008\"", url).message);
+    }
+}
+
+void read_reads(TableReader table, Reads& reads) {
+    table.read("split", reads.split);
+    table.read("max_lag", reads.max_lag);
+    table.read_size("max_lag_bytes", reads.max_lag_bytes);
+    table.read_word("consistency", reads.consistency);
+    table.read_word("balance", reads.balance);
+    table.finish();
+}
+
+void read_failover(TableReader table, Failover& failover) {
+    table.read("hold", failover.hold);
+    table.read("max_held", failover.max_held, 0);
+    table.read("state_file", failover.state_file);
+    if (const TomlValue* const value = table.take("state_file")) {
+        failover.state_file = beside(table.place(*value).file, failover.state_file);
+    }
+    table.read("retry_reads", failover.retry_reads);
+    table.finish();
+}
+
+}  // namespace
+
+void read_clusters(TableReader clusters, Draft& draft) {
+    for (const auto& [name, value] : clusters.entries()) {
+        TableReader table = clusters.table(name, value);
+        if (!table.exists()) continue;
+        Cluster cluster;
+        cluster.name = name;
+        draft.put("clusters." + name, table.place(value));
+        read_nodes(table, cluster);
+        read_health(table.table("health"), cluster, draft);
+        read_reads(table.table("reads"), cluster.reads);
+        read_failover(table.table("failover"), cluster.failover);
+        table.finish();
+        if (cluster.nodes.empty()) clusters.problem(name, value, "expected at least one node");
+        draft.config.clusters.insert_or_assign(name, std::move(cluster));
+    }
+}
+
+}  // namespace pgweir::config
