@@ -1,5 +1,6 @@
 #include "protocol/replies.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 #include "protocol/startup.hpp"
@@ -89,6 +90,11 @@ Result<std::vector<std::string_view>> read_sasl_mechanisms(Bytes data) {
     }
     if (!reader.done() || mechanisms.empty()) return malformed("AuthenticationSASL");
     return mechanisms;
+}
+
+bool offers_mechanism(Bytes data, std::string_view mechanism) {
+    const Result<std::vector<std::string_view>> offered = read_sasl_mechanisms(data);
+    return offered && std::ranges::find(*offered, mechanism) != offered->end();
 }
 
 Result<NegotiateProtocolVersion> read_negotiate_protocol_version(Bytes payload) {

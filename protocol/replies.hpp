@@ -81,6 +81,9 @@ Result<Authentication> read_authentication(Bytes payload);
 /// The mechanisms in the data of an authentication::sasl, as the server prefers them.
 Result<std::vector<std::string_view>> read_sasl_mechanisms(Bytes data);
 
+/// Whether `mechanism` is among them; false also when the data is malformed.
+bool offers_mechanism(Bytes data, std::string_view mechanism);
+
 struct NegotiateProtocolVersion {
     std::uint32_t newest;  // a whole version number: protocol_3_0
     std::vector<std::string_view> unknown_options;
