@@ -1,5 +1,8 @@
 # One place for what every target of the project has in common.
 
+# Assertions stay in, in every build: a broken invariant must not go on to serve.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
+
 option(PGWEIR_WERROR "Treat warnings as errors" ON)
 option(PGWEIR_FUZZ "Build the fuzzers (clang only)" OFF)
 set(PGWEIR_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")

@@ -17,6 +17,12 @@ struct Problem {
     friend bool operator==(const Problem&, const Problem&) = default;
 };
 
+/// "file:line: text", or "file: text".
+inline std::string text(const Problem& problem) {
+    const std::string line = problem.line > 0 ? ":" + std::to_string(problem.line) : std::string();
+    return problem.file + line + ": " + problem.text;
+}
+
 /// A line of a file.
 struct Place {
     std::string file;

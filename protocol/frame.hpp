@@ -1,6 +1,7 @@
 // One protocol message where it lies, and the ordered list of byte ranges that leaves again.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <optional>
 #include <string>
@@ -53,7 +54,18 @@ public:
         slices_.push_back(owned_.back());
         size_ += owned_.back().size();
     }
+    /// Room for a few bytes to be made here and then add()ed; valid until clear().
+    char* room(std::size_t size) {
+        if (room_used_ + size > room_.size()) {
+            owned_.emplace_back(size, '\0');
+            return owned_.back().data();
+        }
+        char* const at = room_.data() + room_used_;
+        room_used_ += size;
+        return at;
+    }
     void clear() {
+        room_used_ = 0;
         slices_.clear();
         if (!owned_.empty()) owned_.clear();
         size_ = 0;
@@ -68,6 +80,8 @@ public:
 private:
     std::vector<Bytes> slices_;
     std::deque<std::string> owned_;  // a deque: growing it moves no string
+    std::array<char, 2048> room_;        // so that renaming a statement allocates nothing
+    std::size_t room_used_ = 0;
     std::size_t size_ = 0;
 };
 

@@ -1,0 +1,242 @@
+#include "pool/backend.hpp"
+
+#include <algorithm>
+
+namespace pgweir::pool {
+
+using protocol::Frame;
+using protocol::Outstanding;
+using protocol::Reply;
+using protocol::Request;
+
+namespace {
+
+constexpr std::size_t payload_max = 0x7fffffff;
+// A report larger than this is passed on in parts, unread; PostgreSQL's are a few hundred bytes.
+constexpr std::size_t whole_max = 32 * 1024;
+
+bool needed_whole(const Frame& frame) {
+    switch (frame.type) {
+        case 'E':
+        case 'S':
+        case 'C':
+        case 'Z': return frame.payload.size() + frame.missing <= whole_max;
+        default: return false;
+    }
+}
+
+/// The error with the client's name for the statement where the server used ours.
+std::string with_clients_name(Bytes payload, const Outstanding& request) {
+    const std::string& ours = request.named->statement ? request.named->statement->server_name()
+                                                       : protocol::no_statement_name;
+    std::string out;
+    protocol::Writer writer(out);
+    writer.begin('E');
+    protocol::Reader reader(payload);
+    while (const auto field = reader.u8()) {
+        std::string text(reader.cstring());
+        if (field == 'M') {
+            const std::size_t at = text.find('"' + ours + '"');
+            if (at != std::string::npos) text.replace(at + 1, ours.size(), request.named->name);
+        }
+        writer.u8(field).cstring(text);
+    }
+    writer.u8(0).end();
+    return out;
+}
+
+std::string duplicate_name_error(const std::string& name) {
+    std::string out;
+    protocol::write_error(out, protocol::Severity::error, protocol::sqlstate::duplicate_prepared_statement,
+                          "prepared statement \"" + name + "\" already exists");
+    return out;
+}
+
+}  // namespace
+
+Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
+    findings_ = {};
+    const std::size_t size = input.size();
+    while (!input.empty()) {
+        if (missing_ > 0) {
+            const std::size_t part = std::min(missing_, input.size());
+            if (passing_) out.add(input.substr(0, part));
+            missing_ -= part;
+            input.remove_prefix(part);
+            continue;
+        }
+        const auto cut = protocol::first_frame(input, payload_max, protocol::Origin::server);
+        if (cut.has_error()) return cut.error();
+        if (!*cut) break;
+        const Frame& frame = **cut;
+        if (frame.missing > 0 && needed_whole(frame)) break;
+
+        emit_fakes(out);
+        const Fate fate = apply(frame, out);
+        if (fate == Fate::unexpected) {
+            return protocol::protocol_violation(
+                protocol::Origin::server, std::string("unexpected message '") + frame.type + "' from server");
+        }
+        const std::size_t arrived = frame.size() - frame.missing;
+        passing_ = fate == Fate::forward;
+        missing_ = frame.missing;
+        if (passing_) out.add(input.substr(0, arrived));
+        input.remove_prefix(arrived);
+    }
+    flush_fakes(out);
+    return size - input.size();
+}
+
+Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
+    switch (frame.type) {
+        case 'D':
+        case 'd':
+        case 'c':
+        case 'V':
+        case 'H':
+        case 't': return by_front();
+        case 'T':
+        case 'n': return describe_answer();
+        case 'C': return apply_tag(frame);
+        case 'Z': return apply_ready(frame);
+        case '1': return answer(Request::parse);
+        case '2': return answer(Request::bind);
+        case '3': return answer(Request::close);
+        case 's': return answer(Request::execute);
+        case 'I': return !pipeline_.empty() && pipeline_.front().request == Request::execute
+                             ? answer(Request::execute)
+                             : by_front();
+        case 'E': return apply_error(frame, out);
+        case 'N':
+        case 'A': return Fate::forward;
+        case 'S': return apply_parameter(frame);
+        case 'G':
+        case 'W': return copy_in();
+        default: return Fate::unexpected;
+    }
+}
+
+Backend::Fate Backend::by_front() const {
+    if (pipeline_.empty()) return Fate::unexpected;
+    return pipeline_.front().reply == Reply::forward ? Fate::forward : Fate::skip;
+}
+
+Backend::Fate Backend::answer(Request request) {
+    if (pipeline_.empty() || pipeline_.front().request != request) return Fate::unexpected;
+    const Fate fate = by_front();
+    pipeline_.pop();
+    return fate;
+}
+
+Backend::Fate Backend::describe_answer() {
+    if (pipeline_.empty()) return Fate::unexpected;
+    const Request request = pipeline_.front().request;
+    if (request == Request::describe_statement || request == Request::describe_portal) return answer(request);
+    return by_front();
+}
+
+Backend::Fate Backend::copy_in() {
+    if (pipeline_.empty()) return Fate::unexpected;
+    const Fate fate = by_front();
+    pipeline_.begin_copy_in();
+    return fate;
+}
+
+Backend::Fate Backend::apply_ready(const Frame& frame) {
+    const auto tx = protocol::read_ready_for_query(frame.payload);
+    if (!tx) return Fate::unexpected;
+    tx_ = *tx;
+    if (pipeline_.doubtful() && pipeline_.empty()) return Fate::forward;
+    if (pipeline_.empty()) return Fate::unexpected;
+    switch (pipeline_.front().request) {
+        case Request::query:
+        case Request::function_call:
+        case Request::sync: break;
+        default: return Fate::unexpected;
+    }
+    const Fate fate = by_front();
+    (fate == Fate::forward ? findings_.ready : findings_.own_ready) = true;
+    pipeline_.pop();
+    return fate;
+}
+
+Backend::Fate Backend::apply_tag(const Frame& frame) {
+    if (pipeline_.empty()) return Fate::unexpected;
+    const std::string_view tag = protocol::read_command_tag(frame.payload);
+    const Fate fate = by_front();
+    const bool ends = pipeline_.front().request == Request::execute;
+    if (ends) pipeline_.pop();
+    if (tag.starts_with('D') && (tag == "DISCARD ALL" || tag == "DEALLOCATE ALL")) {
+        findings_.discarded_all = true;
+        statements_.clear();
+        // What was sent behind it will be prepared after it.
+        pipeline_.for_each([this](const Outstanding& o) {
+            if (o.request == Request::parse && o.statement) statements_.add(o.statement);
+        });
+    }
+    return fate;
+}
+
+Backend::Fate Backend::apply_parameter(const Frame& frame) {
+    const auto parameter = protocol::read_parameter_status(frame.payload);
+    if (parameter.has_error()) return Fate::unexpected;
+    findings_.parameters.emplace_back(parameter->name, parameter->value);
+    return pipeline_.empty() ? Fate::forward : by_front();
+}
+
+Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
+    const protocol::Report report = protocol::read_report(frame.payload);
+    protocol::Error error{protocol::make_sqlstate(report.sqlstate), protocol::Origin::server,
+                          std::string(report.message)};
+    if (report.severity == "FATAL" || report.severity == "PANIC") {
+        findings_.fatal = true;
+        findings_.fatal_error = std::move(error);
+        return Fate::forward;
+    }
+    if (pipeline_.empty()) return Fate::unexpected;
+
+    const Outstanding front = pipeline_.front();
+    pipeline_.abort_copy_in();
+    switch (front.request) {
+        case Request::query:
+        case Request::function_call:
+        case Request::sync:
+            if (front.reply == Reply::skip) findings_.own_error = std::move(error);
+            return by_front();
+        default: break;
+    }
+    pipeline_.fail_batch();
+    undo_on_server();
+    if (!front.named || frame.missing > 0) return Fate::forward;
+    const bool duplicate = front.request == Request::parse &&
+                           error.sqlstate == protocol::sqlstate::invalid_sql_statement_name;
+    out.own(duplicate ? duplicate_name_error(front.named->name) : with_clients_name(frame.payload, front));
+    return Fate::replaced;
+}
+
+void Backend::undo_on_server() {
+    for (const Outstanding& o : pipeline_.undone()) {
+        if (!o.statement) continue;
+        if (o.request == Request::parse) statements_.remove(*o.statement);
+        if (o.request == Request::close) statements_.add(o.statement);
+    }
+}
+
+void Backend::emit_fakes(Segments& out) {
+    while (!pipeline_.empty()) {
+        const Outstanding& front = pipeline_.front();
+        if (front.request == Request::copy_end) {
+            pipeline_.pop();
+            continue;
+        }
+        if (front.reply != Reply::fake) return;
+        out.add(front.request == Request::parse ? protocol::parse_complete : protocol::close_complete);
+        pipeline_.pop();
+    }
+}
+
+void Backend::flush_fakes(Segments& out) {
+    if (pipeline_.front_is_fake() && pipeline_.only_fakes()) emit_fakes(out);
+}
+
+}  // namespace pgweir::pool

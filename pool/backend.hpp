@@ -1,0 +1,81 @@
+// Rules for what a server says: which bytes go on to the client, and what they mean for the books.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/frame.hpp"
+#include "protocol/pipeline.hpp"
+
+namespace pgweir::pool {
+
+using protocol::Bytes;
+using protocol::Result;
+using protocol::Segments;
+using protocol::TxStatus;
+
+/// The pure half of a server connection. Value; no sockets, no clock.
+///
+/// Invariant: what scan() has taken of the input and what the pipeline holds agree: after a reply to the
+/// last request, settled() is true, and only then may the server change hands.
+class Backend {
+public:
+    /// Reads what has come from the server and says what of it goes to the client.
+    ///
+    /// Takes all of `input` but the beginning of a message that it needs whole. Adds slices of `input`
+    /// and replies made here to `out`.
+    /// Returns  bytes taken.
+    /// Errors   08P01 when the server says what no request asked for; the connection is of no use then.
+    Result<std::size_t> scan(Bytes input, Segments& out);
+
+    /// Answers that need nothing from the server, when nothing else is under way before them.
+    void flush_fakes(Segments& out);
+
+    /// No reply is outstanding and no message is half read.
+    bool settled() const { return pipeline_.empty() && missing_ == 0 && !pipeline_.doubtful(); }
+    /// As of the last ReadyForQuery.
+    TxStatus tx() const { return tx_; }
+    protocol::Pipeline& pipeline() { return pipeline_; }
+    const protocol::Pipeline& pipeline() const { return pipeline_; }
+    /// Prepared statements that this server has (or will have, once it has read what was sent).
+    protocol::ServerStatements& statements() { return statements_; }
+    const protocol::ServerStatements& statements() const { return statements_; }
+
+    /// What one scan() found on its way. Read it before the next one.
+    struct Findings {
+        bool ready = false;          // a ReadyForQuery to a request of the client's
+        bool own_ready = false;      // a ReadyForQuery to a request of our own
+        bool discarded_all = false;  // DISCARD ALL or DEALLOCATE ALL was run
+        bool fatal = false;          // the server said that it is going away
+        std::vector<std::pair<std::string, std::string>> parameters;  // ParameterStatus: name, value
+        std::optional<protocol::Error> fatal_error;                   // its words
+        std::optional<protocol::Error> own_error;  // to a request of our own that the client does not see
+    };
+    const Findings& findings() const { return findings_; }
+
+private:
+    enum class Fate : std::uint8_t { forward, skip, replaced, unexpected };
+
+    Fate apply(const protocol::Frame& frame, Segments& out);
+    Fate apply_error(const protocol::Frame& frame, Segments& out);
+    Fate apply_tag(const protocol::Frame& frame);
+    Fate apply_ready(const protocol::Frame& frame);
+    Fate apply_parameter(const protocol::Frame& frame);
+    Fate answer(protocol::Request request);
+    Fate describe_answer();
+    Fate copy_in();
+    Fate by_front() const;
+    void emit_fakes(Segments& out);
+    void undo_on_server();
+
+    protocol::Pipeline pipeline_;
+    protocol::ServerStatements statements_;
+    Findings findings_;
+    std::size_t missing_ = 0;  // bytes of the present message that are still to come
+    bool passing_ = false;     // … and go to the client
+    TxStatus tx_ = TxStatus::idle;
+};
+
+}  // namespace pgweir::pool

@@ -1,0 +1,103 @@
+#include "pool/ledger.hpp"
+
+#include <algorithm>
+
+namespace pgweir::pool {
+
+ServerPlace* Ledger::take(unsigned worker) {
+    auto& shelf = shelves_[worker];
+    if (shelf.empty()) return nullptr;
+    // Last in, first out keeps the working set warm and lets the rest time out.
+    ServerPlace& server = limits_.round_robin ? shelf.front() : shelf.back();
+    server.unlink();
+    --idle_;
+    return &server;
+}
+
+Ledger::Checkout Ledger::checkout(WaiterPlace& waiter, std::int64_t now_us) {
+    if (!paused_) {
+        if (ServerPlace* const server = take(waiter.worker)) return {server, nullptr};
+    }
+    waiter.since_us = now_us;
+    queues_[waiter.worker].push_back(waiter);
+    ++waiting_;
+    if (paused_ || idle_ == 0) return {};
+    for (unsigned worker = 0; worker < shelves_.size(); ++worker) {
+        if (ServerPlace* const server = take(worker)) {
+            begin_move(*server);
+            return {nullptr, server};
+        }
+    }
+    return {};
+}
+
+void Ledger::begin_move(ServerPlace& server) {
+    server.moving = true;
+    ++moving_;
+}
+
+Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
+    const bool arrived = server.moving;
+    if (arrived) {
+        server.moving = false;
+        --moving_;
+    }
+    if (!paused_ && waiting_ > 0) {
+        WaiterPlace* const local = oldest(server.worker);
+        WaiterPlace* const eldest = oldest();
+        const bool starves = local && !arrived && moving_ == 0 &&
+                             eldest->since_us + limits_.handover_slack_us < local->since_us;
+        if (local && !starves) {
+            stop_waiting(*local);
+            return {.waiter = local};
+        }
+        if (starves || moving_ < waiting_) {
+            begin_move(server);
+            return {.move = true, .move_to = eldest->worker};
+        }
+    }
+    server.idle_since_us = now_us;
+    shelves_[server.worker].push_back(server);
+    ++idle_;
+    return {};
+}
+
+bool Ledger::wants_server(std::int64_t now_us) const {
+    if (paused_ || waiting_ <= opening_ + moving_ || opening_ >= limits_.opening_max) return false;
+    if (limits_.size == 0 || total_ < limits_.size) return true;
+    return limits_.reserve_size > 0 && total_ < limits_.size + limits_.reserve_size &&
+           oldest()->since_us + limits_.reserve_timeout_us <= now_us;
+}
+
+void Ledger::closed(ServerPlace& server) {
+    if (server.is_linked()) withdraw(server);
+    if (server.moving) --moving_;
+    --total_;
+}
+
+void Ledger::withdraw(ServerPlace& server) {
+    server.unlink();
+    --idle_;
+}
+
+void Ledger::stop_waiting(WaiterPlace& waiter) {
+    if (!waiter.waiting()) return;
+    waiter.unlink();
+    --waiting_;
+}
+
+WaiterPlace* Ledger::oldest(unsigned worker) {
+    auto& queue = queues_[worker];
+    return queue.empty() ? nullptr : &queue.front();
+}
+
+WaiterPlace* Ledger::oldest() const {
+    const WaiterPlace* eldest = nullptr;
+    for (const auto& queue : queues_) {
+        if (queue.empty()) continue;
+        if (!eldest || queue.front().since_us < eldest->since_us) eldest = &queue.front();
+    }
+    return const_cast<WaiterPlace*>(eldest);
+}
+
+}  // namespace pgweir::pool

@@ -1,0 +1,56 @@
+// Addresses of sockets, and connecting to them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sys/socket.h>
+
+#include "pool/net/offload.hpp"
+#include "pool/net/task.hpp"
+#include "protocol/error.hpp"
+
+namespace pgweir::net {
+
+/// A TCP or Unix-socket address. Value.
+struct Address {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+
+    int family() const { return storage.ss_family; }
+    bool is_unix() const { return family() == AF_UNIX; }
+    /// As PgBouncer shows it: the number, or "unix".
+    std::string host() const;
+    int port() const;
+    /// host:port, [host]:port for IPv6, or "unix:port" when a port is given for the socket's name.
+    std::string text() const;
+};
+
+/// The address of a Unix socket file, or of an abstract one when the path begins with '@'.
+protocol::Result<Address> unix_address(const std::string& path);
+/// A numeric IPv4 or IPv6 address; an error when `host` is a name.
+protocol::Result<Address> numeric_address(const std::string& host, int port);
+/// All addresses of a host name, looked up by the system off the loop.
+Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offload, std::string host, int port);
+
+/// The two ends of a connected socket.
+Address local_address(int fd);
+Address peer_address(int fd);
+
+/// TCP options of a new connection, either side.
+struct TcpOptions {
+    bool keepalive = true;
+    int keepcnt = 0, keepidle_s = 0, keepintvl_s = 0;  // 0 = the system's
+    int user_timeout_ms = 0;
+    int socket_buffer = 0;  // bytes
+};
+void apply(const TcpOptions& options, int fd, bool is_unix);
+
+/// The same at once, blocking: for start-up only.
+protocol::Result<std::vector<Address>> lookup_now(const std::string& host, int port);
+
+/// Connects without blocking. The fd belongs to the caller.
+/// Errors   08006, the server's fault, with the system's words.
+Task<protocol::Result<int>> connect(Loop& loop, Address address, TcpOptions options);
+
+}  // namespace pgweir::net

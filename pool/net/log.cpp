@@ -1,0 +1,144 @@
+#include "pool/net/log.hpp"
+
+#include <atomic>
+#include <mutex>
+
+#include <sys/time.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+namespace pgweir::net::log {
+
+namespace {
+
+constexpr std::size_t line_max = 8192;  // bytes
+
+struct State {
+    std::mutex mutex;
+    Sink sink;
+    int fd = -1;
+};
+
+State& state() {
+    static State one;
+    return one;
+}
+
+std::atomic<int> level_max{static_cast<int>(Level::log)};
+
+std::string_view level_name(Level level) {
+    switch (level) {
+        case Level::fatal: return "FATAL";
+        case Level::error: return "ERROR";
+        case Level::warning: return "WARNING";
+        case Level::log: return "LOG";
+        case Level::debug: return "DEBUG";
+        case Level::noise: return "NOISE";
+    }
+    return "LOG";
+}
+
+int syslog_level(Level level) {
+    switch (level) {
+        case Level::fatal: return LOG_CRIT;
+        case Level::error: return LOG_ERR;
+        case Level::warning: return LOG_WARNING;
+        case Level::log: return LOG_INFO;
+        default: return LOG_DEBUG;
+    }
+}
+
+std::string timestamp(const char* format_seconds, bool zone) {
+    timeval now{};
+    gettimeofday(&now, nullptr);
+    tm local{};
+    localtime_r(&now.tv_sec, &local);
+    char seconds[32];
+    strftime(seconds, sizeof seconds, format_seconds, &local);
+    std::string text = fmt::format("{}.{:03}", seconds, now.tv_usec / 1000);
+    char name[16];
+    strftime(name, sizeof name, zone ? " %Z" : "%z", &local);
+    return text + name;
+}
+
+/// The text with nothing in it that could forge a line or move a terminal's cursor.
+std::string printable(std::string_view text) {
+    std::string safe;
+    safe.reserve(text.size());
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte != 0x7f) {
+            safe += c;
+        } else {
+            safe += fmt::format("\\x{:02x}", byte);
+        }
+        if (safe.size() > line_max) return safe + " [cut]";
+    }
+    return safe;
+}
+
+std::string json_text(std::string_view text) {
+    std::string quoted = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            quoted += '\\';
+            quoted += c;
+        } else if (byte < 0x20) {
+            quoted += fmt::format("\\u{:04x}", byte);
+        } else {
+            quoted += c;
+        }
+    }
+    return quoted += '"';
+}
+
+std::string line_of(const Sink& sink, Level level, std::string_view context, std::string_view text) {
+    const std::string safe = printable(text);
+    if (sink.json) {
+        return fmt::format("{{\"time\":{},\"pid\":{},\"level\":{},\"context\":{},\"message\":{}}}\n",
+                           json_text(timestamp("%Y-%m-%dT%H:%M:%S", false)), getpid(),
+                           json_text(level_name(level)), json_text(printable(context)), json_text(safe));
+    }
+    return fmt::format("{} [{}] {} {}{}\n", timestamp("%Y-%m-%d %H:%M:%S", true), getpid(),
+                       level_name(level), printable(context), safe);
+}
+
+}  // namespace
+
+bool configure(const Sink& sink) {
+    int fd = -1;
+    if (!sink.file.empty()) {
+        fd = ::open(sink.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+        if (fd < 0) return false;
+    }
+    State& s = state();
+    const std::lock_guard lock(s.mutex);
+    if (s.fd >= 0) ::close(s.fd);
+    s.fd = fd;
+    s.sink = sink;
+    if (sink.syslog) openlog(s.sink.syslog_ident.c_str(), LOG_PID, sink.syslog_facility);
+    level_max.store(static_cast<int>(Level::log) + sink.verbose, std::memory_order_relaxed);
+    return true;
+}
+
+bool enabled(Level level) {
+    return static_cast<int>(level) <= level_max.load(std::memory_order_relaxed);
+}
+
+void write(Level level, std::string_view context, std::string_view text) {
+    if (!enabled(level)) return;
+    State& s = state();
+    const std::lock_guard lock(s.mutex);
+    const std::string line = line_of(s.sink, level, context, text);
+    [[maybe_unused]] ssize_t written = 0;
+    if (s.fd >= 0) written = ::write(s.fd, line.data(), line.size());
+    if (s.sink.standard_error) written = ::write(STDERR_FILENO, line.data(), line.size());
+    if (s.sink.syslog) {
+        ::syslog(syslog_level(level), "%s%s", std::string(context).c_str(), printable(text).c_str());
+    }
+}
+
+}  // namespace pgweir::net::log

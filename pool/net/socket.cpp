@@ -1,0 +1,190 @@
+#include "pool/net/socket.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace pgweir::net {
+
+void Socket::open(Loop& loop, int fd) {
+    fd_ = fd;
+    readable_ = hangup_ = eof_ = paused_ = false;
+    error_ = 0;
+    join(loop);
+}
+
+void Socket::close() {
+    if (fd_ < 0) return;
+    leave();
+    ::close(fd_);
+    fd_ = -1;
+    readable_ = false;
+    outbox_.clear();
+    outbox_.shrink_to_fit();
+    outbox_sent_ = 0;
+}
+
+void Socket::leave() {
+    unlink();
+    if (loop_) loop_->forget(fd_, *this);
+    loop_ = nullptr;
+}
+
+void Socket::join(Loop& loop) {
+    loop_ = &loop;
+    watching_output_ = false;
+    loop.watch(fd_, *this);
+    if (blocked()) {
+        watching_output_ = true;
+        loop.watch_output(fd_, *this);
+    }
+}
+
+std::size_t Socket::receive(char* to, std::size_t room) {
+    if (error_) {
+        eof_ = true;
+        return 0;
+    }
+    const ssize_t got = ::recv(fd_, to, room, 0);
+    if (got > 0) {
+        // A short read has drained the socket; what comes later is a new edge.
+        if (static_cast<std::size_t>(got) < room && !hangup_) readable_ = false;
+        return static_cast<std::size_t>(got);
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (errno == EAGAIN) readable_ = hangup_ = false;
+        return 0;
+    }
+    if (got < 0) error_ = errno;
+    eof_ = true;
+    return 0;
+}
+
+void Socket::resume() {
+    if (!paused_) return;
+    paused_ = false;
+    if (readable_ && loop_) loop_->defer(*this);
+}
+
+void Socket::yield() {
+    if (loop_) loop_->defer(*this);
+}
+
+void Socket::run() {
+    if (readable()) owner_.on_readable();
+}
+
+void Socket::ready(std::uint32_t events) {
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) hangup_ = readable_ = true;
+    if (events & EPOLLIN) readable_ = true;
+    if ((events & EPOLLOUT) && watching_output_) {
+        const bool was_blocked = blocked();
+        flush();
+        if (was_blocked && !blocked() && is_open()) owner_.on_drained();
+    }
+    if (is_open() && readable()) owner_.on_readable();
+}
+
+void Socket::send(Bytes bytes) {
+    if (!is_open() || error_) return;
+    if (blocked()) return keep(bytes);
+    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent == static_cast<ssize_t>(bytes.size())) return;
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) return fail(errno);
+    keep(bytes.substr(sent < 0 ? 0 : static_cast<std::size_t>(sent)));
+}
+
+void Socket::send(const Segments& segments) {
+    const auto& slices = segments.slices();
+    if (slices.size() == 1) return send(slices.front());
+    if (!is_open() || error_) return;
+
+    constexpr std::size_t slices_max = 64;
+    std::array<iovec, slices_max> vector;
+    std::size_t next = 0;
+    while (next < slices.size() && !blocked()) {
+        const std::size_t count = std::min(slices.size() - next, slices_max);
+        std::size_t total = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const Bytes slice = slices[next + i];
+            vector[i] = {const_cast<char*>(slice.data()), slice.size()};
+            total += slice.size();
+        }
+        msghdr message{};
+        message.msg_iov = vector.data();
+        message.msg_iovlen = count;
+        const ssize_t result = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+        if (result < 0 && errno != EAGAIN && errno != EINTR) return fail(errno);
+        std::size_t sent = result < 0 ? 0 : static_cast<std::size_t>(result);
+        const bool all = sent == total;
+        for (std::size_t i = 0; i < count && !all; ++i) {
+            const Bytes slice = slices[next + i];
+            const std::size_t gone = std::min(sent, slice.size());
+            sent -= gone;
+            if (gone < slice.size()) keep(slice.substr(gone));
+        }
+        next += count;
+    }
+    for (; next < slices.size(); ++next) keep(slices[next]);
+}
+
+void Socket::keep(Bytes unsent) {
+    outbox_.append(unsent);
+    if (!watching_output_ && loop_) {
+        watching_output_ = true;
+        loop_->watch_output(fd_, *this);
+    }
+}
+
+void Socket::flush() {
+    while (blocked()) {
+        const ssize_t sent = ::send(fd_, outbox_.data() + outbox_sent_, outbox_.size() - outbox_sent_, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0 && errno == EAGAIN) return;
+        if (sent < 0) return fail(errno);
+        outbox_sent_ += static_cast<std::size_t>(sent);
+        if (outbox_sent_ < outbox_.size()) continue;
+        outbox_ = std::string();  // an idle connection holds no memory
+        outbox_sent_ = 0;
+    }
+}
+
+void Socket::fail(int error) {
+    error_ = error;
+    outbox_ = std::string();
+    outbox_sent_ = 0;
+    // The owner hears of it as the end of input, and not from inside its own send.
+    hangup_ = readable_ = true;
+    yield();
+}
+
+Bytes Inbox::fill(Socket& socket, char* page, std::size_t page_size) {
+    if (rest_.size() < page_size / 2) {
+        rest_.copy(page, rest_.size());
+        const std::size_t got = socket.receive(page + rest_.size(), page_size - rest_.size());
+        const Bytes all(page, rest_.size() + got);
+        return all;
+    }
+    // A message that must be whole and is larger than the page grows here.
+    const std::size_t before = rest_.size();
+    rest_.resize(before + page_size);
+    const std::size_t got = socket.receive(rest_.data() + before, page_size);
+    rest_.resize(before + got);
+    return rest_;
+}
+
+void Inbox::keep(Bytes unused) {
+    if (unused.empty()) {
+        if (rest_.capacity() > 64) rest_ = std::string();
+        rest_.clear();
+    } else if (unused.data() >= rest_.data() && unused.data() <= rest_.data() + rest_.size()) {
+        rest_.erase(0, rest_.size() - unused.size());
+    } else {
+        rest_.assign(unused);
+    }
+}
+
+}  // namespace pgweir::net

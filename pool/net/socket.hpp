@@ -1,0 +1,110 @@
+// A non-blocking stream socket on a worker's loop: the only place that reads and writes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "pool/net/loop.hpp"
+#include "protocol/frame.hpp"
+
+namespace pgweir::net {
+
+using protocol::Bytes;
+using protocol::Segments;
+
+/// Resource; belongs to one client or server, on one worker at a time.
+///
+/// Reading is edge-triggered: the owner is called once, and then reads until readable() is false. A
+/// read that came back short has drained the socket, so no recv is ever made to hear EAGAIN; a FIN is
+/// told apart by EPOLLRDHUP. Writing is tried at once; what the kernel does not take goes to the
+/// outbox, and the owner is told when that is empty again. Whoever produces for this socket stops
+/// reading its own side while blocked(): that bounds the outbox by one page.
+class Socket final : private Watcher, private Deferred {
+public:
+    /// Who is told.
+    class Owner {
+    public:
+        /// There is input (or the end of it), and reading is not paused.
+        virtual void on_readable() = 0;
+        /// The outbox is empty again.
+        virtual void on_drained() = 0;
+
+    protected:
+        ~Owner() = default;
+    };
+
+    explicit Socket(Owner& owner) : owner_(owner) {}
+    ~Socket() { close(); }
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+
+    /// Takes over a connected (or connecting) non-blocking fd.
+    void open(Loop& loop, int fd);
+    void close();
+    bool is_open() const { return fd_ >= 0; }
+    int fd() const { return fd_; }
+
+    /// Moves to another worker: take off here, put on there. Nothing is lost in between: input that
+    /// comes meanwhile is an event on the new loop.
+    void leave();
+    void join(Loop& loop);
+
+    bool readable() const { return readable_ && !paused_; }
+    /// Reads up to `room` bytes. 0 with readable() still true means the end: eof() tells.
+    std::size_t receive(char* to, std::size_t room);
+    /// The peer has closed its side, or the connection broke (error() says how), and all was read.
+    bool eof() const { return eof_; }
+    int error() const { return error_; }  // errno, 0 for an orderly end
+
+    /// While paused the owner is not told of input; it is when resumed.
+    void pause() { paused_ = true; }
+    void resume();
+    /// Has the owner called again after others had their turn.
+    void yield();
+
+    /// Sends, or keeps what cannot be sent now. A broken connection shows up as the end of input.
+    void send(const Segments& segments);
+    void send(Bytes bytes);
+    /// Something waits in the outbox.
+    bool blocked() const { return !outbox_.empty(); }
+    std::size_t outbox_size() const { return outbox_.size() - outbox_sent_; }
+
+private:
+    void ready(std::uint32_t events) override;
+    void run() override;
+    void flush();
+    void keep(Bytes unsent);
+    void fail(int error);
+
+    Owner& owner_;
+    Loop* loop_ = nullptr;
+    int fd_ = -1;
+    int error_ = 0;
+    bool readable_ = false;
+    bool hangup_ = false;  // EPOLLRDHUP seen: there is an end to be read
+    bool eof_ = false;
+    bool paused_ = false;
+    bool watching_output_ = false;
+    std::string outbox_;
+    std::size_t outbox_sent_ = 0;
+};
+
+/// Input memory of one connection. Value. At rest it holds nothing: bytes are read into the worker's
+/// page and normally used up at once; only what is left over is kept here.
+class Inbox {
+public:
+    /// Reads once. The view holds what was left before and what came now, and is valid until keep() or
+    /// the next fill() of anybody on this worker.
+    Bytes fill(Socket& socket, char* page, std::size_t page_size);
+    /// What was kept, when nothing new is to be read.
+    Bytes kept() const { return rest_; }
+    /// Keeps the unused tail of the last view for the next fill().
+    void keep(Bytes unused);
+    bool empty() const { return rest_.empty(); }
+    std::size_t size() const { return rest_.size(); }
+
+private:
+    std::string rest_;
+};
+
+}  // namespace pgweir::net

@@ -1,0 +1,46 @@
+// What a server connection needs from whoever holds it, and what the pool needs from whoever waits.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "pool/ledger.hpp"
+#include "protocol/error.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/pipeline.hpp"
+
+namespace pgweir::pool {
+
+class Server;
+
+/// Holds one server at a time: a client, or an errand of our own. Everything happens on one worker.
+class Peer : public WaiterPlace {
+public:
+    /// The wait is over: the server is yours until you give it back to its pool.
+    virtual void granted(Server& server) = 0;
+    /// The wait is over without one.
+    virtual void refused(const protocol::Error& error) = 0;
+
+    /// Replies, valid during the call. The server is not read any further while full().
+    virtual void deliver(const protocol::Segments& replies) = 0;
+    virtual bool full() const = 0;
+    /// The server reported a variable.
+    virtual void parameter(std::string_view name, std::string_view value) = 0;
+    /// Requests that the server did not carry out, newest first.
+    virtual void undone(std::vector<protocol::Outstanding>& requests) = 0;
+    /// DISCARD ALL or DEALLOCATE ALL was run.
+    virtual void discarded_all() = 0;
+    /// A ReadyForQuery came. Whoever holds the server may give it back now, if it is settled.
+    virtual void settled() = 0;
+    /// What Server::run_own() asked for is done; with its error if it failed.
+    virtual void own_done(const protocol::Error* error) = 0;
+    /// The server takes requests again: its outbox is empty.
+    virtual void server_drained() = 0;
+    /// The server is gone, and with it what it had not answered. Already severed.
+    virtual void lost(const protocol::Error& error) = 0;
+
+protected:
+    ~Peer() = default;
+};
+
+}  // namespace pgweir::pool

@@ -1,0 +1,300 @@
+#include "pool/pool.hpp"
+
+#include <algorithm>
+
+#include "pool/net/log.hpp"
+#include "pool/registry.hpp"
+
+namespace pgweir::pool {
+
+using net::log::Level;
+
+namespace {
+
+/// Is it the server's own word, and final? Otherwise trying again may help, and clients wait.
+bool is_refusal(const protocol::Error& error) {
+    const std::string_view code = error.sqlstate.view();
+    if (error.origin != protocol::Origin::server) return false;
+    return code.starts_with("28") || code.starts_with("3D") || code.starts_with("42");
+}
+
+std::int64_t retry_delay_us(int failures, std::int64_t most_us) {
+    const std::int64_t delay_us = std::int64_t{50'000} << std::min(failures, 5);
+    return std::min({delay_us, std::int64_t{1'000'000}, std::max<std::int64_t>(most_us, 1'000)});
+}
+
+}  // namespace
+
+bool Quota::acquire(int max) {
+    if (used.fetch_add(1, std::memory_order_relaxed) < max || max == 0) return true;
+    release();
+    return false;
+}
+
+Pool::Pool(Registry& registry, std::string database, std::string user,
+           std::shared_ptr<const PoolSettings> settings, Totals& database_totals, Totals& user_totals)
+    : registry_(registry),
+      database_(std::move(database)),
+      user_(std::move(user)),
+      database_totals_(database_totals),
+      user_totals_(user_totals),
+      settings_(registry.workers().size(), settings),
+      stats_(registry.workers().size()),
+      current_(std::move(settings)),
+      ledger_(static_cast<unsigned>(registry.workers().size())) {
+    set_ledger_limits();
+}
+
+void Pool::set_ledger_limits() {
+    ledger_.set_limits({.size = current_->limits.size,
+                        .reserve_size = current_->limits.reserve_size,
+                        .reserve_timeout_us = current_->limits.reserve_timeout.count(),
+                        .round_robin = current_->round_robin});
+}
+
+PoolTotals Pool::totals() const {
+    PoolTotals sum;
+    for (const PoolStats& stats : stats_) sum += stats;
+    return sum;
+}
+
+Server* Pool::checkout(Worker& worker, Peer& peer) {
+    peer.worker = worker.index;
+    const std::int64_t now_us = worker.loop.now_us();
+    ServerPlace* wanted = nullptr;
+    std::uint32_t wanted_id = 0;
+    unsigned wanted_from = 0;
+    std::optional<protocol::Error> refusal;
+    {
+        const std::lock_guard lock(mutex_);
+        if (last_refusal_ && now_us < retry_at_us_ && ledger_.total() == 0) {
+            refusal = last_refusal_;
+        } else {
+            const Ledger::Checkout checkout = ledger_.checkout(peer, now_us);
+            if (checkout.taken) return static_cast<Server*>(checkout.taken);
+            wanted = checkout.wanted;
+            if (wanted) {
+                wanted_id = static_cast<Server*>(wanted)->id();
+                wanted_from = wanted->worker;
+            }
+        }
+    }
+    if (refusal) {
+        peer.refused(*refusal);
+        return nullptr;
+    }
+    if (wanted) {
+        fetch(wanted_from, wanted_id, worker.index);
+    } else {
+        open_wanted(worker);
+    }
+    return nullptr;
+}
+
+void Pool::stop_waiting(Peer& peer) {
+    const std::lock_guard lock(mutex_);
+    ledger_.stop_waiting(peer);
+}
+
+void Pool::give_back(Server& server) {
+    server.release();
+    const PoolSettings& present = settings(server.worker());
+    const Backend& backend = server.backend();
+    if (!backend.settled() || server.full()) return server.close("client left in the middle of a request");
+    if (backend.tx() != protocol::TxStatus::idle) return server.close("client left in a transaction");
+    if (server.close_needed) return server.close("obsolete connection");
+    if (expired(server, server.worker().loop.now_us())) return server.close("server lifetime over");
+    if (!present.reset_query.empty()) return server.tidy(present.reset_query);
+    shelve(server);
+}
+
+void Pool::shelve(Server& server) {
+    if (server.cancels > 0) return server.set_state(ServerState::canceling);
+    Ledger::Checkin checkin;
+    {
+        const std::lock_guard lock(mutex_);
+        if (ledger_.paused() || server.close_needed) {
+            checkin.waiter = nullptr;
+            server.close_needed = true;
+        } else {
+            server.set_state(ServerState::idle);
+            checkin = ledger_.checkin(server, server.worker().loop.now_us());
+        }
+    }
+    if (server.close_needed) return server.close("pool paused or reconnecting");
+    if (checkin.move) return move(server, checkin.move_to);
+    if (checkin.waiter) static_cast<Peer*>(checkin.waiter)->granted(server);
+}
+
+void Pool::move(Server& server, unsigned to) {
+    Worker& there = *registry_.workers()[to];
+    there.loop.post([this, &there, self = server.depart()]() mutable {
+        shelve(Server::arrive(std::move(self), there));
+    });
+}
+
+void Pool::fetch(unsigned from, std::uint32_t server, unsigned to) {
+    Worker& there = *registry_.workers()[from];
+    there.loop.post([this, &there, server, to] {
+        const auto found = there.servers.find(server);
+        if (found != there.servers.end()) move(*found->second, to);  // else it has died meanwhile
+    });
+}
+
+void Pool::opened(Server& server) {
+    {
+        const std::lock_guard lock(mutex_);
+        ledger_.opened();
+        failures_ = 0;
+        last_refusal_.reset();
+    }
+    shelve(server);
+}
+
+void Pool::closed(Server& server, ServerState was, const protocol::Error& error) {
+    bool refused = false;
+    {
+        const std::lock_guard lock(mutex_);
+        if (was == ServerState::login) {
+            ledger_.opening_failed();
+            ++failures_;
+            retry_at_us_ =
+                server.worker().loop.now_us() + retry_delay_us(failures_, current_->login_retry_us);
+            refused = is_refusal(error);
+            last_refusal_.reset();
+            if (refused) last_refusal_ = error;
+        } else {
+            ledger_.closed(server);
+        }
+    }
+    database_totals_.servers.release();
+    user_totals_.servers.release();
+    if (was == ServerState::login) {
+        net::log::print(Level::warning, server.log_context(), "server login failed: {}", error.message);
+    }
+    if (refused) refuse_all(error);
+    open_wanted(server.worker());
+    registry_.room_made(server.worker());
+}
+
+bool Pool::begin_opening(std::int64_t now_us, bool for_min_size) {
+    const std::lock_guard lock(mutex_);
+    if (failures_ > 0 && (ledger_.opening() > 0 || now_us < retry_at_us_)) return false;
+    const int size = current_->limits.size;
+    const bool below_min = for_min_size && !ledger_.paused() && ledger_.total() < current_->limits.min_size &&
+                           (size == 0 || ledger_.total() < size);
+    if (!below_min && !ledger_.wants_server(now_us)) return false;
+    if (!database_totals_.servers.acquire(current_->limits.max_db_connections)) {
+        registry_.note_starved();
+        return false;
+    }
+    if (!user_totals_.servers.acquire(current_->limits.max_user_connections)) {
+        database_totals_.servers.release();
+        registry_.note_starved();
+        return false;
+    }
+    if (ledger_.from_reserve()) {
+        net::log::print(Level::debug, {}, "taking connection from reserve_pool");
+    }
+    ledger_.begin_opening();
+    return true;
+}
+
+void Pool::open_wanted(Worker& here) {
+    const std::int64_t now_us = here.loop.now_us();
+    while (true) {
+        if (begin_opening(now_us, false)) {
+            unsigned where = here.index;
+            {
+                const std::lock_guard lock(mutex_);
+                if (const WaiterPlace* const eldest = ledger_.oldest()) where = eldest->worker;
+            }
+            open_on(where, here);
+            continue;
+        }
+        bool blocked;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto& limits = current_->limits;
+            const auto at_limit = [](const Quota& quota, int max) {
+                return max > 0 && quota.used.load(std::memory_order_relaxed) >= max;
+            };
+            blocked = failures_ == 0 && ledger_.wants_server(now_us) &&
+                      (at_limit(database_totals_.servers, limits.max_db_connections) ||
+                       at_limit(user_totals_.servers, limits.max_user_connections));
+        }
+        if (blocked) registry_.make_room(*this, here);
+        return;
+    }
+}
+
+void Pool::open_on(unsigned index, Worker& here) {
+    Worker& worker = *registry_.workers()[index];
+    const auto open = [this, &worker] {
+        const std::uint32_t id = worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
+        auto server = std::make_unique<Server>(worker, *this, id);
+        Server& fresh = *server;
+        worker.servers.emplace(id, std::move(server));
+        fresh.open();
+    };
+    if (index == here.index) {
+        open();
+    } else {
+        worker.loop.post(open);
+    }
+}
+
+Pool::Endpoint Pool::next_endpoint() {
+    const std::lock_guard lock(mutex_);
+    const config::Database& database = current_->database;
+    if (database.endpoints.empty()) return {current_->unix_socket_dir, database.port};
+    const bool rotate = database.load_balance_hosts == config::LoadBalanceHosts::round_robin || failures_ > 0;
+    const config::Endpoint& chosen = database.endpoints[next_host_ % database.endpoints.size()];
+    if (rotate) ++next_host_;
+    return {chosen.host, chosen.port};
+}
+
+ServerCredentials Pool::credentials() const {
+    const std::lock_guard lock(mutex_);
+    return credentials_;
+}
+
+void Pool::set_credentials(ServerCredentials credentials) {
+    const std::lock_guard lock(mutex_);
+    credentials_ = std::move(credentials);
+}
+
+std::string Pool::server_database() const {
+    const std::lock_guard lock(mutex_);
+    return current_->database.dbname;
+}
+
+std::map<std::string, std::string> Pool::startup_parameters() const {
+    const std::lock_guard lock(mutex_);
+    return current_->database.startup_parameters;
+}
+
+std::string Pool::connect_query() const {
+    const std::lock_guard lock(mutex_);
+    return current_->database.connect_query;
+}
+
+bool Pool::tracks(std::string_view variable) const {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(current_->tracked.begin(), current_->tracked.end(),
+                       [&](const std::string& name) { return protocol::same_name(name, variable); });
+}
+
+Pool::Welcome Pool::welcome() const {
+    const std::lock_guard lock(mutex_);
+    return welcome_;
+}
+
+void Pool::learn_welcome(const protocol::VarSet::Entries& parameters) {
+    const std::lock_guard lock(mutex_);
+    if (!welcome_ || *welcome_ != parameters) {
+        welcome_ = std::make_shared<const protocol::VarSet::Entries>(parameters);
+    }
+}
+
+}  // namespace pgweir::pool

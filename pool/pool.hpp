@@ -1,0 +1,150 @@
+// One pool: the servers of one (database entry, user) pair, shared by all workers.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "config/config.hpp"
+#include "pool/ledger.hpp"
+#include "pool/server.hpp"
+#include "pool/server_login.hpp"
+#include "pool/stats.hpp"
+#include "pool/worker.hpp"
+
+namespace pgweir::pool {
+
+class Registry;
+
+/// What a pool goes by, as of the last (re)load. Immutable.
+struct PoolSettings {
+    config::Database database;
+    config::PoolLimits limits;
+    std::string reset_query;  // empty: none on give-back
+    std::string check_query;  // empty: none
+    bool check_with_empty_query = false;
+    std::int64_t check_delay_us = 0, idle_timeout_us = 0, login_retry_us = 0;
+    std::string unix_socket_dir;
+    bool round_robin = false;
+    int max_prepared_statements = 0;
+    std::vector<std::string> tracked;  // variables that follow a client, lower case
+};
+
+std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& config,
+                                                       const config::Database& database,
+                                                       const std::string& user);
+
+/// How many connections something has, against how many it may have; shared by several pools.
+struct Quota {
+    std::atomic<int> used = 0;
+
+    /// One more, unless that would be above `max` (0 = no limit).
+    bool acquire(int max);
+    void release() { used.fetch_sub(1, std::memory_order_relaxed); }
+};
+
+/// Both sides' quotas of a database entry or of a user.
+struct Totals {
+    Quota servers, clients;
+};
+
+/// Resource; lives in the registry, longer than its servers and clients. Thread-safe; the calls that take
+/// a worker, peer or server are made on that one's thread. One mutex, never held across a call out.
+class Pool {
+public:
+    Pool(Registry& registry, std::string database, std::string user,
+         std::shared_ptr<const PoolSettings> settings, Totals& database_totals, Totals& user_totals);
+
+    const std::string& database() const { return database_; }
+    const std::string& user() const { return user_; }
+    /// As this worker knows them.
+    const PoolSettings& settings(const Worker& worker) const { return *settings_[worker.index]; }
+    PoolStats& stats(const Worker& worker) { return stats_[worker.index]; }
+    PoolTotals totals() const;
+    Totals& database_totals() { return database_totals_; }
+    Totals& user_totals() { return user_totals_; }
+
+    /// A server for `peer` at once, or nullptr: then it waits for granted() or refused().
+    Server* checkout(Worker& worker, Peer& peer);
+    void stop_waiting(Peer& peer);
+    /// The holder is done with it. A server that is not clean is closed.
+    void give_back(Server& server);
+    /// A server (new, tidied, moved, or freed of its last cancel) has nobody: to the next waiter or the shelf.
+    void shelve(Server& server);
+
+    // From Server.
+    void opened(Server& server);
+    void tidied(Server& server) { shelve(server); }
+    void closed(Server& server, ServerState was, const protocol::Error& error);
+
+    // For logging in to servers.
+    struct Endpoint {
+        std::string host;  // name, address, "/dir" or "@abstract"
+        int port;
+    };
+    Endpoint next_endpoint();
+    ServerCredentials credentials() const;
+    void set_credentials(ServerCredentials credentials);
+    std::string server_database() const;
+    std::map<std::string, std::string> startup_parameters() const;
+    std::string connect_query() const;
+    bool tracks(std::string_view variable) const;
+
+    /// What a client is told at log-in: the parameters of the pool's servers; nullptr until one is known.
+    using Welcome = std::shared_ptr<const protocol::VarSet::Entries>;
+    Welcome welcome() const;
+    void learn_welcome(const protocol::VarSet::Entries& parameters);
+
+    // Administration; any thread.
+    void pause();
+    void resume();
+    bool paused() const;
+    /// Closes every server as soon as it is free.
+    void reconnect();
+    void apply(std::shared_ptr<const PoolSettings> settings);
+    struct Counts {
+        int total, idle, in_use, opening, waiting;
+        std::int64_t oldest_wait_us;  // 0 = nobody waits
+    };
+    Counts counts(std::int64_t now_us) const;
+
+    /// Chores of one worker: waiters and servers whose time is up, minimum size, retries. Every 100 ms.
+    void tick(Worker& worker);
+    /// Opens what is wanted and allowed.
+    void open_wanted(Worker& here);
+    /// Closes the longest idle server to make room under a shared limit. False when there is none.
+    bool evict(Worker& here);
+
+private:
+    bool begin_opening(std::int64_t now_us, bool for_min_size);
+    void open_on(unsigned worker, Worker& here);
+    void move(Server& server, unsigned to);
+    void fetch(unsigned from, std::uint32_t server, unsigned to);
+    void refuse_expired(Worker& worker);
+    void refuse_all(const protocol::Error& error);
+    void close_expired(Worker& worker);
+    bool expired(const Server& server, std::int64_t now_us) const;
+    void set_ledger_limits();
+
+    Registry& registry_;
+    const std::string database_, user_;
+    Totals& database_totals_;
+    Totals& user_totals_;
+    std::vector<std::shared_ptr<const PoolSettings>> settings_;  // by worker, each its own thread's
+    std::deque<PoolStats> stats_;                                // by worker
+
+    mutable std::mutex mutex_;  // guards what follows
+    std::shared_ptr<const PoolSettings> current_;
+    Ledger ledger_;
+    ServerCredentials credentials_;
+    Welcome welcome_;
+    unsigned next_host_ = 0;
+    int failures_ = 0;                             // connection attempts in a row
+    std::int64_t retry_at_us_ = 0;
+    std::optional<protocol::Error> last_refusal_;  // the server's own, while retry_at_us_ is ahead
+    std::int64_t last_lifetime_close_us_ = 0;
+};
+
+}  // namespace pgweir::pool

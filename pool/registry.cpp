@@ -1,0 +1,115 @@
+#include "pool/registry.hpp"
+
+namespace pgweir::pool {
+
+Pool& Registry::pool(const config::Config& config, const config::Database& database, const std::string& user) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = pools_.find({database.name, user});
+        if (found != pools_.end()) return *found->second;
+    }
+    Totals& of_database = database_totals(database.name);
+    Totals& of_user = user_totals(user);
+    auto fresh = std::make_unique<Pool>(*this, database.name, user, make_pool_settings(config, database, user),
+                                        of_database, of_user);
+    const std::lock_guard lock(mutex_);
+    if (all_paused_ || paused_.contains(database.name)) fresh->pause();
+    return *pools_.try_emplace({database.name, user}, std::move(fresh)).first->second;
+}
+
+std::vector<Pool*> Registry::pools() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Pool*> all;
+    all.reserve(pools_.size());
+    for (const auto& [key, pool] : pools_) all.push_back(pool.get());
+    return all;
+}
+
+std::vector<std::string> Registry::databases() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [key, pool] : pools_) {
+        if (names.empty() || names.back() != key.first) names.push_back(key.first);
+    }
+    return names;
+}
+
+void Registry::pause(const std::string& database) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (database.empty()) {
+            all_paused_ = true;
+        } else {
+            paused_.insert(database);
+        }
+    }
+    for (Pool* const pool : pools()) {
+        if (database.empty() || pool->database() == database) pool->pause();
+    }
+}
+
+bool Registry::resume(const std::string& database) {
+    bool was;
+    {
+        const std::lock_guard lock(mutex_);
+        if (database.empty()) {
+            was = std::exchange(all_paused_, false) || !paused_.empty();
+            paused_.clear();
+        } else {
+            was = paused_.erase(database) > 0;
+        }
+    }
+    for (Pool* const pool : pools()) {
+        if (database.empty() || pool->database() == database) pool->resume();
+    }
+    return was;
+}
+
+bool Registry::paused(const std::string& database) const {
+    const std::lock_guard lock(mutex_);
+    return all_paused_ || paused_.contains(database);
+}
+
+Totals& Registry::database_totals(const std::string& database) {
+    const std::lock_guard lock(mutex_);
+    return database_totals_[database];
+}
+
+Totals& Registry::user_totals(const std::string& user) {
+    const std::lock_guard lock(mutex_);
+    return user_totals_[user];
+}
+
+void Registry::apply(const config::ConfigPtr& config) {
+    for (Pool* const pool : pools()) {
+        const config::Database* database = config->database(pool->database());
+        if (!database) database = config->database("*");
+        if (!database) {
+            pool->reconnect();
+            continue;
+        }
+        config::Database entry = *database;
+        if (entry.name == "*") {
+            if (entry.dbname.empty()) entry.dbname = pool->database();
+            entry.name = pool->database();
+        }
+        pool->apply(make_pool_settings(*config, entry, pool->user()));
+    }
+}
+
+bool Registry::make_room(Pool& wanting, Worker& here) {
+    for (Pool* const pool : pools()) {
+        if (pool == &wanting) continue;
+        if (pool->database() != wanting.database() && pool->user() != wanting.user()) continue;
+        if (pool->evict(here)) return true;
+    }
+    note_starved();
+    return false;
+}
+
+void Registry::room_made(Worker& here) {
+    if (!starved_.exchange(false, std::memory_order_relaxed)) return;
+    for (Pool* const pool : pools()) pool->open_wanted(here);
+}
+
+}  // namespace pgweir::pool

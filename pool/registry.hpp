@@ -1,0 +1,63 @@
+// All pools of the process, and what they have in common.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pool/pool.hpp"
+#include "pool/worker.hpp"
+
+namespace pgweir::pool {
+
+/// Resource; one a process. Thread-safe.
+class Registry {
+public:
+    explicit Registry(std::vector<Worker*> workers) : workers_(std::move(workers)) {}
+
+    const std::vector<Worker*>& workers() const { return workers_; }
+
+    /// The pool of this entry and user, made when it is not there yet. `user` is who the servers are for:
+    /// the forced user where the entry has one.
+    Pool& pool(const config::Config& config, const config::Database& database, const std::string& user);
+    /// Every pool there is. Pools are never taken away while the process runs.
+    std::vector<Pool*> pools() const;
+
+    /// Names of the entries that have a pool.
+    std::vector<std::string> databases() const;
+
+    /// Pools of this entry ("" = all), present and future, grant nothing until resumed.
+    void pause(const std::string& database);
+    /// False when it was not paused.
+    bool resume(const std::string& database);
+    bool paused(const std::string& database) const;
+
+    Totals& database_totals(const std::string& database);
+    Totals& user_totals(const std::string& user);
+
+    /// A new configuration: pools take their new limits, changed entries have their servers replaced.
+    void apply(const config::ConfigPtr& config);
+
+    /// A shared limit (per database or user) stands in the way of `wanting`: closes an idle server of a
+    /// pool that shares it. False when there is none.
+    bool make_room(Pool& wanting, Worker& here);
+    /// A connection under a shared limit is gone: pools that wait for that may go on.
+    void room_made(Worker& here);
+    void note_starved() { starved_.store(true, std::memory_order_relaxed); }
+
+private:
+    using Key = std::pair<std::string, std::string>;
+
+    const std::vector<Worker*> workers_;
+    mutable std::mutex mutex_;
+    std::map<Key, std::unique_ptr<Pool>> pools_;
+    std::map<std::string, Totals> database_totals_, user_totals_;  // a map's nodes do not move
+    bool all_paused_ = false;
+    std::set<std::string> paused_;
+    std::atomic<bool> starved_ = false;
+};
+
+}  // namespace pgweir::pool

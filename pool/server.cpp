@@ -1,0 +1,203 @@
+#include "pool/server.hpp"
+
+#include <cassert>
+
+#include "pool/net/log.hpp"
+#include "pool/pool.hpp"
+#include "pool/server_login.hpp"
+#include "protocol/requests.hpp"
+
+namespace pgweir::pool {
+
+using net::log::Level;
+
+namespace {
+
+constexpr int rounds_max = 16;  // pages read before others have their turn
+
+protocol::Error crashed() {
+    return {protocol::sqlstate::connection_failure, protocol::Origin::server, "server conn crashed?"};
+}
+
+}  // namespace
+
+std::string_view state_text(ServerState state) {
+    switch (state) {
+        case ServerState::login: return "new";
+        case ServerState::idle: return "idle";
+        case ServerState::active: return "active";
+        case ServerState::tested: return "tested";
+        case ServerState::canceling: return "being_canceled";
+        case ServerState::closed: return "justfree";
+    }
+    return "";
+}
+
+Server::Server(Worker& worker, Pool& pool, std::uint32_t id)
+    : worker_(&worker), pool_(pool), vars_(worker.shared.vars.empty()), id_(id) {
+    this->ServerPlace::worker = worker.index;
+    connected_us_ = worker.loop.now_us();
+}
+
+Server::~Server() = default;
+
+void Server::open() {
+    login_ = std::make_unique<ServerLogin>(*this);
+    login_->start();
+}
+
+void Server::logged_in() {
+    const std::string from = net::local_address(socket_.fd()).text();
+    net::log::print(Level::log, log_context(), "new connection to server (from {})", from);
+    worker_->loop.bury(std::move(login_));
+    state_ = ServerState::idle;
+    pool_.opened(*this);
+}
+
+void Server::login_failed(const protocol::Error& error) { close(error); }
+
+bool Server::lend(Peer& peer, const protocol::Vars& wanted) {
+    assert(state_ != ServerState::closed && !peer_ && backend_.settled());
+    peer_ = &peer;
+    state_ = ServerState::active;
+    request_us = worker_->loop.now_us();
+    if (wanted == vars_) return true;
+    const std::string script = protocol::set_script(*vars_, *wanted);
+    if (script.empty()) return true;
+    net::log::print(Level::debug, log_context(), "varcache_apply: {}", script);
+    run_own(script);
+    return false;
+}
+
+void Server::run_own(std::string_view sql) {
+    std::string query;
+    protocol::write_query(query, sql);
+    backend_.pipeline().push({protocol::Request::query, protocol::Reply::skip, {}, {}});
+    own_running_ = true;
+    socket_.send(query);
+}
+
+void Server::tidy(std::string_view sql) {
+    state_ = ServerState::tested;
+    run_own(sql);
+}
+
+void Server::on_readable() {
+    if (login_) return login_->input();
+    for (int round = 0; socket_.readable(); ++round) {
+        if (round == rounds_max) return socket_.yield();
+        const Bytes input = inbox_.fill(socket_, worker_->page.get(), Worker::page_size);
+        if (socket_.eof()) return close(crashed());
+        if (!take(input)) return;
+    }
+}
+
+void Server::on_drained() {
+    if (peer_) peer_->server_drained();
+}
+
+bool Server::take(Bytes input) {
+    protocol::Segments& out = worker_->segments;
+    out.clear();
+    const auto taken = backend_.scan(input, out);
+    if (taken.has_error()) {
+        close(taken.error());
+        return false;
+    }
+    inbox_.keep(input.substr(*taken));
+    report_findings();
+    if (!out.empty()) {
+        if (peer_) {
+            peer_->deliver(out);
+            if (state_ == ServerState::closed) return false;
+            if (peer_ && peer_->full()) socket_.pause();
+        } else if (!backend_.findings().fatal && state_ != ServerState::idle) {
+            // Nobody asked for it.
+            close("server sent data to nobody");
+            return false;
+        }
+    }
+    const Backend::Findings& found = backend_.findings();
+    if (!found.ready && !found.own_ready) return state_ != ServerState::closed;
+    // From here on the server may change hands, and even its thread.
+    if (socket_.readable()) socket_.yield();
+    if (found.own_ready) {
+        own_done();
+    } else if (peer_) {
+        peer_->settled();
+    }
+    return false;
+}
+
+void Server::report_findings() {
+    const Backend::Findings& found = backend_.findings();
+    for (const auto& [name, value] : found.parameters) {
+        if (pool_.tracks(name)) vars_ = worker_->shared.vars.with(vars_, name, value);
+        if (peer_ && !own_running_) peer_->parameter(name, value);
+    }
+    if (found.fatal) {
+        close_needed = true;
+        net::log::print(Level::warning, log_context(), "server said: {}", found.fatal_error->message);
+    }
+    if (!backend_.pipeline().undone().empty()) {
+        if (peer_) peer_->undone(backend_.pipeline().undone());
+        backend_.pipeline().undone().clear();
+    }
+    if (found.discarded_all && peer_) peer_->discarded_all();
+}
+
+void Server::own_done() {
+    own_running_ = false;
+    const std::optional<protocol::Error> error = backend_.findings().own_error;
+    if (peer_) return peer_->own_done(error ? &*error : nullptr);
+    if (error) {
+        net::log::print(Level::warning, log_context(), "reset query failed: {}", error->message);
+        return close("reset query failed");
+    }
+    pool_.tidied(*this);
+}
+
+void Server::close(std::string_view reason) {
+    close({protocol::sqlstate::connection_failure, protocol::Origin::proxy, std::string(reason)});
+}
+
+void Server::close(const protocol::Error& error) {
+    if (state_ == ServerState::closed) return;
+    const std::int64_t age_s = (worker_->loop.now_us() - connected_us_) / 1'000'000;
+    net::log::print(Level::log, log_context(), "closing because: {} (age={}s)", error.message, age_s);
+    const ServerState was = state_;
+    state_ = ServerState::closed;
+    if (login_) worker_->loop.bury(std::move(login_));
+    if (socket_.is_open() && was != ServerState::login && backend_.settled()) {
+        std::string goodbye;
+        protocol::write_terminate(goodbye);
+        socket_.send(goodbye);
+    }
+    socket_.close();
+    Peer* const peer = std::exchange(peer_, nullptr);
+    std::unique_ptr<Server> self = std::move(worker_->servers.extract(id_).mapped());
+    worker_->loop.bury(std::move(self));
+    pool_.closed(*this, was, error);
+    if (peer) peer->lost(error);
+}
+
+std::unique_ptr<Server> Server::depart() {
+    socket_.leave();
+    return std::move(worker_->servers.extract(id_).mapped());
+}
+
+Server& Server::arrive(std::unique_ptr<Server> server, Worker& worker) {
+    Server& self = *server;
+    self.worker_ = &worker;
+    self.ServerPlace::worker = worker.index;
+    worker.servers.emplace(self.id_, std::move(server));
+    self.socket_.join(worker.loop);
+    return self;
+}
+
+std::string Server::log_context() const {
+    return fmt::format("S-{}: {}/{}@{} ", static_cast<const void*>(this), pool_.database(), pool_.user(),
+                       address_.size ? address_.text() : "(unconnected)");
+}
+
+}  // namespace pgweir::pool

@@ -1,0 +1,114 @@
+// One server connection: its socket, its rules, its place in the pool.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "pool/backend.hpp"
+#include "pool/conversation.hpp"
+#include "pool/net/socket.hpp"
+#include "pool/peer.hpp"
+#include "pool/worker.hpp"
+#include "protocol/vars.hpp"
+
+namespace pgweir::pool {
+
+class Pool;
+
+/// Where a server connection stands; the words are PgBouncer's, see docs/architecture.md.
+enum class ServerState : std::uint8_t {
+    login,      // connecting, authenticating
+    idle,       // on the shelf
+    active,     // lent
+    tested,     // reset query running, nobody holds it
+    canceling,  // free, but a cancel request for it is still under way
+    closed,     // severed; destroyed at the end of the turn
+};
+
+std::string_view state_text(ServerState state);
+
+/// Resource. Owned by its worker's table; a pool lends it to a Peer of the same worker.
+class Server final : public ServerPlace, private net::Socket::Owner {
+public:
+    Server(Worker& worker, Pool& pool, std::uint32_t id);
+    ~Server();
+
+    /// Connects and logs in; the pool hears of the end, either way.
+    void open();
+    /// Lends it. The holder's variables are set first if they differ: it hears own_done() then, and must
+    /// not send before. True when nothing needs to be set.
+    bool lend(Peer& peer, const protocol::Vars& wanted);
+    /// The holder lets go. Called by Pool::give_back().
+    void release() { peer_ = nullptr; }
+
+    /// Sends the client's requests; what they ask has been pushed on backend().pipeline() already.
+    void send(const protocol::Segments& requests) { socket_.send(requests); }
+    /// The outbox is full: stop reading the client until server_drained().
+    bool full() const { return socket_.blocked(); }
+    /// The holder can take replies again.
+    void resume() { socket_.resume(); }
+    /// Runs SQL of our own, whose replies nobody sees; the holder hears own_done().
+    void run_own(std::string_view sql);
+    /// Runs the reset query with nobody holding the server, then goes back to the pool.
+    void tidy(std::string_view sql);
+
+    /// Severs: the socket is closed, the holder hears lost(), the pool takes it off the books.
+    void close(std::string_view reason);
+    void close(const protocol::Error& error);
+
+    /// Moves to another worker: depart() on the old one, arrive() on the new one.
+    std::unique_ptr<Server> depart();
+    static Server& arrive(std::unique_ptr<Server> server, Worker& worker);
+
+    Backend& backend() { return backend_; }
+    const Backend& backend() const { return backend_; }
+    Pool& pool() const { return pool_; }
+    Worker& worker() const { return *worker_; }
+    ServerState state() const { return state_; }
+    void set_state(ServerState state) { state_ = state; }
+    Peer* peer() const { return peer_; }
+    const protocol::Vars& vars() const { return vars_; }
+    std::uint32_t id() const { return id_; }
+
+    /// What a cancel request needs, and how many are under way for this server.
+    const net::Address& address() const { return address_; }
+    std::uint32_t backend_pid() const { return backend_pid_; }
+    const std::string& cancel_key() const { return cancel_key_; }
+    int cancels = 0;
+
+    std::int64_t connected_us() const { return connected_us_; }
+    std::int64_t request_us = 0;  // when the holder got it
+    bool close_needed = false;    // RECONNECT, changed configuration: close when free
+    std::string log_context() const;
+    int fd() const { return socket_.fd(); }
+
+private:
+    friend class ServerLogin;
+
+    void on_readable() override;
+    void on_drained() override;
+    /// False when the server must not be touched any more.
+    bool take(Bytes input);
+    void report_findings();
+    void own_done();
+    void logged_in();
+    void login_failed(const protocol::Error& error);
+
+    Worker* worker_;
+    Pool& pool_;
+    Peer* peer_ = nullptr;
+    net::Socket socket_{*this};
+    net::Inbox inbox_;
+    Backend backend_;
+    protocol::Vars vars_;
+    ServerState state_ = ServerState::login;
+    bool own_running_ = false;
+    std::uint32_t id_;
+    std::uint32_t backend_pid_ = 0;
+    std::string cancel_key_;
+    net::Address address_;
+    std::int64_t connected_us_ = 0;
+    std::unique_ptr<class ServerLogin> login_;
+};
+
+}  // namespace pgweir::pool

@@ -1,0 +1,221 @@
+#include "pool/server_login.hpp"
+
+#include <algorithm>
+
+#include "pool/net/log.hpp"
+#include "pool/pool.hpp"
+#include "protocol/md5.hpp"
+#include "protocol/requests.hpp"
+#include "protocol/secret.hpp"
+#include "protocol/startup.hpp"
+
+namespace pgweir::pool {
+
+namespace {
+
+constexpr std::size_t message_max = 1 << 20;  // bytes; nothing in a log-in is near it
+
+protocol::Error login_error(std::string text) {
+    return {protocol::sqlstate::connection_failure, protocol::Origin::server, std::move(text)};
+}
+
+/// The server's own refusal, with its own code.
+protocol::Error refusal(std::string_view payload) {
+    const protocol::Report report = protocol::read_report(payload);
+    return {protocol::make_sqlstate(report.sqlstate), protocol::Origin::server, std::string(report.message)};
+}
+
+}  // namespace
+
+void ServerLogin::start() { story_.start(server_.worker_->loop, run()); }
+
+net::Task<void> ServerLogin::run() {
+    const Outcome failure = co_await log_in();
+    if (failure) {
+        server_.login_failed(*failure);
+    } else {
+        server_.logged_in();
+    }
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::log_in() {
+    if (Outcome failure = co_await connect()) co_return failure;
+    if (Outcome failure = co_await authenticate()) co_return failure;
+    if (Outcome failure = co_await learn()) co_return failure;
+    co_return co_await run_connect_query();
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::connect() {
+    Worker& worker = *server_.worker_;
+    const Pool::Endpoint endpoint = server_.pool_.next_endpoint();
+    if (endpoint.host.starts_with('/') || endpoint.host.starts_with('@')) {
+        const auto address = net::unix_address(fmt::format("{}/.s.PGSQL.{}", endpoint.host, endpoint.port));
+        if (address.has_error()) co_return address.error();
+        server_.address_ = *address;
+    } else {
+        const auto found =
+            co_await net::resolve(worker.loop, worker.shared.offload, endpoint.host, endpoint.port);
+        if (found.has_error()) co_return found.error();
+        server_.address_ = (*found)[server_.id_ % found->size()];
+    }
+    const auto fd = co_await net::connect(worker.loop, server_.address_, tcp_options(worker.config->settings));
+    if (fd.has_error()) co_return fd.error();
+    server_.socket_.open(worker.loop, *fd);
+
+    credentials_ = server_.pool_.credentials();
+    protocol::StartupParameters parameters{{"user", credentials_.user},
+                                           {"database", server_.pool_.server_database()}};
+    for (const auto& [name, value] : server_.pool_.startup_parameters()) parameters.emplace_back(name, value);
+    std::string packet;
+    protocol::write_startup(packet, protocol::protocol_3_0, parameters);
+    send(packet);
+    co_return Outcome();
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::authenticate() {
+    while (true) {
+        const auto message = co_await conversation_.message(message_max, protocol::Origin::server);
+        if (message.has_error()) co_return message.error();
+        if (message->type == 'E') co_return refusal(message->payload);
+        if (message->type == 'N' || message->type == 'v') continue;
+        if (message->type != 'R') co_return login_error("unexpected message in server login");
+        const auto request = protocol::read_authentication(message->payload);
+        if (request.has_error()) co_return request.error();
+        if (request->kind == protocol::authentication::ok) co_return Outcome();
+        if (Outcome failure = co_await answer(message->payload)) co_return failure;
+    }
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::answer(std::string_view payload) {
+    const auto request = protocol::read_authentication(payload);
+    const protocol::SecretKind kind = protocol::kind_of_secret(credentials_.secret);
+    std::string reply;
+    switch (request->kind) {
+        case protocol::authentication::cleartext:
+            if (kind != protocol::SecretKind::plain) {
+                co_return login_error("server login failed: wrong password type");
+            }
+            protocol::write_password(reply, credentials_.secret);
+            break;
+        case protocol::authentication::md5: {
+            if (kind != protocol::SecretKind::plain && kind != protocol::SecretKind::md5) {
+                co_return login_error("server login failed: wrong password type");
+            }
+            const std::string secret = kind == protocol::SecretKind::md5
+                                           ? credentials_.secret
+                                           : protocol::md5_secret(credentials_.secret, credentials_.user);
+            protocol::write_password(reply, protocol::md5_answer(secret, request->data));
+            break;
+        }
+        case protocol::authentication::sasl: co_return co_await answer_sasl(request->data);
+        default: co_return login_error("server login failed: unknown authentication method");
+    }
+    send(reply);
+    co_return Outcome();
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::answer_sasl(std::string_view mechanisms) {
+    const auto offered = protocol::read_sasl_mechanisms(mechanisms);
+    if (offered.has_error()) co_return offered.error();
+    if (std::find(offered->begin(), offered->end(), protocol::scram_sha_256) == offered->end()) {
+        co_return login_error(
+            "server login failed: none of the server's SASL authentication mechanisms are supported");
+    }
+    const bool plain = protocol::kind_of_secret(credentials_.secret) == protocol::SecretKind::plain;
+    if (!plain && credentials_.client_key.empty()) {
+        co_return login_error("server login failed: wrong password type");
+    }
+    protocol::ScramClient scram = plain ? protocol::ScramClient()
+                                        : protocol::ScramClient(credentials_.client_key, credentials_.server_key);
+    std::string reply;
+    protocol::write_sasl_initial(reply, protocol::scram_sha_256, scram.first());
+    send(reply);
+
+    const auto challenge = co_await conversation_.message(message_max, protocol::Origin::server);
+    if (challenge.has_error()) co_return challenge.error();
+    if (challenge->type == 'E') co_return refusal(challenge->payload);
+    const auto request = protocol::read_authentication(challenge->payload);
+    if (challenge->type != 'R' || request.has_error() || request->kind != protocol::authentication::sasl_continue) {
+        co_return login_error("server login failed: bad SASL message");
+    }
+    if (plain) {
+        const auto cost = scram.cost_of(request->data);
+        if (cost.has_error()) co_return cost.error();
+        Worker& worker = *server_.worker_;
+        scram.use(co_await worker.shared.offload.run<std::string>(
+            worker.loop, [password = credentials_.secret, cost = *cost] {
+                return protocol::ScramClient::salted_password(password, cost.salt, cost.iterations);
+            }));
+    }
+    const auto proof = scram.finish(request->data);
+    if (proof.has_error()) co_return proof.error();
+    reply.clear();
+    protocol::write_sasl_response(reply, *proof);
+    send(reply);
+
+    const auto outcome = co_await conversation_.message(message_max, protocol::Origin::server);
+    if (outcome.has_error()) co_return outcome.error();
+    if (outcome->type == 'E') co_return refusal(outcome->payload);
+    const auto final = protocol::read_authentication(outcome->payload);
+    if (outcome->type != 'R' || final.has_error() || final->kind != protocol::authentication::sasl_final) {
+        co_return login_error("server login failed: the server did not prove that it knows the password");
+    }
+    if (const auto verified = scram.verify(final->data); verified.has_error()) co_return verified.error();
+    co_return Outcome();
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::learn() {
+    while (true) {
+        const auto message = co_await conversation_.message(message_max, protocol::Origin::server);
+        if (message.has_error()) co_return message.error();
+        if (message->type == 'E') co_return refusal(message->payload);
+        if (message->type == 'Z') break;
+        if (Outcome failure = learn_one(*message)) co_return failure;
+    }
+    protocol::VarTable& table = server_.worker_->shared.vars;
+    for (const auto& [name, value] : parameters_) {
+        if (server_.pool_.tracks(name)) server_.vars_ = table.with(server_.vars_, name, value);
+    }
+    server_.pool_.learn_welcome(parameters_);
+    co_return Outcome();
+}
+
+ServerLogin::Outcome ServerLogin::learn_one(const Conversation::Message& message) {
+    switch (message.type) {
+        case 'S': {
+            const auto parameter = protocol::read_parameter_status(message.payload);
+            if (parameter.has_error()) return parameter.error();
+            constexpr std::size_t parameters_max = 64;
+            if (parameters_.size() < parameters_max) parameters_.emplace_back(parameter->name, parameter->value);
+            return {};
+        }
+        case 'K': {
+            const auto key = protocol::read_backend_key_data(message.payload);
+            if (key.has_error()) return key.error();
+            server_.backend_pid_ = key->pid;
+            server_.cancel_key_ = key->key;
+            return {};
+        }
+        case 'N': return {};
+        default: return login_error("unexpected message in server login");
+    }
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::run_connect_query() {
+    const std::string sql = server_.pool_.connect_query();
+    if (sql.empty()) co_return Outcome();
+    std::string query;
+    protocol::write_query(query, sql);
+    send(query);
+    while (true) {
+        const auto message = co_await conversation_.message(64 << 20, protocol::Origin::server);
+        if (message.has_error()) co_return message.error();
+        if (message->type == 'Z') co_return Outcome();
+        if (message->type == 'E') {
+            net::log::print(net::log::Level::warning, server_.log_context(), "connect_query failed: {}",
+                            protocol::read_report(message->payload).message);
+        }
+    }
+}
+
+}  // namespace pgweir::pool

@@ -1,0 +1,50 @@
+// The story of a new server connection: connect, authenticate, learn its parameters.
+#pragma once
+
+#include "pool/conversation.hpp"
+#include "pool/server.hpp"
+#include "protocol/scram.hpp"
+
+namespace pgweir::pool {
+
+/// What we can show a server in order to be let in. Value; secret.
+struct ServerCredentials {
+    std::string user;
+    std::string secret;  // plain text, md5… or SCRAM-SHA-256$…; empty = none known
+    /// The keys a client proved to have when it logged in by SCRAM (pass-through).
+    std::string client_key, server_key;
+};
+
+/// Resource; lives in its Server until the log-in ends.
+class ServerLogin {
+public:
+    explicit ServerLogin(Server& server)
+        : server_(server), conversation_(*server.worker_, server.socket_, server.inbox_) {}
+
+    void start();
+    void input() { conversation_.input(); }
+
+private:
+    template <class T>
+    using Task = net::Task<T>;
+    using Outcome = std::optional<protocol::Error>;  // empty: well
+
+    Task<void> run();
+    Task<Outcome> log_in();
+    Task<Outcome> connect();
+    Task<Outcome> authenticate();
+    Task<Outcome> answer(std::string_view message_payload);
+    Task<Outcome> answer_sasl(std::string_view mechanisms);
+    Task<Outcome> learn();
+    Outcome learn_one(const Conversation::Message& message);
+    Task<Outcome> run_connect_query();
+    void send(const std::string& bytes) { server_.socket_.send(bytes); }
+
+    Server& server_;
+    Conversation conversation_;
+    net::Story story_;
+    ServerCredentials credentials_;
+    protocol::VarSet::Entries parameters_;
+};
+
+}  // namespace pgweir::pool

@@ -1,0 +1,214 @@
+// The chores of a pool: limits that pass with time, administration, new settings.
+#include <algorithm>
+
+#include "pool/net/log.hpp"
+#include "pool/pool.hpp"
+#include "pool/registry.hpp"
+
+namespace pgweir::pool {
+
+namespace {
+
+protocol::Error wait_timeout() {
+    return {protocol::sqlstate::too_many_connections, protocol::Origin::proxy, "query_wait_timeout"};
+}
+
+}  // namespace
+
+std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& config,
+                                                       const config::Database& database,
+                                                       const std::string& user) {
+    const config::Settings& s = config.settings;
+    auto settings = std::make_shared<PoolSettings>();
+    settings->database = database;
+    if (settings->database.dbname.empty()) settings->database.dbname = database.name;
+    settings->limits = config::limits_of(config, database, config.user(user));
+    const bool session = settings->limits.mode == config::PoolMode::session;
+    if (session || s.server_reset_query_always) settings->reset_query = s.server_reset_query;
+    settings->check_with_empty_query = s.server_check_query == "<empty>";
+    settings->check_query = settings->check_with_empty_query ? ";" : s.server_check_query;
+    settings->check_delay_us = s.server_check_delay.count();
+    settings->idle_timeout_us = s.server_idle_timeout.count();
+    settings->login_retry_us = s.server_login_retry.count();
+    settings->unix_socket_dir = s.unix_socket_dir;
+    settings->round_robin = s.server_round_robin;
+    settings->max_prepared_statements = s.max_prepared_statements;
+    settings->tracked = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings",
+                         "application_name"};
+    settings->tracked.insert(settings->tracked.end(), s.track_extra_parameters.begin(),
+                             s.track_extra_parameters.end());
+    return settings;
+}
+
+void Pool::tick(Worker& worker) {
+    refuse_expired(worker);
+    close_expired(worker);
+    if (worker.index != 0) return;
+    while (begin_opening(worker.loop.now_us(), true)) open_on(0, worker);
+    open_wanted(worker);
+}
+
+void Pool::refuse_expired(Worker& worker) {
+    const std::int64_t timeout_us = settings(worker).limits.query_wait_timeout.count();
+    if (timeout_us == 0) return;
+    while (true) {
+        WaiterPlace* late;
+        {
+            const std::lock_guard lock(mutex_);
+            late = ledger_.oldest(worker.index);
+            if (!late || late->since_us + timeout_us > worker.loop.now_us()) return;
+            ledger_.stop_waiting(*late);
+        }
+        static_cast<Peer*>(late)->refused(wait_timeout());
+    }
+}
+
+void Pool::refuse_all(const protocol::Error& error) {
+    for (Worker* const worker : registry_.workers()) {
+        worker->loop.post([this, worker, error] {
+            std::int64_t until_us = worker->loop.now_us();
+            while (true) {
+                WaiterPlace* next;
+                {
+                    const std::lock_guard lock(mutex_);
+                    next = ledger_.oldest(worker->index);
+                    if (!next || next->since_us > until_us) return;
+                    ledger_.stop_waiting(*next);
+                }
+                static_cast<Peer*>(next)->refused(error);
+            }
+        });
+    }
+}
+
+bool Pool::expired(const Server& server, std::int64_t now_us) const {
+    const auto& limits = settings(server.worker()).limits;
+    return now_us - server.connected_us() >= limits.server_lifetime.count();
+}
+
+void Pool::close_expired(Worker& worker) {
+    const std::int64_t now_us = worker.loop.now_us();
+    const PoolSettings& present = settings(worker);
+    const auto& limits = present.limits;
+    std::vector<std::pair<Server*, std::string_view>> done;
+    {
+        const std::lock_guard lock(mutex_);
+        // Connections made together are not closed together: one each gap, so that the pool stays warm.
+        const std::int64_t lifetime_us = limits.server_lifetime.count();
+        const std::int64_t gap_us = limits.size > 0 ? lifetime_us / limits.size : 0;
+        int spare = ledger_.total() - limits.min_size;
+        ledger_.for_each_idle(worker.index, [&](ServerPlace& place) {
+            auto& server = static_cast<Server&>(place);
+            if (server.close_needed) {
+                done.emplace_back(&server, "obsolete connection");
+            } else if (now_us - server.connected_us() >= lifetime_us &&
+                       now_us - last_lifetime_close_us_ >= gap_us) {
+                last_lifetime_close_us_ = now_us;
+                done.emplace_back(&server, "server lifetime over");
+            } else if (present.idle_timeout_us > 0 && spare > 0 &&
+                       now_us - place.idle_since_us > present.idle_timeout_us) {
+                --spare;
+                done.emplace_back(&server, "server idle timeout");
+            }
+        });
+        for (auto& [server, reason] : done) ledger_.withdraw(*server);
+    }
+    for (auto& [server, reason] : done) server->close(reason);
+    // Servers that do not come through their log-in.
+    const std::int64_t connect_us = worker.config->settings.server_connect_timeout.count();
+    std::vector<Server*> late;
+    for (auto& [id, server] : worker.servers) {
+        if (&server->pool() == this && server->state() == ServerState::login && connect_us > 0 &&
+            now_us - server->connected_us() > connect_us) {
+            late.push_back(server.get());
+        }
+    }
+    for (Server* const server : late) server->close("connect timeout");
+}
+
+bool Pool::evict(Worker& here) {
+    for (Worker* const worker : registry_.workers()) {
+        Server* victim = nullptr;
+        std::uint32_t id = 0;
+        {
+            const std::lock_guard lock(mutex_);
+            ledger_.for_each_idle(worker->index, [&](ServerPlace& place) {
+                if (!victim) victim = &static_cast<Server&>(place);
+            });
+            if (!victim) continue;
+            id = victim->id();
+            ledger_.withdraw(*victim);
+        }
+        const auto close = [worker, id] {
+            const auto found = worker->servers.find(id);
+            if (found != worker->servers.end()) found->second->close("evicted");
+        };
+        if (worker == &here) {
+            close();
+        } else {
+            worker->loop.post(close);
+        }
+        return true;
+    }
+    return false;
+}
+
+void Pool::pause() {
+    {
+        const std::lock_guard lock(mutex_);
+        ledger_.pause();
+    }
+    reconnect();
+}
+
+void Pool::resume() {
+    {
+        const std::lock_guard lock(mutex_);
+        ledger_.resume();
+    }
+    Worker& first = *registry_.workers().front();
+    first.loop.post([this, &first] { open_wanted(first); });
+}
+
+bool Pool::paused() const {
+    const std::lock_guard lock(mutex_);
+    return ledger_.paused();
+}
+
+void Pool::reconnect() {
+    for (Worker* const worker : registry_.workers()) {
+        worker->loop.post([this, worker] {
+            for (auto& [id, server] : worker->servers) {
+                if (&server->pool() == this) server->close_needed = true;
+            }
+            close_expired(*worker);
+        });
+    }
+}
+
+void Pool::apply(std::shared_ptr<const PoolSettings> settings) {
+    bool changed;
+    {
+        const std::lock_guard lock(mutex_);
+        changed = !(current_->database == settings->database);
+        current_ = settings;
+        set_ledger_limits();
+    }
+    for (Worker* const worker : registry_.workers()) {
+        worker->loop.post([this, worker, settings] { settings_[worker->index] = settings; });
+    }
+    if (changed) reconnect();
+}
+
+Pool::Counts Pool::counts(std::int64_t now_us) const {
+    const std::lock_guard lock(mutex_);
+    const WaiterPlace* const eldest = ledger_.oldest();
+    return {.total = ledger_.total(),
+            .idle = ledger_.idle(),
+            .in_use = ledger_.in_use(),
+            .opening = ledger_.opening(),
+            .waiting = ledger_.waiting(),
+            .oldest_wait_us = eldest ? now_us - eldest->since_us : 0};
+}
+
+}  // namespace pgweir::pool

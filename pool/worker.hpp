@@ -1,0 +1,49 @@
+// What every connection on one thread shares.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "config/config.hpp"
+#include "pool/net/address.hpp"
+#include "pool/net/loop.hpp"
+#include "pool/net/offload.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/statement.hpp"
+#include "protocol/vars.hpp"
+
+namespace pgweir::pool {
+
+class Server;
+
+/// Tables that all workers use. Thread-safe; live as long as the process.
+struct Shared {
+    protocol::StatementTable statements;
+    protocol::VarTable vars;
+    net::Offload offload{2};
+    std::atomic<std::uint32_t> next_id = 1;  // one counter for clients and servers, as PgBouncer's
+};
+
+/// One thread's world. Resource; everything in it belongs to its thread, but post() on its loop.
+struct Worker {
+    Worker(unsigned which, Shared& shared_tables, config::ConfigPtr initial);
+    ~Worker();
+
+    static constexpr std::size_t page_size = 64 * 1024;
+
+    const unsigned index;
+    Shared& shared;
+    net::Loop loop;
+    config::ConfigPtr config;
+    /// Where input is read to. In use between a read and the return to the loop, never across.
+    std::unique_ptr<char[]> page = std::make_unique<char[]>(page_size);
+    /// What a pump step sends; same rule.
+    protocol::Segments segments;
+    std::unordered_map<std::uint32_t, std::unique_ptr<Server>> servers;
+};
+
+net::TcpOptions tcp_options(const config::Settings& settings);
+
+}  // namespace pgweir::pool

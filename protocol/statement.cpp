@@ -1,0 +1,101 @@
+#include "protocol/statement.hpp"
+
+#include <memory>
+
+namespace pgweir::protocol {
+
+void intrusive_ptr_add_ref(const Statement* statement) {
+    statement->references_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void intrusive_ptr_release(const Statement* statement) {
+    // The last reference is dropped under the table's lock, so that nobody finds a statement that dies.
+    std::uint32_t count = statement->references_.load(std::memory_order_relaxed);
+    while (count > 1) {
+        if (statement->references_.compare_exchange_weak(count, count - 1, std::memory_order_acq_rel)) {
+            return;
+        }
+    }
+    statement->table_->release_last(*statement);
+}
+
+StatementPtr StatementTable::intern(std::string_view query, Bytes types) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = statements_.find(Key{query, types}); found != statements_.end()) {
+        return StatementPtr(found->second);
+    }
+    auto fresh = std::make_unique<Statement>();
+    fresh->id_ = next_id_++;
+    fresh->query_ = query;
+    fresh->types_ = types;
+    fresh->server_name_ = "PGWEIR_" + std::to_string(fresh->id_);
+    fresh->table_ = this;
+    Statement* const statement = fresh.release();
+    statements_.emplace(Key{statement->query_, statement->types_}, statement);
+    return StatementPtr(statement);
+}
+
+std::size_t StatementTable::size() const {
+    const std::lock_guard lock(mutex_);
+    return statements_.size();
+}
+
+void StatementTable::release_last(const Statement& statement) {
+    std::unique_ptr<Statement> last;
+    const std::lock_guard lock(mutex_);
+    if (statement.references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // found again
+    const auto found = statements_.find(Key{statement.query_, statement.types_});
+    last.reset(found->second);
+    statements_.erase(found);
+}
+
+NamedStatementPtr StatementNames::find(std::string_view name) const {
+    const auto found = names_.find(name);
+    return found == names_.end() ? NamedStatementPtr() : found->second;
+}
+
+void StatementNames::add(NamedStatementPtr named) {
+    const std::string_view name = named->name;
+    names_.emplace(name, std::move(named));
+}
+
+void StatementNames::remove(const NamedStatement& named) {
+    const auto found = names_.find(named.name);
+    if (found != names_.end() && found->second.get() == &named) names_.erase(found);
+}
+
+bool ServerStatements::use(const Statement& statement) {
+    const auto found = places_.find(&statement);
+    if (found == places_.end()) return false;
+    used_.splice(used_.begin(), used_, found->second);
+    return true;
+}
+
+void ServerStatements::add(StatementPtr statement) {
+    const Statement* const key = statement.get();
+    if (places_.contains(key)) return;
+    used_.push_front(std::move(statement));
+    places_.emplace(key, used_.begin());
+}
+
+void ServerStatements::remove(const Statement& statement) {
+    const auto found = places_.find(&statement);
+    if (found == places_.end()) return;
+    used_.erase(found->second);
+    places_.erase(found);
+}
+
+StatementPtr ServerStatements::evict(std::size_t size_max) {
+    if (places_.size() <= size_max) return {};
+    StatementPtr oldest = std::move(used_.back());
+    places_.erase(oldest.get());
+    used_.pop_back();
+    return oldest;
+}
+
+void ServerStatements::clear() {
+    places_.clear();
+    used_.clear();
+}
+
+}  // namespace pgweir::protocol

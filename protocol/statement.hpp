@@ -1,0 +1,134 @@
+// Prepared statements: the text that servers share, and the names that clients give it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+
+#include "protocol/bytes.hpp"
+
+namespace pgweir::protocol {
+
+class StatementTable;
+
+/// A server-side name that no statement ever has: what a client's unknown name is sent as.
+inline const std::string no_statement_name = "PGWEIR_0";
+
+/// What a Parse message says, apart from the name. Interned: two clients that prepare the same text with
+/// the same parameter types hold the same Statement, so that a server knows it once. Immutable; counted
+/// across threads.
+class Statement {
+public:
+    std::uint64_t id() const { return id_; }
+    std::string_view query() const { return query_; }
+    /// Int16 count and Int32 oids, as in Parse.
+    Bytes types() const { return types_; }
+    /// What servers call it: PGWEIR_<id>.
+    const std::string& server_name() const { return server_name_; }
+
+private:
+    friend class StatementTable;
+    friend void intrusive_ptr_add_ref(const Statement* statement);
+    friend void intrusive_ptr_release(const Statement* statement);
+
+    std::uint64_t id_ = 0;
+    std::string query_, types_, server_name_;
+    StatementTable* table_ = nullptr;
+    mutable std::atomic<std::uint32_t> references_ = 0;
+};
+
+using StatementPtr = boost::intrusive_ptr<const Statement>;
+
+void intrusive_ptr_add_ref(const Statement* statement);
+void intrusive_ptr_release(const Statement* statement);
+
+/// All statements that anybody holds. Thread-safe; lives longer than any of them.
+class StatementTable {
+public:
+    StatementPtr intern(std::string_view query, Bytes types);
+    std::size_t size() const;
+
+private:
+    friend void intrusive_ptr_release(const Statement* statement);
+    void release_last(const Statement& statement);
+
+    struct Key {
+        std::string_view query;
+        Bytes types;
+        friend bool operator==(const Key&, const Key&) = default;
+    };
+    struct KeyHash {
+        std::size_t operator()(const Key& key) const {
+            return std::hash<std::string_view>{}(key.query) * 31 + std::hash<Bytes>{}(key.types);
+        }
+    };
+
+    mutable std::mutex mutex_;
+    std::unordered_map<Key, Statement*, KeyHash> statements_;
+    std::uint64_t next_id_ = 1;
+};
+
+/// A client's name for a statement. The client's names and the requests under way share it, so that a
+/// reply that comes late still knows what it was about. One thread.
+struct NamedStatement {
+    NamedStatement(std::string_view given, StatementPtr what)
+        : name(given), statement(std::move(what)) {}
+
+    std::string name;
+    StatementPtr statement;  // empty: the client named a statement that it does not have
+    std::uint32_t references = 0;
+
+    friend void intrusive_ptr_add_ref(NamedStatement* named) { ++named->references; }
+    friend void intrusive_ptr_release(NamedStatement* named) {
+        if (--named->references == 0) delete named;
+    }
+};
+
+using NamedStatementPtr = boost::intrusive_ptr<NamedStatement>;
+
+/// The statements a client has prepared, by its own names.
+class StatementNames {
+public:
+    /// Empty pointer when the client has no statement of that name.
+    NamedStatementPtr find(std::string_view name) const;
+    /// Does nothing when the name is taken.
+    void add(NamedStatementPtr named);
+    /// Takes the name away if it (still) means this statement.
+    void remove(const NamedStatement& named);
+    void clear() { names_.clear(); }
+    std::size_t size() const { return names_.size(); }
+
+private:
+    // A list while there are few: most clients have none or a handful, and an empty map costs memory.
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    };
+    std::unordered_map<std::string_view, NamedStatementPtr, Hash> names_;  // keys live in the values
+};
+
+/// Which statements one server connection knows, least recently used first to go.
+class ServerStatements {
+public:
+    /// Is it there? Then it counts as used now.
+    bool use(const Statement& statement);
+    void add(StatementPtr statement);
+    void remove(const Statement& statement);
+    /// The least recently used one beyond `size_max`, taken out; empty when within.
+    StatementPtr evict(std::size_t size_max);
+    void clear();
+    std::size_t size() const { return places_.size(); }
+
+private:
+    std::list<StatementPtr> used_;  // most recently used first
+    std::unordered_map<const Statement*, std::list<StatementPtr>::iterator> places_;
+};
+
+}  // namespace pgweir::protocol

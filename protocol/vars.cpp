@@ -1,0 +1,104 @@
+#include "protocol/vars.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace pgweir::protocol {
+
+namespace {
+
+char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool name_less(std::string_view a, std::string_view b) {
+    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                        [](char x, char y) { return fold(x) < fold(y); });
+}
+
+auto lower_bound(const VarSet::Entries& entries, std::string_view name) {
+    return std::lower_bound(entries.begin(), entries.end(), name,
+                            [](const auto& entry, std::string_view n) { return name_less(entry.first, n); });
+}
+
+}  // namespace
+
+bool same_name(std::string_view a, std::string_view b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](char x, char y) { return fold(x) == fold(y); });
+}
+
+const std::string* VarSet::find(std::string_view name) const {
+    const auto place = lower_bound(entries_, name);
+    return place != entries_.end() && same_name(place->first, name) ? &place->second : nullptr;
+}
+
+VarTable::VarTable() : empty_(std::make_shared<const VarSet>(VarSet::Entries{})) {}
+
+Vars VarTable::with(const Vars& base, std::string_view name, std::string_view value) {
+    if (const std::string* present = base->find(name); present && *present == value) return base;
+    VarSet::Entries entries = base->entries();
+    const auto place = entries.begin() + (lower_bound(entries, name) - entries.begin());
+    if (place != entries.end() && same_name(place->first, name)) {
+        place->second = value;
+    } else {
+        entries.emplace(place, name, value);
+    }
+    return intern(std::move(entries));
+}
+
+Vars VarTable::intern(VarSet::Entries entries) {
+    std::size_t hash = 0;
+    for (const auto& [name, value] : entries) {
+        hash = hash * 31 + std::hash<std::string_view>{}(name);
+        hash = hash * 31 + std::hash<std::string_view>{}(value);
+    }
+    const std::lock_guard lock(mutex_);
+    const auto [begin, end] = sets_.equal_range(hash);
+    for (auto it = begin; it != end; ++it) {
+        Vars set = it->second.lock();
+        if (set && set->entries() == entries) return set;
+    }
+    if (sets_.size() >= sweep_at_) {
+        std::erase_if(sets_, [](const auto& item) { return item.second.expired(); });
+        sweep_at_ = 2 * sets_.size() + 64;
+    }
+    Vars fresh = std::make_shared<const VarSet>(std::move(entries));
+    sets_.emplace(hash, fresh);
+    return fresh;
+}
+
+std::size_t VarTable::size() const {
+    const std::lock_guard lock(mutex_);
+    return sets_.size();
+}
+
+std::string set_script(const VarSet& have, const VarSet& want) {
+    std::string script;
+    for (const auto& [name, value] : want.entries()) {
+        const std::string* const present = have.find(name);
+        if (present && *present == value) continue;
+        script += "SET " + quote_identifier(name) + "=" + quote_literal(value) + ";";
+    }
+    return script;
+}
+
+std::string quote_literal(std::string_view text) {
+    std::string quoted;
+    if (text.find('\\') != std::string_view::npos) quoted += " E";
+    quoted += '\'';
+    for (const char c : text) {
+        if (c == '\'' || c == '\\') quoted += c;
+        quoted += c;
+    }
+    return quoted += '\'';
+}
+
+std::string quote_identifier(std::string_view text) {
+    std::string quoted = "\"";
+    for (const char c : text) {
+        if (c == '"') quoted += c;
+        quoted += c;
+    }
+    return quoted += '"';
+}
+
+}  // namespace pgweir::protocol

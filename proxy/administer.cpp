@@ -1,0 +1,185 @@
+// What an operator may do to the running process: signals and the console's commands end here.
+#include <csignal>
+
+#include "pool/net/log.hpp"
+#include "proxy/process.hpp"
+#include "proxy/start.hpp"
+
+namespace pgweir::proxy {
+
+using net::log::Level;
+
+namespace {
+
+protocol::Error going_down(const char* text) {
+    return {protocol::sqlstate::admin_shutdown, protocol::Origin::proxy, text};
+}
+
+}  // namespace
+
+void Process::handle_signal(int signal) {
+    const char* const name = sigabbrev_np(signal);
+    net::log::print(Level::log, {}, "got SIG{}", name ? name : "?");
+    switch (signal) {
+        case SIGHUP: reload(); break;
+        case SIGUSR1: pause({}); break;
+        case SIGUSR2:
+            if (shutdown_ != Shutdown::none) {
+                net::log::print(Level::log, {}, "got SIGUSR2 while shutting down, ignoring");
+            } else {
+                resume({});
+            }
+            break;
+        case SIGINT:
+            shut_down(shutdown_ == Shutdown::none ? Shutdown::wait_for_servers : Shutdown::now);
+            break;
+        case SIGTERM:
+            shut_down(shutdown_ == Shutdown::none ? Shutdown::wait_for_clients : Shutdown::now);
+            break;
+        default: shut_down(Shutdown::now); break;
+    }
+}
+
+bool Process::reload() {
+    const config::Loaded loaded = config::load(options_.config);
+    for (const auto& problem : loaded.warnings) {
+        net::log::print(Level::warning, {}, "{}", config::text(problem));
+    }
+    if (!loaded.config) {
+        for (const auto& problem : loaded.problems) {
+            net::log::print(Level::error, {}, "{}", config::text(problem));
+        }
+        net::log::print(Level::error, {}, "RELOAD failed: the configuration stays as it was");
+        return false;
+    }
+    apply(loaded.config);
+    net::log::print(Level::log, {}, "RELOAD: configuration loaded");
+    return true;
+}
+
+void Process::apply(config::ConfigPtr config) {
+    configure_log(*config);
+    visit_shards([config](Shard& shard) { shard.worker.config = config; },
+                 [this, config] {
+                     registry_->apply(config);
+                     visit_shards(
+                         [](Shard& shard) {
+                             std::vector<Client*> all;
+                             for (const auto& [id, client] : shard.clients) all.push_back(client.get());
+                             for (Client* const client : all) client->refresh();
+                         },
+                         [] {});
+                 });
+}
+
+void Process::configure_log(const config::Config& config) {
+    const net::log::Sink sink = log_sink(options_, config);
+    if (!net::log::configure(sink)) {
+        net::log::print(Level::error, {}, "cannot open logfile {}", sink.file);
+    }
+}
+
+std::vector<pool::Pool*> Process::pools_of(const std::string& database) const {
+    std::vector<pool::Pool*> pools = registry_->pools();
+    if (!database.empty()) {
+        std::erase_if(pools, [&](const pool::Pool* pool) { return pool->database() != database; });
+    }
+    return pools;
+}
+
+void Process::pause(const std::string& database) {
+    if (database.empty()) paused_ = true;
+    registry_->pause(database);
+    net::log::print(Level::log, {}, "PAUSE {}", database.empty() ? "all" : database);
+}
+
+bool Process::resume(const std::string& database) {
+    if (database.empty()) {
+        if (!paused_) return false;
+        paused_ = false;
+    }
+    const bool was = registry_->resume(database);
+    net::log::print(Level::log, {}, "RESUME {}", database.empty() ? "all" : database);
+    return was || database.empty();
+}
+
+void Process::reconnect(const std::string& database) {
+    for (pool::Pool* const pool : pools_of(database)) pool->reconnect();
+}
+
+bool Process::servers_free(const std::string& database) const {
+    const std::int64_t now_us = main().worker.loop.now_us();
+    for (const pool::Pool* const pool : pools_of(database)) {
+        if (pool->counts(now_us).total > 0) return false;
+    }
+    return true;
+}
+
+void Process::close_all_clients(const std::string& database, const protocol::Error& error) {
+    visit_shards(
+        [this, database, error](Shard& shard) {
+            std::vector<Client*> all;
+            for (const auto& [id, client] : shard.clients) {
+                const bool console = client->is_console() || is_console(client->database());
+                if (database.empty() || (client->database() == database && !console)) {
+                    all.push_back(client.get());
+                }
+            }
+            for (Client* const client : all) client->close(error);
+        },
+        [] {});
+}
+
+void Process::kill(const std::string& database) {
+    pause(database);
+    for (const auto& name : database.empty() ? registry_->databases() : std::vector{database}) {
+        close_all_clients(name, going_down("database removed"));
+    }
+}
+
+void Process::set_disabled(const std::string& database, bool disabled) {
+    const std::lock_guard lock(mutex_);
+    if (disabled) {
+        disabled_.insert(database);
+    } else {
+        disabled_.erase(database);
+    }
+}
+
+void Process::shut_down(Shutdown how) {
+    shutdown_ = how;
+    // New TCP clients are turned away; the Unix socket stays, so that an administrator still gets in.
+    std::erase_if(listeners_, [how](const auto& listener) { return how == Shutdown::now || !listener->is_unix(); });
+    switch (how) {
+        case Shutdown::wait_for_servers:
+            net::log::print(Level::log, {}, "shutting down: waiting for servers");
+            pause({});
+            break;
+        case Shutdown::wait_for_clients:
+            net::log::print(Level::log, {}, "shutting down: waiting for clients");
+            break;
+        default:
+            net::log::print(Level::log, {}, "shutting down at once");
+            close_all_clients({}, going_down("pooler is shutting down"));
+            break;
+    }
+    check_exit();
+}
+
+void Process::check_exit() {
+    const bool clients_gone = connections_.load(std::memory_order_relaxed) == 0;
+    switch (shutdown_) {
+        case Shutdown::none: return;
+        case Shutdown::wait_for_servers:
+            if (servers_free({})) shut_down(Shutdown::now);
+            return;
+        case Shutdown::wait_for_clients:
+            if (clients_.load(std::memory_order_relaxed) == 0) shut_down(Shutdown::now);
+            return;
+        case Shutdown::now:
+            if (clients_gone) main().worker.loop.stop();
+            return;
+    }
+}
+
+}  // namespace pgweir::proxy

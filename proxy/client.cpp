@@ -1,0 +1,357 @@
+#include "proxy/client.hpp"
+
+#include <cassert>
+
+#include "pool/cancel.hpp"
+#include "pool/net/log.hpp"
+#include "pool/release.hpp"
+#include "proxy/admin/console.hpp"
+#include "proxy/login.hpp"
+#include "proxy/process.hpp"
+
+namespace pgweir::proxy {
+
+using net::log::Level;
+using protocol::TxStatus;
+
+namespace {
+
+constexpr int rounds_max = 16;                  // pages read before others have their turn
+constexpr std::size_t outstanding_max = 16'384;  // requests under way before the client is not read
+
+}  // namespace
+
+std::string_view state_text(ClientState state) {
+    switch (state) {
+        case ClientState::login: return "login";
+        case ClientState::idle: return "idle";
+        case ClientState::waiting: return "waiting";
+        case ClientState::active: return "active";
+        case ClientState::closed: return "justfree";
+    }
+    return "";
+}
+
+Client::Client(Shard& shard, std::uint32_t id, int fd, net::Address address)
+    : shard_(shard), vars_(shard.worker.shared.vars.empty()), id_(id), address_(address) {
+    worker = shard.worker.index;
+    connected_us_ = shard.worker.loop.now_us();
+    socket_.open(shard.worker.loop, fd);
+}
+
+Client::~Client() = default;
+
+void Client::start() {
+    login_ = std::make_unique<Login>(*this);
+    login_->start();
+}
+
+void Client::on_readable() {
+    if (login_) return login_->input();
+    for (int round = 0; socket_.readable(); ++round) {
+        if (round == rounds_max) return socket_.yield();
+        const std::size_t before = inbox_.size();
+        const Bytes input = inbox_.fill(socket_, shard_.worker.page.get(), pool::Worker::page_size);
+        if (socket_.eof()) {
+            hang_up(state_ == ClientState::active ? "client unexpected eof" : "client close request");
+            return;
+        }
+        if (input.size() == before) continue;
+        if (pool_) pool_->stats(shard_.worker).received.add(input.size() - before);
+        consume(input);
+    }
+}
+
+void Client::consume(Bytes input) {
+    if (console_) {
+        console_->input(input);
+        return;
+    }
+    if (!server_) {
+        if (!answer_alone(input)) return inbox_.keep(input);
+        if (!checkout()) {
+            inbox_.keep(input);
+            return socket_.pause();
+        }
+    }
+    forward(input);
+}
+
+bool Client::answer_alone(Bytes& input) {
+    protocol::Segments& replies = shard_.worker.segments;
+    replies.clear();
+    const auto step = frontend_.answer_alone(input, replies);
+    if (step.has_error()) {
+        close(step.error());
+        return false;
+    }
+    if (!replies.empty()) deliver(replies);
+    input.remove_prefix(step->consumed);
+    if (step->terminate) {
+        hang_up("client close request");
+        return false;
+    }
+    return step->wants_server;
+}
+
+/// A server now; or else it waits (or is refused, and then gone).
+bool Client::checkout() {
+    begin_request();
+    pool::Server* const server = pool_->checkout(shard_.worker, *this);
+    if (!server) {
+        if (state_ == ClientState::idle) state_ = ClientState::waiting;
+        return false;
+    }
+    server_ = server;
+    state_ = ClientState::active;
+    pool_->stats(shard_.worker).server_assignment_count.add(1);
+    preparing_ = !server->lend(*this, vars_);
+    return !preparing_;
+}
+
+void Client::granted(pool::Server& server) {
+    const std::int64_t now_us = shard_.worker.loop.now_us();
+    pool::PoolStats& stats = pool_->stats(shard_.worker);
+    stats.server_assignment_count.add(1);
+    stats.wait_time.add(static_cast<std::uint64_t>(now_us - since_us));
+    server_ = &server;
+    if (login_) {  // it was only to learn what servers of this pool are like
+        server_ = nullptr;
+        pool_->give_back(server);
+        return login_->server_seen();
+    }
+    state_ = ClientState::active;
+    preparing_ = !server.lend(*this, vars_);
+    if (preparing_) return;
+    consume(inbox_.kept());
+    socket_.resume();
+}
+
+void Client::own_done(const protocol::Error* error) {
+    preparing_ = false;
+    if (error) return close(*error);
+    consume(inbox_.kept());
+    socket_.resume();
+}
+
+void Client::refused(const protocol::Error& error) {
+    if (login_) return login_->server_refused(error);
+    close(error);
+}
+
+void Client::forward(Bytes input) {
+    if (query_began_us_ == 0) begin_request();
+    protocol::Segments& out = shard_.worker.segments;
+    out.clear();
+    pool::Backend& backend = server_->backend();
+    const auto step = frontend_.translate(input, statement_rules(), backend, out);
+    if (!out.empty()) server_->send(out);
+    if (step.has_error()) return close(step.error());
+    inbox_.keep(input.substr(step->consumed));
+    if (step->terminate) return hang_up("client close request");
+
+    out.clear();
+    backend.flush_fakes(out);
+    if (!out.empty()) deliver(out);
+    if (server_ && (server_->full() || backend.pipeline().size() > outstanding_max)) socket_.pause();
+}
+
+StatementRules Client::statement_rules() const {
+    if (session_mode_) return {};
+    const int most = pool_->settings(shard_.worker).max_prepared_statements;
+    return {static_cast<std::size_t>(std::max(most, 0)), &shard_.worker.shared.statements};
+}
+
+void Client::deliver(const protocol::Segments& replies) {
+    if (pool_) pool_->stats(shard_.worker).sent.add(replies.size());
+    socket_.send(replies);
+}
+
+void Client::on_drained() {
+    if (server_) server_->resume();
+}
+
+void Client::parameter(std::string_view name, std::string_view value) {
+    if (vars_->find(name) || pool_->tracks(name)) {
+        vars_ = shard_.worker.shared.vars.with(vars_, name, value);
+    }
+}
+
+void Client::discarded_all() {
+    if (!session_mode_ && server_) frontend_.discard_all(server_->backend().pipeline());
+}
+
+void Client::settled() {
+    const pool::Backend& backend = server_->backend();
+    if (backend.pipeline().size() <= outstanding_max / 2) socket_.resume();
+    if (!backend.settled()) return;
+    end_request(backend.tx() == TxStatus::idle);
+    const config::PoolMode mode = pool_->settings(shard_.worker).limits.mode;
+    if (mode == config::PoolMode::statement && backend.tx() != TxStatus::idle) {
+        return close(protocol::protocol_violation(
+            protocol::Origin::client, "transaction blocks not allowed in statement pooling mode"));
+    }
+    if (pool::may_release(session_mode_ ? config::PoolMode::session : mode, backend.tx(),
+                          !frontend_.mid_message())) {
+        release_server();
+    }
+}
+
+void Client::begin_request() {
+    const std::int64_t now_us = shard_.worker.loop.now_us();
+    request_us_ = query_began_us_ = now_us;
+    if (xact_began_us_ == 0) xact_began_us_ = now_us;
+}
+
+void Client::end_request(bool transaction_over) {
+    const std::int64_t now_us = shard_.worker.loop.now_us();
+    pool::PoolStats& stats = pool_->stats(shard_.worker);
+    stats.query_count.add(1);
+    stats.query_time.add(static_cast<std::uint64_t>(now_us - query_began_us_));
+    query_began_us_ = 0;
+    if (!transaction_over) {
+        request_us_ = now_us;  // idle in transaction from here on
+        return;
+    }
+    stats.xact_count.add(1);
+    stats.xact_time.add(static_cast<std::uint64_t>(now_us - xact_began_us_));
+    xact_began_us_ = 0;
+}
+
+void Client::release_server() {
+    pool::Server* const server = std::exchange(server_, nullptr);
+    state_ = ClientState::idle;
+    pool_->give_back(*server);
+}
+
+void Client::lost(const protocol::Error& error) {
+    const bool told = server_ && server_->backend().findings().fatal;
+    server_ = nullptr;
+    if (std::exchange(preparing_, false)) {  // nothing of the request was sent: it takes another server
+        state_ = ClientState::idle;
+        consume(inbox_.kept());
+        if (server_) socket_.resume();
+        return;
+    }
+    state_ = ClientState::idle;
+    if (told) return hang_up("server conn crashed?");
+    close({protocol::sqlstate::connection_failure, protocol::Origin::server, error.message});
+}
+
+void Client::cancel() {
+    if (server_ && query_began_us_ != 0) return pool::cancel_query(*server_);
+    if (state_ != ClientState::waiting) return;
+    pool_->stop_waiting(*this);
+    state_ = ClientState::idle;
+    query_began_us_ = xact_began_us_ = 0;
+    protocol::Segments& replies = shard_.worker.segments;
+    replies.clear();
+    const std::size_t dropped = frontend_.drop_request(
+        inbox_.kept(),
+        {protocol::sqlstate::query_canceled, protocol::Origin::client,
+         "canceling statement due to user request"},
+        replies);
+    deliver(replies);
+    inbox_.keep(inbox_.kept().substr(dropped));
+    socket_.resume();
+    if (!inbox_.empty()) consume(inbox_.kept());
+}
+
+void Client::welcome_done(pool::Pool* pool) {
+    pool_ = pool;
+    state_ = ClientState::idle;
+    shard_.worker.loop.bury(std::move(login_));
+    if (pool_) {
+        session_mode_ = pool_->settings(shard_.worker).limits.mode == config::PoolMode::session;
+        pool_->stats(shard_.worker).client_login_count.add(1);
+    }
+    if (!inbox_.empty()) consume(inbox_.kept());
+    if (socket_.readable()) socket_.yield();
+}
+
+void Client::close(const protocol::Error& error) {
+    if (state_ == ClientState::closed) return;
+    const config::Settings& settings = shard_.worker.config->settings;
+    if (settings.log_pooler_errors) {
+        net::log::print(Level::warning, log_context(), "pooler error: {}", error.message);
+    }
+    std::string farewell;
+    protocol::write_error(farewell, protocol::Severity::fatal, error.sqlstate, error.message);
+    socket_.send(farewell);
+    hang_up(error.message);
+}
+
+void Client::hang_up(std::string_view reason) {
+    if (state_ == ClientState::closed) return;
+    if (shard_.worker.config->settings.log_disconnections) {
+        const std::int64_t age_s = (shard_.worker.loop.now_us() - connected_us_) / 1'000'000;
+        net::log::print(Level::log, log_context(), "closing because: {} (age={}s)", reason, age_s);
+    }
+    sever();
+}
+
+void Client::sever() {
+    state_ = ClientState::closed;
+    net::Loop& loop = shard_.worker.loop;
+    if (login_) loop.bury(std::move(login_));
+    if (console_) loop.bury(std::move(console_));
+    socket_.close();
+    if (cancel_key_ != 0) shard_.process.cancel_keys().take_back(cancel_key_);
+    if (counted_) shard_.process.client_left(*this);
+    if (pool_) pool_->stop_waiting(*this);
+    loop.bury(std::move(shard_.clients.extract(id_).mapped()));
+    if (pool::Server* const server = std::exchange(server_, nullptr)) {
+        if (query_began_us_ != 0 && !server->backend().settled()) pool::cancel_abandoned(*server);
+        pool_->give_back(*server);
+    }
+    shard_.load.fetch_sub(1, std::memory_order_relaxed);
+    shard_.process.client_gone();
+}
+
+void Client::check_timeouts(std::int64_t now_us) {
+    if (state_ == ClientState::login) {
+        const std::int64_t most = shard_.worker.config->settings.client_login_timeout.count();
+        if (most > 0 && now_us - connected_us_ > most) {
+            close({protocol::sqlstate::protocol_violation, protocol::Origin::client, "client_login_timeout"});
+        }
+        return;
+    }
+    if (!pool_) return;
+    const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
+    const auto over = [now_us](std::int64_t from_us, config::Duration limit) {
+        return limit.count() > 0 && from_us > 0 && now_us - from_us > limit.count();
+    };
+    const auto end = [this](const protocol::Sqlstate& state, const char* text) {
+        close({state, protocol::Origin::client, text});
+    };
+    if (query_began_us_ != 0 && over(query_began_us_, limits.query_timeout)) {
+        return end(protocol::sqlstate::query_canceled, server_ ? "query timeout" : "query_timeout");
+    }
+    if (server_ && over(xact_began_us_, limits.transaction_timeout)) {
+        return end(protocol::sqlstate::idle_in_transaction_timeout, "transaction timeout");
+    }
+    if (server_ && query_began_us_ == 0 && xact_began_us_ != 0 &&
+        over(request_us_, limits.idle_transaction_timeout)) {
+        return end(protocol::sqlstate::idle_in_transaction_timeout, "idle transaction timeout");
+    }
+    if (state_ == ClientState::idle &&
+        over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
+        return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");
+    }
+}
+
+void Client::refresh() {
+    if (!pool_) return;
+    const auto& config = *shard_.worker.config;
+    if (!config.database(pool_->database()) && !config.database("*")) {
+        close({protocol::sqlstate::admin_shutdown, protocol::Origin::proxy, "database removed"});
+    }
+}
+
+std::string Client::log_context() const {
+    return fmt::format("C-{}: {}/{}@{} ", static_cast<const void*>(this),
+                       database_.empty() ? "(nodb)" : database_, user_.empty() ? "(nouser)" : user_,
+                       address_.text());
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,125 @@
+// One client connection: its socket, its rules, what it was promised, and the server it holds.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "pool/pool.hpp"
+#include "pool/net/socket.hpp"
+#include "proxy/frontend.hpp"
+#include "proxy/shard.hpp"
+
+namespace pgweir::proxy {
+
+class Login;
+class Console;
+
+/// Where a client stands; the words of SHOW CLIENTS, see docs/architecture.md.
+enum class ClientState : std::uint8_t {
+    login,    // start-up, authentication
+    idle,     // holds no server
+    waiting,  // in a pool's queue
+    active,   // holds a server
+    closed,   // severed; destroyed at the end of the turn
+};
+
+std::string_view state_text(ClientState state);
+
+/// Resource. Owned by its shard's table, lives on that shard's thread, as does the server it holds.
+class Client final : public pool::Peer, private net::Socket::Owner {
+public:
+    Client(Shard& shard, std::uint32_t id, int fd, net::Address address);
+    ~Client();
+
+    /// Begins the log-in.
+    void start();
+
+    /// Tells the client why (unless there is nothing to tell) and closes. A server it holds goes back
+    /// to its pool, which closes it if it is not clean.
+    void close(const protocol::Error& error);
+    /// Closes without a word to the client.
+    void hang_up(std::string_view reason);
+
+    /// A request to cancel what this client is running or waiting for.
+    void cancel();
+    /// Limits that pass with time: called every 100 ms while any is set.
+    void check_timeouts(std::int64_t now_us);
+    /// Its database's settings changed.
+    void refresh();
+
+    std::uint32_t id() const { return id_; }
+    ClientState state() const { return state_; }
+    const std::string& user() const { return user_; }
+    const std::string& database() const { return database_; }
+    const net::Address& address() const { return address_; }
+    pool::Pool* pool() const { return pool_; }
+    pool::Server* server() const { return server_; }
+    const protocol::Vars& vars() const { return vars_; }
+    const Frontend& frontend() const { return frontend_; }
+    Shard& shard() const { return shard_; }
+    std::int64_t connected_us() const { return connected_us_; }
+    std::int64_t request_us() const { return request_us_; }
+    std::int64_t waiting_since_us() const { return state_ == ClientState::waiting ? since_us : 0; }
+    /// It counts in the limits on clients from now on.
+    void count() { counted_ = true; }
+    bool is_console() const { return console_ != nullptr; }
+    int fd() const { return socket_.fd(); }
+    std::string log_context() const;
+
+    // pool::Peer
+    void granted(pool::Server& server) override;
+    void refused(const protocol::Error& error) override;
+    void deliver(const protocol::Segments& replies) override;
+    bool full() const override { return socket_.blocked(); }
+    void parameter(std::string_view name, std::string_view value) override;
+    void undone(std::vector<protocol::Outstanding>& requests) override { frontend_.undo(requests); }
+    void discarded_all() override;
+    void settled() override;
+    void own_done(const protocol::Error* error) override;
+    void server_drained() override { socket_.resume(); }
+    void lost(const protocol::Error& error) override;
+
+private:
+    friend class Login;
+    friend class Console;
+
+    void on_readable() override;
+    void on_drained() override;
+    /// Takes what the client sent, with a server or without. What is unused is kept.
+    void consume(Bytes input);
+    /// What needs no server is answered; false when a server is needed (or nothing is left to do).
+    bool answer_alone(Bytes& input);
+    void forward(Bytes input);
+    bool checkout();
+    void begin_request();
+    void end_request(bool transaction_over);
+    void release_server();
+    void sever();
+    void finish_close(std::string_view reason);
+    void welcome_done(pool::Pool* pool);
+    StatementRules statement_rules() const;
+
+    Shard& shard_;
+    net::Socket socket_{*this};
+    net::Inbox inbox_;
+    Frontend frontend_;
+    pool::Pool* pool_ = nullptr;
+    pool::Server* server_ = nullptr;
+    protocol::Vars vars_;
+    ClientState state_ = ClientState::login;
+    bool session_mode_ = false;
+    bool preparing_ = false;     // has a server, which is being given the client's variables or checked
+    bool counted_ = false;       // in max_client_conn and the caps
+    std::uint32_t id_;
+    std::string user_, database_;
+    net::Address address_;
+    std::int64_t connected_us_ = 0;
+    std::int64_t request_us_ = 0;      // when the last request began
+    std::int64_t query_began_us_ = 0;  // 0: nothing outstanding
+    std::int64_t xact_began_us_ = 0;   // 0: no transaction
+    std::uint64_t cancel_key_ = 0;     // 0: none given out
+    std::unique_ptr<Login> login_;
+    std::unique_ptr<Console> console_;
+};
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,298 @@
+#include "proxy/frontend.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pgweir::proxy {
+
+using protocol::Frame;
+using protocol::NamedStatement;
+using protocol::NamedStatementPtr;
+using protocol::Reply;
+using protocol::Request;
+using protocol::StatementPtr;
+
+namespace {
+
+constexpr std::size_t payload_max = 0x7fffffff;
+// The text of a named statement has to be kept as long as the client keeps the statement.
+constexpr std::size_t named_parse_max = 64 << 20;  // bytes
+constexpr std::size_t names_max = 64 << 10;        // bytes: portal and statement name of a Bind
+constexpr std::size_t beginning_min = 16 << 10;    // bytes of a message that earn it a server
+constexpr std::string_view ready_idle("Z\0\0\0\5I", 6);
+
+std::string_view name_on_server(const NamedStatement& named) {
+    return named.statement ? std::string_view(named.statement->server_name()) : protocol::no_statement_name;
+}
+
+protocol::Error bad_message(std::string text) {
+    return protocol::protocol_violation(protocol::Origin::client, std::move(text));
+}
+
+}  // namespace
+
+bool Frontend::pass_rest(Bytes& input, Segments* out) {
+    if (missing_ == 0) return false;
+    const std::size_t part = std::min(missing_, input.size());
+    if (passing_ && out) out->add(input.substr(0, part));
+    missing_ -= part;
+    input.remove_prefix(part);
+    return true;
+}
+
+Result<Frontend::Step> Frontend::translate(Bytes input, const StatementRules& rules, pool::Backend& server,
+                                           Segments& out) {
+    Step step;
+    const std::size_t size = input.size();
+    while (!input.empty()) {
+        if (pass_rest(input, &out)) continue;
+        const auto cut = protocol::first_frame(input, payload_max, protocol::Origin::client);
+        if (cut.has_error()) return cut.error();
+        if (!*cut) break;
+        const Frame& frame = **cut;
+        if (frame.type == 'X') {
+            step.terminate = true;
+            input = {};
+            break;
+        }
+        const Bytes whole = input.substr(0, frame.size() - frame.missing);
+        const auto taken = take(frame, whole, rules, server, out);
+        if (taken.has_error()) return taken.error();
+        if (*taken == Take::more) break;
+        missing_ = frame.missing;
+        input.remove_prefix(whole.size());
+    }
+    step.consumed = size - input.size();
+    return step;
+}
+
+Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, const StatementRules& rules,
+                                      pool::Backend& server, Segments& out) {
+    protocol::Pipeline& pipeline = server.pipeline();
+    passing_ = true;
+    if (pipeline.skipping() && frame.type != 'S') {
+        passing_ = false;  // the server would read over it
+        return Take::done;
+    }
+    switch (frame.type) {
+        case 'Q': pipeline.push({Request::query, Reply::forward, {}, {}}); break;
+        case 'F': pipeline.push({Request::function_call, Reply::forward, {}, {}}); break;
+        case 'S': pipeline.push({Request::sync, Reply::forward, {}, {}}); break;
+        case 'E': pipeline.push({Request::execute, Reply::forward, {}, {}}); break;
+        case 'P': return take_parse(frame, whole, rules, server, out);
+        case 'B': return take_bind(frame, whole, rules, server, out);
+        case 'D':
+        case 'C': return take_target(frame, whole, rules, server, out);
+        case 'c':
+        case 'f': pipeline.push_copy_end(); break;
+        case 'd':
+        case 'H': break;
+        default: return bad_message("invalid frontend message type " + std::to_string(frame.type));
+    }
+    out.add(whole);
+    return Take::done;
+}
+
+Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, const StatementRules& rules,
+                                            pool::Backend& server, Segments& out) {
+    const bool unnamed = !frame.payload.empty() && frame.payload.front() == '\0';
+    if (frame.payload.empty() && frame.missing > 0) return Take::more;
+    if (unnamed || rules.server_max == 0) {
+        server.pipeline().push({Request::parse, Reply::forward, {}, {}});
+        out.add(whole);
+        return Take::done;
+    }
+    if (frame.missing > 0) {
+        if (frame.size() > named_parse_max) return bad_message("prepared statement too large");
+        return Take::more;
+    }
+    const auto parse = protocol::read_parse(frame.payload);
+    if (parse.has_error()) return parse.error();
+
+    if (names_.find(parse->name)) {
+        // PostgreSQL's error is made by PostgreSQL, so that the transaction fails as it must: binding a
+        // statement that does not exist. Backend gives the error its right words.
+        std::string poison;
+        protocol::write_bind(poison, "", protocol::no_statement_name);
+        out.own(std::move(poison));
+        NamedStatementPtr duplicate(new NamedStatement(parse->name, {}));
+        server.pipeline().push({Request::parse, Reply::forward, std::move(duplicate), {}});
+        return Take::done;
+    }
+    const StatementPtr statement = rules.table->intern(parse->query, parse->types);
+    const NamedStatementPtr named(new NamedStatement(parse->name, statement));
+    names_.add(named);
+    if (server.statements().use(*statement)) {
+        server.pipeline().push({Request::parse, Reply::fake, named, {}});
+    } else {
+        prepare_on_server(statement, named, rules, server, out);
+    }
+    return Take::done;
+}
+
+/// Sends the Parse: the client's own when `named` is given, else one of ours that it never sees.
+void Frontend::prepare_on_server(const StatementPtr& statement, const NamedStatementPtr& named,
+                                 const StatementRules& rules, pool::Backend& server, Segments& out) {
+    std::string bytes;
+    server.statements().add(statement);
+    while (const StatementPtr oldest = server.statements().evict(rules.server_max)) {
+        protocol::write_close(bytes, 'S', oldest->server_name());
+        server.pipeline().push({Request::close, Reply::skip, {}, oldest});
+    }
+    protocol::write_parse(bytes, statement->server_name(), statement->query(), statement->types());
+    server.pipeline().push({Request::parse, named ? Reply::forward : Reply::skip, named, statement});
+    out.own(std::move(bytes));
+}
+
+/// The statement behind a client's name, on the server by the time it reads what follows.
+NamedStatementPtr Frontend::resolve(std::string_view name, const StatementRules& rules,
+                                    pool::Backend& server, Segments& out) {
+    NamedStatementPtr named = names_.find(name);
+    if (!named) return NamedStatementPtr(new NamedStatement(name, {}));
+    if (!server.statements().use(*named->statement)) {
+        prepare_on_server(named->statement, {}, rules, server, out);
+    }
+    return named;
+}
+
+Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, const StatementRules& rules,
+                                           pool::Backend& server, Segments& out) {
+    const auto names = protocol::read_bind_names(frame.payload);
+    if (!names) {
+        if (frame.missing == 0) return bad_message("invalid string in message");
+        if (frame.payload.size() > names_max) return bad_message("name too long");
+        return Take::more;
+    }
+    if (names->statement.empty() || rules.server_max == 0) {
+        server.pipeline().push({Request::bind, Reply::forward, {}, {}});
+        out.add(whole);
+        return Take::done;
+    }
+    const NamedStatementPtr named = resolve(names->statement, rules, server, out);
+    const std::string_view name = name_on_server(*named);
+    const std::size_t payload = frame.payload.size() + frame.missing;
+    char* const head = out.room(protocol::header_size + names->portal.size() + name.size() + 2);
+    char* at = head;
+    *at++ = 'B';
+    const std::size_t length = payload - names->statement.size() + name.size() + 4;
+    protocol::store_u32(at, static_cast<std::uint32_t>(length));
+    at += 4;
+    at = std::copy(names->portal.begin(), names->portal.end(), at);
+    *at++ = '\0';
+    at = std::copy(name.begin(), name.end(), at);
+    *at++ = '\0';
+    out.add({head, static_cast<std::size_t>(at - head)});
+    out.add(frame.payload.substr(names->size));
+    server.pipeline().push({Request::bind, Reply::forward, named, {}});
+    return Take::done;
+}
+
+Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, const StatementRules& rules,
+                                             pool::Backend& server, Segments& out) {
+    if (frame.missing > 0) {
+        if (frame.size() > names_max) return bad_message("name too long");
+        return Take::more;
+    }
+    const auto target = protocol::read_target(frame.payload);
+    if (target.has_error()) return target.error();
+    const bool describe = frame.type == 'D';
+    const bool statement = target->kind == 'S';
+    const Request request = !describe   ? Request::close
+                            : statement ? Request::describe_statement
+                                        : Request::describe_portal;
+    if (!statement || target->name.empty() || rules.server_max == 0) {
+        server.pipeline().push({request, Reply::forward, {}, {}});
+        out.add(whole);
+        return Take::done;
+    }
+    if (describe) {
+        const NamedStatementPtr named = resolve(target->name, rules, server, out);
+        std::string bytes;
+        protocol::write_describe(bytes, 'S', name_on_server(*named));
+        out.own(std::move(bytes));
+        server.pipeline().push({request, Reply::forward, named, {}});
+        return Take::done;
+    }
+    // The server keeps its copy: others use it, and it goes when it is the least recently used.
+    const NamedStatementPtr named = names_.find(target->name);
+    if (named) names_.remove(*named);
+    server.pipeline().push({request, Reply::fake, named, {}});
+    return Take::done;
+}
+
+Result<Frontend::Step> Frontend::answer_alone(Bytes input, Segments& replies) {
+    Step step;
+    const std::size_t size = input.size();
+    while (!input.empty()) {
+        if (pass_rest(input, nullptr)) continue;
+        const auto cut = protocol::first_frame(input, payload_max, protocol::Origin::client);
+        if (cut.has_error()) return cut.error();
+        if (!*cut) break;
+        const Frame& frame = **cut;
+        if (!std::strchr("QFPBDCESHXdcf", frame.type) || frame.type == '\0') {
+            return bad_message("invalid frontend message type " + std::to_string(frame.type));
+        }
+        if (!answer_one(frame, step, replies)) break;
+        passing_ = false;
+        missing_ = frame.missing;
+        input.remove_prefix(frame.size() - frame.missing);
+    }
+    step.consumed = size - input.size();
+    return step;
+}
+
+/// One message without a server. False when it is not to be taken: it needs one, or more of itself.
+bool Frontend::answer_one(const Frame& frame, Step& step, Segments& replies) {
+    switch (frame.type) {
+        case 'X': step.terminate = true; return false;
+        case 'S':
+            if (frame.missing > 0) return false;
+            dropping_ = false;
+            replies.add(ready_idle);
+            return true;
+        case 'd':
+        case 'c':
+        case 'f':
+        case 'H': return true;
+        default: break;
+    }
+    if (dropping_) return true;
+    // A server is not held for the sake of a message that has hardly begun.
+    step.wants_server = frame.missing == 0 || frame.payload.size() >= beginning_min;
+    return false;
+}
+
+std::size_t Frontend::drop_request(Bytes input, const protocol::Error& error, Segments& replies) {
+    std::string report;
+    protocol::write_error(report, protocol::Severity::error, error.sqlstate, error.message);
+    replies.own(std::move(report));
+    const auto cut = protocol::first_frame(input, payload_max, protocol::Origin::client);
+    if (cut.has_error() || !*cut) return 0;
+    const Frame& frame = **cut;
+    if (frame.type == 'Q' || frame.type == 'F') {
+        passing_ = false;
+        missing_ = frame.missing;
+        replies.add(ready_idle);
+        return frame.size() - frame.missing;
+    }
+    dropping_ = true;  // the Sync, here or still to come, brings the ReadyForQuery
+    return 0;
+}
+
+void Frontend::undo(std::vector<protocol::Outstanding>& undone) {
+    for (const protocol::Outstanding& o : undone) {
+        if (!o.named) continue;
+        if (o.request == Request::parse) names_.remove(*o.named);
+        if (o.request == Request::close) names_.add(o.named);
+    }
+    undone.clear();
+}
+
+void Frontend::discard_all(const protocol::Pipeline& pipeline) {
+    names_.clear();
+    pipeline.for_each([this](const protocol::Outstanding& o) {
+        if (o.request == Request::parse && o.named && o.named->statement) names_.add(o.named);
+    });
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,79 @@
+// Rules for what a client says: which bytes go to its server, under which statement names, and what
+// answers are then to be expected.
+#pragma once
+
+#include "pool/backend.hpp"
+#include "protocol/requests.hpp"
+
+namespace pgweir::proxy {
+
+using protocol::Bytes;
+using protocol::Result;
+using protocol::Segments;
+
+/// How named statements are treated on a client's link.
+struct StatementRules {
+    /// Statements a server keeps for all clients together; 0: names are passed on as they are (session
+    /// mode, or max_prepared_statements = 0).
+    std::size_t server_max = 0;
+    protocol::StatementTable* table = nullptr;
+};
+
+/// The pure half of a client connection. Value; no sockets, no clock.
+class Frontend {
+public:
+    struct Step {
+        std::size_t consumed = 0;  // bytes of the input that are done with
+        bool terminate = false;    // the client said goodbye
+        bool wants_server = false;  // the next message needs a server, and enough of it is there
+    };
+
+    /// Takes what the client has sent, for a server that is linked to it.
+    ///
+    /// Takes all of `input` but the beginning of a message that it needs whole.
+    /// Errors   08P01 for what is no message; the client is of no use then.
+    Result<Step> translate(Bytes input, const StatementRules& rules, pool::Backend& server, Segments& out);
+
+    /// The same while no server is linked: takes what needs none (Terminate, a lone Sync, what is left
+    /// of a failed COPY) and stops at the first message that does.
+    Result<Step> answer_alone(Bytes input, Segments& replies);
+
+    /// Drops the request at the front of `input` that has been waiting for a server: a simple one, or all up
+    /// to the next Sync, though it be still to come. Adds the error and, if due, ReadyForQuery.
+    /// Returns the bytes dropped.
+    std::size_t drop_request(Bytes input, const protocol::Error& error, Segments& replies);
+
+    /// A message has begun whose end has not come.
+    bool mid_message() const { return missing_ > 0; }
+
+    /// Requests that the server did not carry out take their effect on the client's names back; after
+    /// DISCARD ALL the names go, but for those prepared behind it.
+    void undo(std::vector<protocol::Outstanding>& undone);
+    void discard_all(const protocol::Pipeline& pipeline);
+    const protocol::StatementNames& names() const { return names_; }
+
+private:
+    enum class Take : std::uint8_t { done, more, bad };
+
+    bool answer_one(const protocol::Frame& frame, Step& step, Segments& replies);
+    bool pass_rest(Bytes& input, Segments* out);
+    Result<Take> take(const protocol::Frame& frame, Bytes whole, const StatementRules& rules,
+                      pool::Backend& server, Segments& out);
+    Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, const StatementRules& rules,
+                            pool::Backend& server, Segments& out);
+    Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, const StatementRules& rules,
+                           pool::Backend& server, Segments& out);
+    Result<Take> take_target(const protocol::Frame& frame, Bytes whole, const StatementRules& rules,
+                             pool::Backend& server, Segments& out);
+    protocol::NamedStatementPtr resolve(std::string_view name, const StatementRules& rules,
+                                        pool::Backend& server, Segments& out);
+    void prepare_on_server(const protocol::StatementPtr& statement, const protocol::NamedStatementPtr& named,
+                           const StatementRules& rules, pool::Backend& server, Segments& out);
+
+    protocol::StatementNames names_;
+    std::size_t missing_ = 0;  // bytes of the present message that are still to come
+    bool passing_ = false;     // … and go to the server
+    bool dropping_ = false;    // to the next Sync: the batch has been cancelled
+};
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,138 @@
+#include "proxy/listener.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "pool/net/log.hpp"
+
+namespace pgweir::proxy {
+
+namespace {
+
+protocol::Error listen_error(const std::string& where, const char* what) {
+    return {protocol::sqlstate::connection_failure, protocol::Origin::proxy,
+            fmt::format("cannot listen on {}: {}: {}", where, what, std::strerror(errno))};
+}
+
+std::string path_of(const net::Address& address) {
+    if (!address.is_unix()) return {};
+    const auto& un = *static_cast<const sockaddr_un*>(static_cast<const void*>(&address.storage));
+    return un.sun_path[0] ? std::string(un.sun_path) : "@" + std::string(un.sun_path + 1);
+}
+
+/// A socket file that nobody listens on is a leftover; one that answers belongs to a running process.
+bool in_use(const net::Address& address) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return false;
+    const auto* raw = static_cast<const sockaddr*>(static_cast<const void*>(&address.storage));
+    const bool answers = ::connect(fd, raw, address.size) == 0;
+    ::close(fd);
+    return answers;
+}
+
+void set(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
+
+}  // namespace
+
+Listener::Listener(net::Loop& loop, int fd, std::string path, Accepted accepted)
+    : loop_(loop), fd_(fd), path_(std::move(path)), accepted_(std::move(accepted)) {
+    loop_.watch(fd_, *this);
+}
+
+Listener::~Listener() {
+    loop_.forget(fd_, *this);
+    ::close(fd_);
+    if (path_.starts_with('/')) ::unlink(path_.c_str());
+}
+
+protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, const net::Address& address,
+                                                           const config::Settings& settings,
+                                                           Accepted accepted) {
+    const std::string path = path_of(address);
+    const std::string where = path.empty() ? address.text() : path;
+    const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return listen_error(where, "socket");
+    auto listener = std::make_unique<Listener>(loop, fd, std::string(), std::move(accepted));
+    if (!address.is_unix()) {
+        set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+        if (address.family() == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        if (settings.so_reuseport) set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        constexpr int defer_s = 45;
+        if (settings.tcp_defer_accept) set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer_s);
+    } else if (path.starts_with('/')) {
+        if (in_use(address)) {
+            errno = EADDRINUSE;
+            return listen_error(where, "bind");
+        }
+        ::unlink(path.c_str());
+    }
+    const auto* raw = static_cast<const sockaddr*>(static_cast<const void*>(&address.storage));
+    if (::bind(fd, raw, address.size) != 0) return listen_error(where, "bind");
+    listener->path_ = path;
+    if (path.starts_with('/')) ::chmod(path.c_str(), static_cast<mode_t>(settings.unix_socket_mode));
+    if (::listen(fd, settings.listen_backlog) != 0) return listen_error(where, "listen");
+    net::log::print(net::log::Level::log, {}, "listening on {}",
+                    path.empty() ? where : "unix:" + where);
+    return listener;
+}
+
+void Listener::ready(std::uint32_t) {
+    while (true) {
+        net::Address peer;
+        peer.size = sizeof peer.storage;
+        auto* raw = static_cast<sockaddr*>(static_cast<void*>(&peer.storage));
+        const int fd = ::accept4(fd_, raw, &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            accepted_(fd, peer);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED) continue;
+        if (errno != EAGAIN) {
+            net::log::print(net::log::Level::warning, {}, "accept() failed: {}", std::strerror(errno));
+        }
+        return;
+    }
+}
+
+protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(net::Loop& loop,
+                                                                        const config::Settings& settings,
+                                                                        Listener::Accepted accepted) {
+    std::vector<net::Address> addresses;
+    for (const std::string& host : settings.listen_addr) {
+        if (host == "*") {
+            addresses.push_back(*net::numeric_address("0.0.0.0", settings.listen_port));
+            addresses.push_back(*net::numeric_address("::", settings.listen_port));
+            continue;
+        }
+        const auto found = net::lookup_now(host, settings.listen_port);
+        if (found.has_error()) return found.error();
+        addresses.insert(addresses.end(), found->begin(), found->end());
+    }
+    if (!settings.unix_socket_dir.empty()) {
+        const auto address =
+            net::unix_address(fmt::format("{}/.s.PGSQL.{}", settings.unix_socket_dir, settings.listen_port));
+        if (address.has_error()) return address.error();
+        addresses.push_back(*address);
+    }
+    std::vector<std::unique_ptr<Listener>> listeners;
+    for (const net::Address& address : addresses) {
+        auto listener = Listener::open(loop, address, settings, accepted);
+        if (listener.has_error()) {
+            // A machine without IPv6 is no reason not to serve "*" on IPv4.
+            if (address.family() == AF_INET6 && !listeners.empty() && errno == EAFNOSUPPORT) continue;
+            return listener.error();
+        }
+        listeners.push_back(std::move(*listener));
+    }
+    return listeners;
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,364 @@
+#include "proxy/login.hpp"
+
+#include <algorithm>
+
+#include "pool/net/log.hpp"
+#include "pool/registry.hpp"
+#include "protocol/md5.hpp"
+#include "protocol/requests.hpp"
+#include "protocol/secret.hpp"
+#include "proxy/admin/console.hpp"
+#include "proxy/process.hpp"
+
+namespace pgweir::proxy {
+
+using net::log::Level;
+using protocol::Origin;
+
+namespace {
+
+constexpr std::size_t password_max = 64 << 10;  // bytes
+
+protocol::Error refuse(const protocol::Sqlstate& state, std::string text) {
+    return {state, Origin::client, std::move(text)};
+}
+
+/// `-c name=value` and `--name=value`, backslash protecting the next character, as PostgreSQL splits them.
+std::vector<std::string> split_options(const std::string& options) {
+    std::vector<std::string> words;
+    std::string word;
+    bool any = false;
+    for (std::size_t i = 0; i < options.size(); ++i) {
+        const bool space = std::isspace(static_cast<unsigned char>(options[i])) != 0;
+        if (space && any) words.push_back(std::exchange(word, {}));
+        any = !space;
+        if (space) continue;
+        if (options[i] == '\\' && i + 1 < options.size()) ++i;
+        word += options[i];
+    }
+    if (any) words.push_back(word);
+    return words;
+}
+
+}  // namespace
+
+void Login::start() { story_.start(client_.shard_.worker.loop, run()); }
+
+net::Task<void> Login::run() {
+    const Outcome failure = co_await log_in();
+    if (failure) client_.close(*failure);
+}
+
+net::Task<Login::Outcome> Login::log_in() {
+    bool gone = false;
+    if (Outcome failure = co_await first_packets(gone)) co_return failure;
+    if (gone) {
+        client_.hang_up("client close request");
+        co_return Outcome();
+    }
+    if (Outcome failure = co_await authenticate()) co_return failure;
+    if (client_.shard_.process.is_console(client_.database_)) co_return enter_console();
+    co_return co_await enter_pool();
+}
+
+net::Task<Login::Outcome> Login::first_packets(bool& gone) {
+    while (true) {
+        const auto cut = protocol::first_packet(client_.inbox_.kept());
+        if (cut.has_error()) co_return cut.error();
+        if (!*cut) {
+            if (!co_await conversation_.more()) {
+                gone = true;
+                co_return Outcome();
+            }
+            continue;
+        }
+        client_.inbox_.keep(client_.inbox_.kept().substr((*cut)->size));
+        const protocol::FirstPacket& packet = (*cut)->packet;
+        if (const auto* startup = std::get_if<protocol::StartupPacket>(&packet)) co_return read_startup(*startup);
+        if (const auto* cancel = std::get_if<protocol::CancelRequest>(&packet)) {
+            client_.shard_.process.cancel(*cancel);
+            gone = true;
+            co_return Outcome();
+        }
+        send("N");  // neither TLS nor GSSAPI on this listener: the client goes on in plain text, or not
+    }
+}
+
+Login::Outcome Login::read_startup(const protocol::StartupPacket& packet) {
+    const config::Settings& settings = client_.shard_.worker.config->settings;
+    client_.user_ = *packet.find("user");
+    const std::string* const database = packet.find("database");
+    client_.database_ = database && !database->empty() ? *database : client_.user_;
+    negotiate(packet);
+    for (const auto& [name, value] : packet.parameters) {
+        if (name == "user" || name == "database" || name.starts_with("_pq_.")) continue;
+        if (Outcome failure = read_parameter(name, value)) return failure;
+    }
+    if (settings.log_connections) {
+        net::log::print(Level::log, client_.log_context(), "login attempt: db={} user={} tls=no replication=no",
+                        client_.database_, client_.user_);
+    }
+    return {};
+}
+
+Login::Outcome Login::read_parameter(const std::string& name, const std::string& value) {
+    const config::Settings& settings = client_.shard_.worker.config->settings;
+    const auto& ignored = settings.ignore_startup_parameters;
+    if (std::find(ignored.begin(), ignored.end(), name) != ignored.end()) return {};
+    if (name == "options") return read_options(value);
+    if (name == "replication") {
+        if (value == "false" || value == "off" || value == "no" || value == "0") return {};
+        return refuse(protocol::sqlstate::feature_not_supported, "replication connections are not supported");
+    }
+    variables_.emplace_back(name, value);
+    return {};
+}
+
+Login::Outcome Login::read_options(const std::string& options) {
+    const auto bad = [] {
+        return refuse(protocol::sqlstate::protocol_violation,
+                      "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed");
+    };
+    const std::vector<std::string> words = split_options(options);
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        std::string setting = words[i];
+        if (setting == "-c") {
+            if (++i == words.size()) return bad();
+            setting = words[i];
+        } else if (setting.starts_with("--") || setting.starts_with("-c")) {
+            setting.erase(0, 2);
+        } else {
+            return bad();
+        }
+        const std::size_t equals = setting.find('=');
+        if (equals == std::string::npos || equals == 0) return bad();
+        std::string name = setting.substr(0, equals);
+        std::replace(name.begin(), name.end(), '-', '_');
+        variables_.emplace_back(std::move(name), setting.substr(equals + 1));
+    }
+    return {};
+}
+
+void Login::negotiate(const protocol::StartupPacket& packet) {
+    std::vector<std::string> unknown;
+    for (const auto& [name, value] : packet.parameters) {
+        if (name.starts_with("_pq_.")) unknown.push_back(name);
+    }
+    if (packet.version == protocol::protocol_3_0 && unknown.empty()) return;
+    std::string reply;
+    protocol::write_negotiate_protocol_version(reply, protocol::protocol_3_0, unknown);
+    send(reply);
+}
+
+net::Task<Login::Outcome> Login::authenticate() {
+    const config::Config& config = *client_.shard_.worker.config;
+    const AuthType method = config.settings.auth_type;
+    if (method == AuthType::any) co_return Outcome();
+    if (client_.shard_.process.is_owner(client_)) co_return Outcome();
+    const config::Credential* const known = config.credential(client_.user_);
+    const std::string secret = known ? known->secret : std::string();
+    switch (method) {
+        case AuthType::any: co_return Outcome();
+        case AuthType::trust:
+            if (known) co_return Outcome();
+            co_return refuse(protocol::sqlstate::invalid_authorization, "\"trust\" authentication failed");
+        case AuthType::plain:
+            co_return co_await by_password(method, secret);
+        case AuthType::md5:
+            if (protocol::kind_of_secret(secret) == protocol::SecretKind::scram) co_return co_await by_scram(secret);
+            co_return co_await by_md5(secret);
+        case AuthType::scram_sha_256: co_return co_await by_scram(secret);
+        default: break;
+    }
+    co_return refuse(protocol::sqlstate::feature_not_supported,
+                     "this authentication method is not available in this version of pgweir");
+}
+
+net::Task<protocol::Result<std::string>> Login::password() {
+    auto message = co_await conversation_.message(password_max, Origin::client);
+    if (message.has_error()) co_return message.error();
+    if (message->type != 'p') {
+        co_return protocol::protocol_violation(Origin::client, "expected password response");
+    }
+    co_return std::move(message->payload);
+}
+
+net::Task<Login::Outcome> Login::by_password(AuthType, const std::string& secret) {
+    std::string request;
+    protocol::write_authentication_cleartext(request);
+    send(request);
+    const auto payload = co_await password();
+    if (payload.has_error()) co_return payload.error();
+    const auto given = protocol::read_password(*payload);
+    if (given.has_error()) co_return given.error();
+    if (given->empty()) {
+        co_return refuse(protocol::sqlstate::invalid_password, "empty password returned by client");
+    }
+    const std::string typed(*given);
+    bool right = false;
+    switch (protocol::kind_of_secret(secret)) {
+        case protocol::SecretKind::none: break;
+        case protocol::SecretKind::plain: right = protocol::equal_secret(typed, secret); break;
+        case protocol::SecretKind::md5:
+            right = protocol::equal_secret(protocol::md5_secret(typed, client_.user_), secret);
+            break;
+        case protocol::SecretKind::scram: {
+            pool::Worker& worker = client_.shard_.worker;
+            right = co_await worker.shared.offload.run<bool>(worker.loop, [typed, secret] {
+                const auto verifier = protocol::parse_scram_secret(secret);
+                if (!verifier) return false;
+                const auto derived = protocol::make_verifier(typed, verifier->salt, verifier->iterations);
+                return protocol::equal_secret(derived.stored_key, verifier->stored_key);
+            });
+            break;
+        }
+    }
+    if (!right) co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
+    plain_password_ = typed;
+    co_return Outcome();
+}
+
+net::Task<Login::Outcome> Login::by_md5(const std::string& secret) {
+    const std::string salt = protocol::random_bytes(4);
+    std::string request;
+    protocol::write_authentication_md5(request, salt);
+    send(request);
+    const auto payload = co_await password();
+    if (payload.has_error()) co_return payload.error();
+    const auto given = protocol::read_password(*payload);
+    if (given.has_error()) co_return given.error();
+    const bool known = !secret.empty();
+    const std::string md5 = protocol::kind_of_secret(secret) == protocol::SecretKind::md5
+                                ? secret
+                                : protocol::md5_secret(secret, client_.user_);
+    const bool right = protocol::equal_secret(*given, protocol::md5_answer(md5, salt));
+    if (!right || !known) co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
+    co_return Outcome();
+}
+
+net::Task<Login::Outcome> Login::by_scram(const std::string& secret) {
+    const bool usable = protocol::kind_of_secret(secret) == protocol::SecretKind::plain ||
+                        protocol::kind_of_secret(secret) == protocol::SecretKind::scram;
+    std::string request;
+    const std::string_view mechanisms[] = {protocol::scram_sha_256};
+    protocol::write_authentication_sasl(request, mechanisms);
+    send(request);
+    const auto first = co_await password();
+    if (first.has_error()) co_return first.error();
+    const auto initial = protocol::read_sasl_initial(*first);
+    if (initial.has_error()) co_return initial.error();
+    if (initial->mechanism != protocol::scram_sha_256) {
+        co_return protocol::protocol_violation(Origin::client, "client selected an invalid SASL authentication mechanism");
+    }
+    const protocol::ScramVerifier verifier =
+        co_await client_.shard_.process.scram_secrets().verifier(client_.shard_.worker, client_.user_, secret);
+    protocol::ScramServer scram(verifier, {}, !usable);
+    const auto challenge = scram.first(initial->data.value_or(std::string_view()));
+    if (challenge.has_error()) co_return challenge.error();
+    request.clear();
+    protocol::write_authentication_sasl_continue(request, *challenge);
+    send(request);
+    const auto second = co_await password();
+    if (second.has_error()) co_return second.error();
+    const auto final = scram.finish(*second);
+    if (final.has_error()) co_return final.error();
+    client_key_ = scram.client_key();
+    server_key_ = verifier.server_key;
+    request.clear();
+    protocol::write_authentication_sasl_final(request, *final);
+    send(request);
+    co_return Outcome();
+}
+
+Login::Outcome Login::enter_console() {
+    const ConsoleRole role = client_.shard_.process.console_role(client_);
+    if (role == ConsoleRole::none) {
+        return refuse(protocol::sqlstate::invalid_authorization, "not allowed");
+    }
+    client_.console_ = std::make_unique<Console>(client_, role);
+    client_.console_->welcome();
+    client_.welcome_done(nullptr);
+    return {};
+}
+
+net::Task<Login::Outcome> Login::enter_pool() {
+    const config::ConfigPtr config = client_.shard_.worker.config;
+    const auto database = client_.shard_.process.database(*config, client_.database_);
+    if (!database) {
+        co_return refuse(protocol::sqlstate::invalid_catalog_name, "no such database: " + client_.database_);
+    }
+    if (client_.shard_.process.disabled(client_.database_)) {
+        co_return refuse(protocol::sqlstate::cannot_connect_now,
+                         fmt::format("database \"{}\" is disabled", client_.database_));
+    }
+    if (config->settings.auth_type == AuthType::any && !database->user) {
+        co_return refuse(protocol::sqlstate::invalid_authorization, "bouncer config error");
+    }
+    client_.pool_ = &client_.shard_.process.registry().pool(*config, *database,
+                                                            database->user.value_or(client_.user_));
+    if (Outcome failure = count_in(*database)) {
+        client_.pool_ = nullptr;
+        co_return failure;
+    }
+    remember_credentials(*database);
+    if (!client_.pool_->welcome()) {
+        if (pool::Server* const server = client_.pool_->checkout(client_.shard_.worker, client_)) {
+            client_.pool_->give_back(*server);
+        } else if (Outcome failure = co_await pool_answer_) {
+            co_return failure;
+        }
+    }
+    welcome();
+    co_return Outcome();
+}
+
+Login::Outcome Login::count_in(const config::Database&) {
+    const char* const full = client_.shard_.process.client_came(client_);
+    if (full) return refuse(protocol::sqlstate::too_many_connections, full);
+    return {};
+}
+
+void Login::remember_credentials(const config::Database& database) {
+    pool::ServerCredentials credentials = client_.pool_->credentials();
+    credentials.user = database.user.value_or(client_.user_);
+    const config::Config& config = *client_.shard_.worker.config;
+    const config::Credential* const known = config.credential(credentials.user);
+    if (database.password) {
+        credentials.secret = *database.password;
+    } else if (known) {
+        credentials.secret = known->secret;
+    } else if (!plain_password_.empty() && !database.user) {
+        credentials.secret = plain_password_;
+    }
+    if (!client_key_.empty() && !database.user) {
+        credentials.client_key = client_key_;
+        credentials.server_key = server_key_;
+    }
+    client_.pool_->set_credentials(std::move(credentials));
+}
+
+void Login::welcome() {
+    protocol::VarTable& table = client_.shard_.worker.shared.vars;
+    protocol::VarSet::Entries parameters = *client_.pool_->welcome();
+    for (const auto& [name, value] : parameters) {
+        if (client_.pool_->tracks(name)) client_.vars_ = table.with(client_.vars_, name, value);
+    }
+    for (const auto& [name, value] : variables_) {
+        client_.vars_ = table.with(client_.vars_, name, value);
+        for (auto& parameter : parameters) {
+            if (protocol::same_name(parameter.first, name)) parameter.second = value;
+        }
+    }
+    std::string out;
+    protocol::write_authentication_ok(out);
+    for (const auto& [name, value] : parameters) protocol::write_parameter_status(out, name, value);
+    client_.cancel_key_ = client_.shard_.process.cancel_keys().give({client_.shard_.worker.index, client_.id_});
+    std::string secret(4, '\0');
+    protocol::store_u32(secret.data(), static_cast<std::uint32_t>(client_.cancel_key_));
+    protocol::write_backend_key_data(out, static_cast<std::uint32_t>(client_.cancel_key_ >> 32), secret);
+    protocol::write_ready_for_query(out, protocol::TxStatus::idle);
+    send(out);
+    client_.welcome_done(client_.pool_);
+}
+
+}  // namespace pgweir::proxy

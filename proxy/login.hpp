@@ -1,0 +1,58 @@
+// The story of a new client: start-up packet, authentication, welcome.
+#pragma once
+
+#include "pool/conversation.hpp"
+#include "protocol/scram.hpp"
+#include "protocol/startup.hpp"
+#include "proxy/client.hpp"
+
+namespace pgweir::proxy {
+
+/// Resource; lives in its Client until the client is welcome.
+class Login {
+public:
+    explicit Login(Client& client)
+        : client_(client), conversation_(client.shard_.worker, client.socket_, client.inbox_) {}
+
+    void start();
+    void input() { conversation_.input(); }
+    /// The pool had a server for us: its parameters are known now.
+    void server_seen() { pool_answer_.set(std::nullopt); }
+    void server_refused(const protocol::Error& error) { pool_answer_.set(error); }
+
+private:
+    template <class T>
+    using Task = net::Task<T>;
+    using Outcome = std::optional<protocol::Error>;  // empty: well
+    using AuthType = config::AuthType;
+
+    Task<void> run();
+    Task<Outcome> log_in();
+    Task<Outcome> first_packets(bool& gone);
+    Outcome read_startup(const protocol::StartupPacket& packet);
+    Outcome read_parameter(const std::string& name, const std::string& value);
+    Outcome read_options(const std::string& options);
+    void negotiate(const protocol::StartupPacket& packet);
+
+    Task<Outcome> authenticate();
+    Task<Outcome> by_password(AuthType method, const std::string& secret);
+    Task<Outcome> by_md5(const std::string& secret);
+    Task<Outcome> by_scram(const std::string& secret);
+    Task<protocol::Result<std::string>> password();
+
+    Outcome enter_console();
+    Task<Outcome> enter_pool();
+    Outcome count_in(const config::Database& database);
+    void remember_credentials(const config::Database& database);
+    void welcome();
+    void send(const std::string& bytes) { client_.socket_.send(bytes); }
+
+    Client& client_;
+    pool::Conversation conversation_;
+    net::Story story_;
+    net::Signal<Outcome> pool_answer_;
+    protocol::VarSet::Entries variables_;  // asked for at start-up
+    std::string plain_password_, client_key_, server_key_;  // learnt in passing, for the server
+};
+
+}  // namespace pgweir::proxy

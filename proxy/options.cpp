@@ -1,0 +1,79 @@
+#include "proxy/options.hpp"
+
+namespace pgweir::proxy {
+
+namespace {
+
+constexpr const char* version = PGWEIR_VERSION;
+
+}  // namespace
+
+std::string version_text() { return std::string("PgBouncer 1.25.2 compatible, pgweir ") + version; }
+
+std::string help_text() {
+    return R"(pgweir is a connection pooler and proxy for PostgreSQL, compatible with PgBouncer.
+
+Usage:
+  pgweir [OPTION]... CONFIG     run; CONFIG ending in .ini is a pgbouncer.ini, .toml is native
+  pgweir check CONFIG           load and validate: every problem with file:line; exit 0 or 1
+
+Options:
+  -d, --daemon         run in the background (needs pidfile, and logfile or syslog)
+  -q, --quiet          write nothing to standard error
+  -R, --reboot         take over from a running process (not yet: use so_reuseport)
+  -u, --user=NAME      become this user; required when started as root, unless the file says it
+  -v, --verbose        say more; may be repeated
+  -V, --version        show version, then exit
+  -h, --help           show this help, then exit
+
+Signals: HUP reload, USR1 pause, USR2 resume, INT wait for servers and exit, TERM wait for clients
+and exit, QUIT exit at once; a second INT or TERM exits at once.
+)";
+}
+
+Parsed parse_options(const std::vector<std::string>& arguments) {
+    Parsed parsed;
+    Options& options = parsed.options;
+    const auto fail = [&](std::string text) {
+        parsed.problem = std::move(text);
+        return parsed;
+    };
+    std::size_t i = 0;
+    if (!arguments.empty() && arguments[0] == "check") {
+        options.command = Command::check;
+        i = 1;
+    }
+    for (; i < arguments.size(); ++i) {
+        const std::string& word = arguments[i];
+        if (word == "-d" || word == "--daemon") {
+            options.daemon = true;
+        } else if (word == "-q" || word == "--quiet") {
+            options.quiet = true;
+        } else if (word == "-R" || word == "--reboot") {
+            options.reboot = true;
+        } else if (word == "--verbose" || word.find_first_not_of('v', 1) == std::string::npos) {
+            if (word[0] != '-' || word.size() < 2) return fail("unexpected argument: " + word);
+            options.verbose += word == "--verbose" ? 1 : static_cast<int>(word.size()) - 1;
+        } else if (word == "-V" || word == "--version") {
+            options.command = Command::version;
+        } else if (word == "-h" || word == "--help") {
+            options.command = Command::help;
+        } else if (word == "-u" || word == "--user") {
+            if (++i == arguments.size()) return fail(word + " needs a name");
+            options.user = arguments[i];
+        } else if (word.starts_with("--user=")) {
+            options.user = word.substr(7);
+        } else if (word.starts_with('-')) {
+            return fail("unknown option: " + word);
+        } else if (options.config.empty()) {
+            options.config = word;
+        } else {
+            return fail("unexpected argument: " + word);
+        }
+    }
+    const bool needs_config = options.command == Command::run || options.command == Command::check;
+    if (needs_config && options.config.empty()) return fail("no configuration file given");
+    return parsed;
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,275 @@
+#include "proxy/process.hpp"
+
+#include <csignal>
+#include <cstring>
+
+#include <grp.h>
+#include <pwd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "pool/net/log.hpp"
+#include "protocol/startup.hpp"
+
+namespace pgweir::proxy {
+
+using net::log::Level;
+
+namespace {
+
+constexpr std::int64_t tick_us = 100'000;
+
+unsigned thread_count(const config::Config& config) {
+    if (config.native.threads > 0) return static_cast<unsigned>(config.native.threads);
+    return std::max(1u, std::thread::hardware_concurrency());
+}
+
+
+}  // namespace
+
+/// Signals arrive as input on a descriptor of the main loop.
+class Process::Signals final : private net::Watcher {
+public:
+    explicit Signals(Process& process) : process_(process) {
+        sigset_t set;
+        sigemptyset(&set);
+        for (const int signal : {SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGTERM, SIGQUIT}) sigaddset(&set, signal);
+        pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before any thread is started: they inherit it
+        fd_ = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+        process_.main().worker.loop.watch(fd_, *this);
+    }
+    ~Signals() {
+        process_.main().worker.loop.forget(fd_, *this);
+        ::close(fd_);
+    }
+    Signals(const Signals&) = delete;
+    Signals& operator=(const Signals&) = delete;
+
+private:
+    void ready(std::uint32_t) override {
+        signalfd_siginfo info;
+        while (::read(fd_, &info, sizeof info) == sizeof info) {
+            process_.handle_signal(static_cast<int>(info.ssi_signo));
+        }
+    }
+
+    Process& process_;
+    int fd_;
+};
+
+/// Runs a shard's chores ten times a second.
+class Process::Ticker final : private net::Timer {
+public:
+    Ticker(Process& process, Shard& shard)
+        : net::Timer(shard.worker.loop), process_(process), shard_(shard) {
+        expire_in(tick_us);
+    }
+
+private:
+    void expired() override {
+        expire_in(tick_us);
+        process_.tick(shard_);
+    }
+
+    Process& process_;
+    Shard& shard_;
+};
+
+Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner)
+    : worker(index, shared, std::move(config)), process(owner) {}
+
+Shard::~Shard() = default;
+
+Process::Process(const Options& options, config::ConfigPtr config) : options_(options) {
+    std::vector<pool::Worker*> workers;
+    for (unsigned i = 0; i < thread_count(*config); ++i) {
+        shards_.push_back(std::make_unique<Shard>(i, shared_, config, *this));
+        workers.push_back(&shards_.back()->worker);
+    }
+    registry_ = std::make_unique<pool::Registry>(std::move(workers));
+    signals_ = std::make_unique<Signals>(*this);
+}
+
+Process::~Process() = default;
+
+int Process::run() {
+    const config::Settings& settings = config()->settings;
+    auto listeners = open_listeners(main().worker.loop, settings,
+                                    [this](int fd, net::Address address) { accepted(fd, address); });
+    if (listeners.has_error()) {
+        net::log::print(Level::fatal, {}, "{}", listeners.error().message);
+        return 1;
+    }
+    listeners_ = std::move(*listeners);
+    if (listeners_.empty()) {
+        net::log::print(Level::fatal, {}, "nowhere to listen on");
+        return 1;
+    }
+    net::log::print(Level::log, {}, "process up: {}, {} thread(s)", version_text(), shards_.size());
+    start_threads();
+    main().worker.loop.run();
+    stop_threads();
+    return 0;
+}
+
+void Process::start_threads() {
+    for (const auto& shard : shards_) tickers_.push_back(std::make_unique<Ticker>(*this, *shard));
+    for (std::size_t i = 1; i < shards_.size(); ++i) {
+        threads_.emplace_back([shard = shards_[i].get()] { shard->worker.loop.run(); });
+    }
+}
+
+/// Every client has gone by now; the servers end with their shards' tables.
+void Process::stop_threads() {
+    for (std::size_t i = 1; i < shards_.size(); ++i) shards_[i]->worker.loop.stop();
+    for (std::thread& thread : threads_) thread.join();
+    tickers_.clear();
+    listeners_.clear();
+    signals_.reset();
+    for (const auto& shard : shards_) shard->worker.servers.clear();
+}
+
+void Process::accepted(int fd, net::Address address) {
+    net::apply(pool::tcp_options(config()->settings), fd, address.is_unix());
+    Shard* fewest = shards_.front().get();
+    for (const auto& shard : shards_) {
+        if (shard->load.load(std::memory_order_relaxed) < fewest->load.load(std::memory_order_relaxed)) {
+            fewest = shard.get();
+        }
+    }
+    fewest->load.fetch_add(1, std::memory_order_relaxed);
+    connections_.fetch_add(1, std::memory_order_relaxed);
+    const auto begin = [fewest, fd, address] {
+        const std::uint32_t id = fewest->worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
+        auto client = std::make_unique<Client>(*fewest, id, fd, address);
+        Client& fresh = *client;
+        fewest->clients.emplace(id, std::move(client));
+        fresh.start();
+    };
+    if (fewest == &main()) {
+        begin();
+    } else {
+        fewest->worker.loop.post(begin);
+    }
+}
+
+std::optional<config::Database> Process::database(const config::Config& config, const std::string& name) const {
+    if (const config::Database* const entry = config.database(name); entry && name != "*") return *entry;
+    const config::Database* const fallback = config.database("*");
+    if (!fallback) return std::nullopt;
+    config::Database entry = *fallback;
+    entry.name = name;
+    if (entry.dbname.empty() || entry.dbname == "*") entry.dbname = name;
+    entry.auto_database = true;
+    return entry;
+}
+
+bool Process::disabled(const std::string& database) const {
+    const std::lock_guard lock(mutex_);
+    return disabled_.contains(database);
+}
+
+bool Process::is_console(const std::string& database) const {
+    return database == "pgbouncer" || database == "pgweir";
+}
+
+bool Process::is_owner(const Client& client) const {
+    if (!client.address().is_unix() || !is_console(client.database()) || client.user() != "pgbouncer") {
+        return false;
+    }
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    return getsockopt(client.fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 &&
+           credentials.uid == geteuid();
+}
+
+ConsoleRole Process::console_role(const Client& client) const {
+    const config::Settings& settings = client.shard().worker.config->settings;
+    const auto listed = [&](const std::vector<std::string>& names) {
+        return std::find(names.begin(), names.end(), client.user()) != names.end();
+    };
+    if (is_owner(client) || settings.auth_type == config::AuthType::any) return ConsoleRole::admin;
+    if (listed(settings.admin_users)) return ConsoleRole::admin;
+    if (listed(settings.stats_users)) return ConsoleRole::stats;
+    return ConsoleRole::none;
+}
+
+const char* Process::client_came(Client& client) {
+    const config::Settings& settings = client.shard().worker.config->settings;
+    const config::PoolLimits& limits = client.pool()->settings(client.shard().worker).limits;
+    pool::Quota& of_database = client.pool()->database_totals().clients;
+    pool::Quota& of_user = registry_->user_totals(client.user()).clients;
+    if (clients_.fetch_add(1, std::memory_order_relaxed) >= settings.max_client_conn) {
+        clients_.fetch_sub(1, std::memory_order_relaxed);
+        return "no more connections allowed (max_client_conn)";
+    }
+    if (!of_database.acquire(limits.max_db_client_connections)) {
+        clients_.fetch_sub(1, std::memory_order_relaxed);
+        return "client connections exceeded (max_db_client_connections)";
+    }
+    if (!of_user.acquire(limits.max_user_client_connections)) {
+        of_database.release();
+        clients_.fetch_sub(1, std::memory_order_relaxed);
+        return "client connections exceeded (max_user_client_connections)";
+    }
+    client.count();
+    return nullptr;
+}
+
+void Process::client_left(Client& client) {
+    clients_.fetch_sub(1, std::memory_order_relaxed);
+    client.pool()->database_totals().clients.release();
+    registry_->user_totals(client.user()).clients.release();
+}
+
+void Process::client_gone() {
+    connections_.fetch_sub(1, std::memory_order_relaxed);
+    if (shutdown_ != Shutdown::none) main().worker.loop.post([this] { check_exit(); });
+}
+
+void Process::cancel(const protocol::CancelRequest& request) {
+    if (request.key.size() != 4) return;
+    const std::uint64_t key = std::uint64_t{request.pid} << 32 | protocol::load_u32(request.key.data());
+    const auto place = cancel_keys_.find(key);
+    if (!place) return;
+    Shard& shard = *shards_[place->shard];
+    shard.worker.loop.post([&shard, id = place->client] {
+        const auto found = shard.clients.find(id);
+        if (found != shard.clients.end()) found->second->cancel();
+    });
+}
+
+void Process::tick(Shard& shard) {
+    const std::int64_t now_us = shard.worker.loop.now_us();
+    for (pool::Pool* const pool : registry_->pools()) pool->tick(shard.worker);
+    std::vector<Client*> all;  // a timeout takes its client out of the table
+    all.reserve(shard.clients.size());
+    for (const auto& [id, client] : shard.clients) all.push_back(client.get());
+    for (Client* const client : all) client->check_timeouts(now_us);
+    if (&shard != &main()) return;
+    if (shutdown_ != Shutdown::none) check_exit();
+    if (now_us >= next_stats_us_) {
+        stats_history_.snapshot(StatsHistory::now(*registry_), now_us);
+        next_stats_us_ = now_us + std::max<std::int64_t>(config()->settings.stats_period.count(), tick_us);
+    }
+}
+
+void Process::visit_shards(std::function<void(Shard&)> visit, std::function<void()> done) {
+    struct Round {
+        std::function<void(Shard&)> visit;
+        std::function<void()> done;
+        std::atomic<std::size_t> left;
+    };
+    const auto round = std::make_shared<Round>(std::move(visit), std::move(done), shards_.size());
+    for (const auto& shard : shards_) {
+        shard->worker.loop.post([this, round, here = shard.get()] {
+            round->visit(*here);
+            if (round->left.fetch_sub(1) == 1) {
+                main().worker.loop.post([round] { round->done(); });
+            }
+        });
+    }
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,116 @@
+// The whole running program: workers, pools, listeners, signals, reload and the way out.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "config/load.hpp"
+#include "pool/registry.hpp"
+#include "protocol/startup.hpp"
+#include "proxy/cancel_keys.hpp"
+#include "proxy/client.hpp"
+#include "proxy/listener.hpp"
+#include "proxy/options.hpp"
+#include "proxy/scram_secrets.hpp"
+#include "proxy/shard.hpp"
+#include "proxy/stats_history.hpp"
+
+namespace pgweir::proxy {
+
+/// Who somebody is on the console.
+enum class ConsoleRole : std::uint8_t { none, stats, admin };
+
+/// How the process is to end.
+enum class Shutdown : std::uint8_t { none, wait_for_servers, wait_for_clients, now };
+
+/// Resource; one. The first shard's thread is the main one: it accepts, handles signals and runs chores.
+class Process {
+public:
+    Process(const Options& options, config::ConfigPtr config);
+    ~Process();
+
+    /// Serves until told to stop; every connection has ended when it returns. The exit code.
+    int run();
+
+    config::ConfigPtr config() const { return main().worker.config; }
+    pool::Registry& registry() { return *registry_; }
+    CancelKeys& cancel_keys() { return cancel_keys_; }
+    ScramSecrets& scram_secrets() { return scram_secrets_; }
+    StatsHistory& stats_history() { return stats_history_; }
+    const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
+    Shard& main() const { return *shards_.front(); }
+
+    // From clients; any shard's thread.
+    /// The entry for this name, from "*" where there is no other. `config` must outlive nothing: a copy.
+    std::optional<config::Database> database(const config::Config& config, const std::string& name) const;
+    bool disabled(const std::string& database) const;
+    bool is_console(const std::string& database) const;
+    ConsoleRole console_role(const Client& client) const;
+    /// A Unix-socket client of our own uid, as user pgbouncer on the console: it needs no password.
+    bool is_owner(const Client& client) const;
+    /// Counts a client in; the reason when a limit is against it.
+    const char* client_came(Client& client);
+    void client_left(Client& client);
+    /// A connection of any kind has ended.
+    void client_gone();
+    void cancel(const protocol::CancelRequest& request);
+    int clients() const { return clients_.load(std::memory_order_relaxed); }
+
+    // Administration; the main thread.
+    void accepted(int fd, net::Address address);
+    /// False, and the log says why, when the files are bad: then nothing has changed.
+    bool reload();
+    void apply(config::ConfigPtr config);
+    void pause(const std::string& database);   // "" = all
+    bool resume(const std::string& database);  // false: it was not paused
+    bool paused() const { return paused_; }
+    void reconnect(const std::string& database);
+    void kill(const std::string& database);
+    void set_disabled(const std::string& database, bool disabled);
+    bool is_disabled(const std::string& database) const { return disabled(database); }
+    void shut_down(Shutdown how);
+    Shutdown shutting_down() const { return shutdown_; }
+    /// No server of these pools is lent: a PAUSE is complete. "" = all.
+    bool servers_free(const std::string& database) const;
+    /// Runs `visit` on every shard's thread, then `done` on the main one.
+    void visit_shards(std::function<void(Shard&)> visit, std::function<void()> done);
+
+private:
+    class Signals;
+    class Ticker;
+
+    void start_threads();
+    void stop_threads();
+    void handle_signal(int signal);
+    void tick(Shard& shard);
+    void check_exit();
+    void close_all_clients(const std::string& database, const protocol::Error& error);
+    void configure_log(const config::Config& config);
+    std::vector<pool::Pool*> pools_of(const std::string& database) const;
+    void count_in_pools(pool::Pool& pool);
+
+    Options options_;
+    pool::Shared shared_;
+    CancelKeys cancel_keys_;
+    ScramSecrets scram_secrets_;
+    StatsHistory stats_history_;
+    std::unique_ptr<pool::Registry> registry_;  // before the shards: servers refer to it until they end
+    std::vector<std::unique_ptr<Shard>> shards_;
+    std::vector<std::unique_ptr<Ticker>> tickers_;
+    std::vector<std::thread> threads_;
+    std::unique_ptr<Signals> signals_;
+    std::vector<std::unique_ptr<Listener>> listeners_;
+    std::atomic<int> clients_ = 0;      // logged in to a database
+    std::atomic<int> connections_ = 0;  // of any kind
+    mutable std::mutex mutex_;          // guards disabled_
+    std::set<std::string> disabled_;
+    bool paused_ = false;
+    Shutdown shutdown_ = Shutdown::none;
+    std::int64_t next_stats_us_ = 0;
+};
+
+}  // namespace pgweir::proxy

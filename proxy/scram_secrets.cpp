@@ -1,0 +1,39 @@
+#include "proxy/scram_secrets.hpp"
+
+#include "protocol/secret.hpp"
+
+namespace pgweir::proxy {
+
+ScramSecrets::ScramSecrets() : process_secret_(protocol::random_bytes(32)) {}
+
+net::Task<protocol::ScramVerifier> ScramSecrets::verifier(pool::Worker& worker, std::string user,
+                                                          std::string secret) {
+    const int iterations = worker.config->settings.scram_iterations;
+    switch (protocol::kind_of_secret(secret)) {
+        case protocol::SecretKind::scram:
+            if (const auto parsed = protocol::parse_scram_secret(secret)) co_return *parsed;
+            break;
+        case protocol::SecretKind::plain: {
+            {
+                const std::lock_guard lock(mutex_);
+                const auto found = derived_.find(user);
+                if (found != derived_.end() && found->second.secret == secret &&
+                    found->second.iterations == iterations) {
+                    co_return found->second.verifier;
+                }
+            }
+            constexpr int salt_size = 16;
+            const auto verifier = co_await worker.shared.offload.run<protocol::ScramVerifier>(
+                worker.loop, [secret, salt = protocol::random_bytes(salt_size), iterations] {
+                    return protocol::make_verifier(secret, salt, iterations);
+                });
+            const std::lock_guard lock(mutex_);
+            derived_[user] = {secret, iterations, verifier};
+            co_return verifier;
+        }
+        default: break;
+    }
+    co_return protocol::mock_verifier(user, process_secret_, iterations);
+}
+
+}  // namespace pgweir::proxy

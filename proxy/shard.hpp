@@ -1,0 +1,30 @@
+// One worker with its clients.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "pool/worker.hpp"
+#include "proxy/cancel_keys.hpp"
+
+namespace pgweir::pool {
+class Registry;
+}
+
+namespace pgweir::proxy {
+
+class Client;
+class Process;
+
+/// Resource; everything in it belongs to its worker's thread.
+struct Shard {
+    Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner);
+    ~Shard();
+
+    pool::Worker worker;
+    Process& process;
+    std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
+    std::atomic<int> load = 0;  // connections: where the next client goes is decided by it
+};
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,121 @@
+#include "proxy/start.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "pool/net/log.hpp"
+#include "proxy/process.hpp"
+
+namespace pgweir::proxy {
+
+namespace {
+
+using net::log::Level;
+
+int fail(const std::string& text) {
+    std::cerr << "pgweir: " << text << "\n";
+    return 1;
+}
+
+/// Root is given up before anything is opened. An empty string, or what went wrong.
+std::string change_user(const std::string& name) {
+    if (geteuid() != 0) return {};
+    if (name.empty()) return "will not run as root: give -u USER, or `user` in the configuration";
+    const passwd* const user = getpwnam(name.c_str());
+    if (!user) return "no such user: " + name;
+    if (user->pw_uid == 0) return "will not run as root";
+    if (initgroups(name.c_str(), user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+        return fmt::format("cannot become {}: {}", name, std::strerror(errno));
+    }
+    return {};
+}
+
+/// As many descriptors as the system lets us have; a clear word when that may be too few.
+void raise_descriptor_limit(const config::Settings& settings) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    const auto wanted = static_cast<rlim_t>(settings.max_client_conn) + 100;
+    if (limit.rlim_cur < wanted) {
+        net::log::print(Level::warning, {},
+                        "max_client_conn is {}, but only {} files may be open (RLIMIT_NOFILE): connections "
+                        "beyond that will be refused",
+                        settings.max_client_conn, limit.rlim_cur);
+    }
+}
+
+/// The pid of a live process that the file names, or 0.
+pid_t running(const std::string& pidfile) {
+    std::ifstream in(pidfile);
+    pid_t pid = 0;
+    if (!(in >> pid) || pid <= 0) return 0;
+    return ::kill(pid, 0) == 0 || errno == EPERM ? pid : 0;
+}
+
+void into_background() {
+    if (fork() > 0) _exit(0);
+    setsid();
+    if (fork() > 0) _exit(0);
+    const int null = open("/dev/null", O_RDWR);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null, fd);
+    if (null > STDERR_FILENO) close(null);
+}
+
+}  // namespace
+
+net::log::Sink log_sink(const Options& options, const config::Config& config) {
+    net::log::Sink sink;
+    sink.file = config.settings.logfile;
+    sink.standard_error = !options.quiet && !options.daemon;
+    sink.syslog = config.settings.syslog;
+    sink.syslog_ident = config.settings.syslog_ident;
+    sink.verbose = std::max(options.verbose, config.settings.verbose);
+    sink.json = config.native.log_format == config::LogFormat::json;
+    return sink;
+}
+
+int start(const Options& options) {
+    const config::Loaded loaded = config::load(options.config);
+    for (const auto& problem : loaded.problems) std::cerr << config::text(problem) << "\n";
+    if (!loaded.config) return fail("cannot load config file " + options.config);
+    const config::Config& config = *loaded.config;
+    const config::Settings& settings = config.settings;
+
+    const std::string problem = change_user(options.user.empty() ? settings.user : options.user);
+    if (!problem.empty()) return fail(problem);
+    if (options.daemon && settings.pidfile.empty()) return fail("-d needs a pidfile");
+    if (options.daemon && settings.logfile.empty() && !settings.syslog) return fail("-d needs logfile or syslog");
+    if (!settings.pidfile.empty()) {
+        if (const pid_t pid = running(settings.pidfile)) {
+            return fail(fmt::format("pidfile {} names a running process ({})", settings.pidfile, pid));
+        }
+    }
+    if (!net::log::configure(log_sink(options, config))) {
+        return fail(fmt::format("cannot open logfile {}: {}", settings.logfile, std::strerror(errno)));
+    }
+    if (options.daemon) into_background();
+    for (const auto& warning : loaded.warnings) net::log::print(Level::warning, {}, "{}", config::text(warning));
+    raise_descriptor_limit(settings);
+    std::signal(SIGPIPE, SIG_IGN);
+    if (!settings.pidfile.empty()) std::ofstream(settings.pidfile) << getpid() << "\n";
+
+    int code;
+    {
+        Process process(options, loaded.config);
+        code = process.run();
+    }
+    if (!settings.pidfile.empty()) ::unlink(settings.pidfile.c_str());
+    return code;
+}
+
+}  // namespace pgweir::proxy
