@@ -24,14 +24,14 @@ Node read_node(TableReader table, const TomlValue& at) {
     return node;
 }
 
-void read_nodes(TableReader& table, Cluster& cluster) {
+void read_nodes(TableReader& table, const TomlValue& at, Cluster& cluster) {
     const TomlValue* const nodes = table.take("nodes");
-    if (!nodes) return;
+    if (!nodes) return table.problem("nodes", at, "expected at least one node");
     const auto* const array = std::get_if<TomlValue::Array>(&nodes->data);
     if (!array) {
         return table.problem("nodes", *nodes, "expected a list like [{ host = \"10.0.0.1\" }]");
     }
-    cluster.nodes.clear();
+    if (array->empty()) table.problem("nodes", *nodes, "expected at least one node");
     for (const TomlValue& element : *array) {
         const std::string key = fmt::format("nodes[{}]", cluster.nodes.size());
         Node node = read_node(table.table(key, element), element);
@@ -107,12 +107,11 @@ void read_clusters(TableReader clusters, Draft& draft) {
         Cluster cluster;
         cluster.name = name;
         draft.put("clusters." + name, table.place(value));
-        read_nodes(table, cluster);
+        read_nodes(table, value, cluster);
         read_health(table.table("health"), cluster, draft);
         read_reads(table.table("reads"), cluster.reads);
         read_failover(table.table("failover"), cluster.failover);
         table.finish();
-        if (cluster.nodes.empty()) clusters.problem(name, value, "expected at least one node");
         draft.config.clusters.insert_or_assign(name, std::move(cluster));
     }
 }

@@ -136,7 +136,8 @@ void TableReader::finish() const {
 }
 
 std::string TableReader::full(std::string_view key) const {
-    return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
+    if (path_.empty() || key.empty()) return path_ + std::string(key);
+    return fmt::format("{}.{}", path_, key);
 }
 
 }  // namespace pgweir::config
