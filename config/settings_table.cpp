@@ -254,7 +254,7 @@ constexpr Setting table[] = {
     seconds("server_check_delay", "pool.check_delay", &S::server_check_delay, "30",
             "check a server connection idle for longer before it is used"),
     text("server_check_query", "pool.check_query", &S::server_check_query, "<empty>",
-         "the check; <empty> = an empty query, nothing = no check"),
+         "the check; `<empty>` = an empty query, nothing = no check"),
     seconds("server_connect_timeout", "pool.connect_timeout", &S::server_connect_timeout, "15",
             "limit for connecting and logging in to a server"),
     flag("server_fast_close", "pool.fast_close", &S::server_fast_close, "0",

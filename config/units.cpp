@@ -186,10 +186,8 @@ std::string show_duration(Duration time) {
         {"h", 3'600'000'000}, {"m", 60'000'000}, {"s", 1'000'000}, {"ms", 1'000}, {"us", 1}};
     if (time.count() == 0) return "0";
     for (const Scale& unit : units) {
-        const bool long_enough = time.count() >= 2 * unit.factor || unit.factor <= 1'000'000;
-        if (long_enough && time.count() % unit.factor == 0) {
-            return fmt::format("{}{}", time.count() / unit.factor, unit.name);
-        }
+        if (time.count() % unit.factor != 0) continue;
+        return fmt::format("{}{}", time.count() / unit.factor, unit.name);
     }
     return fmt::format("{}us", time.count());
 }

@@ -50,7 +50,7 @@ std::string join_list(std::span<const std::string> parts);
 /// Seconds as PgBouncer prints them: six significant digits, "0.25", "1e+06".
 std::string show_seconds(Duration time);
 
-/// The same for people: "250ms", "5s", "1h"; the largest unit that divides it.
+/// The same for people: "250ms", "5s", "1h"; in the largest unit that divides it.
 std::string show_duration(Duration time);
 
 std::string_view trim(std::string_view text);

@@ -149,9 +149,9 @@ TEST(Units, DurationsForPeople) {
     EXPECT_EQ(show_duration(0s), "0");
     EXPECT_EQ(show_duration(250ms), "250ms");
     EXPECT_EQ(show_duration(5s), "5s");
-    EXPECT_EQ(show_duration(60s), "60s");
+    EXPECT_EQ(show_duration(90s), "90s");
     EXPECT_EQ(show_duration(120s), "2m");
-    EXPECT_EQ(show_duration(3600s), "60m");
+    EXPECT_EQ(show_duration(3600s), "1h");
     EXPECT_EQ(show_duration(2h), "2h");
     EXPECT_EQ(show_duration(Duration(1)), "1us");
 }
