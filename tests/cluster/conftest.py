@@ -63,10 +63,11 @@ def pgweir(cluster, request):
     yield start
     problems = []
     for one in made:
-        if getattr(request.node, "failed", False):
+        failed = getattr(request.node, "failed", False)
+        if failed:
             print(f"--- {one.config}\n{one.config.read_text()}\n--- its log\n{one.log()[-8000:]}")
         try:
-            if one.process and one.process.alive:
+            if one.process and one.process.alive and not failed:
                 code = one.stop()
                 if code != 0 and not one.is_pgbouncer:
                     problems.append(f"it ended with {code}:\n{one.log()[-4000:]}")

@@ -232,8 +232,15 @@ class Pgweir(Endpoint):
 
     def rss_kib(self):
         """Resident memory."""
+        return self._status_kib("VmRSS")
+
+    def peak_kib(self):
+        """The most it ever was."""
+        return self._status_kib("VmHWM")
+
+    def _status_kib(self, key):
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+        return int(re.search(rf"{key}:\s+(\d+)", status)[1])
 
     def cpu_seconds(self):
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
