@@ -33,7 +33,8 @@ std::string format_scram_secret(const ScramVerifier& verifier);
 ScramVerifier make_verifier(std::string_view password, Bytes salt, int iterations);
 
 /// A verifier no password fits, always the same for one user: the conversation looks to an unknown
-/// user as it does to a known one. `process_secret` must not be known outside and not change while we run.
+/// user as it does to a known one. `process_secret` must not be known outside and not change while
+/// we run.
 ScramVerifier mock_verifier(std::string_view user, Bytes process_secret, int iterations);
 
 /// What ties a login to the TLS connection it runs on.
@@ -51,8 +52,8 @@ std::string scram_nonce();
 /// and PostgreSQL does not, 28000 for a channel binding evaded or wrong. Origin is the client.
 class ScramServer {
 public:
-    /// `binding` is there when SCRAM-SHA-256-PLUS was offered. A `doomed` login takes its course and
-    /// fails at the end, whatever the client proves.
+    /// `binding` is there when SCRAM-SHA-256-PLUS was offered. A `doomed` login takes its course
+    /// and fails at the end, whatever the client proves.
     explicit ScramServer(ScramVerifier verifier, std::optional<ChannelBinding> binding = {},
                          bool doomed = false, std::string nonce = scram_nonce());
 
