@@ -11,6 +11,7 @@
 
 #include "pool/net/log.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/start.hpp"
 
 namespace pgweir::proxy {
 
@@ -32,10 +33,7 @@ unsigned thread_count(const config::Config& config) {
 class Process::Signals final : private net::Watcher {
 public:
     explicit Signals(Process& process) : process_(process) {
-        sigset_t set;
-        sigemptyset(&set);
-        for (const int signal : {SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGTERM, SIGQUIT}) sigaddset(&set, signal);
-        pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before any thread is started: they inherit it
+        const sigset_t set = hold_signals();
         fd_ = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
         process_.main().worker.loop.watch(fd_, *this);
     }
@@ -261,7 +259,7 @@ void Process::visit_shards(std::function<void(Shard&)> visit, std::function<void
         std::function<void()> done;
         std::atomic<std::size_t> left;
     };
-    const auto round = std::make_shared<Round>(std::move(visit), std::move(done), shards_.size());
+    const auto round = std::shared_ptr<Round>(new Round{std::move(visit), std::move(done), shards_.size()});
     for (const auto& shard : shards_) {
         shard->worker.loop.post([this, round, here = shard.get()] {
             round->visit(*here);

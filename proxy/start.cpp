@@ -73,6 +73,17 @@ void into_background() {
 
 }  // namespace
 
+sigset_t hold_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGTERM, SIGQUIT}) {
+        std::signal(signal, SIG_DFL);
+        sigaddset(&set, signal);
+    }
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    return set;
+}
+
 net::log::Sink log_sink(const Options& options, const config::Config& config) {
     net::log::Sink sink;
     sink.file = config.settings.logfile;
@@ -109,6 +120,7 @@ int start(const Options& options) {
     std::signal(SIGPIPE, SIG_IGN);
     if (!settings.pidfile.empty()) std::ofstream(settings.pidfile) << getpid() << "\n";
 
+    hold_signals();  // before any thread is started
     int code;
     {
         Process process(options, loaded.config);

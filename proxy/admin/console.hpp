@@ -23,7 +23,7 @@ private:
     void send(const std::string& bytes);
 
     Client& client_;
-    ConsoleRole role_;
+    [[maybe_unused]] ConsoleRole role_;
 };
 
 }  // namespace pgweir::proxy
