@@ -213,6 +213,8 @@ struct Credential {
     friend bool operator==(const Credential&, const Credential&) = default;
 };
 
+struct Hba;  // config/hba.hpp
+
 struct Config {
     Settings settings;
     Native native;
@@ -221,6 +223,7 @@ struct Config {
     std::map<int, Peer> peers;
     std::map<std::string, Credential, std::less<>> userlist;
     std::map<std::string, Cluster, std::less<>> clusters;
+    std::shared_ptr<const Hba> hba;  // nullptr unless the authentication method is hba
 
     /// The entry of that name, without falling back to "*"; nullptr when there is none.
     const Database* database(std::string_view name) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "config/entries.hpp"
+#include "config/hba.hpp"
 #include "config/settings.hpp"
 #include "config/userlist.hpp"
 
@@ -40,6 +41,25 @@ void read_users(Draft& draft, const Sources& sources) {
             draft.config.userlist.try_emplace(name, std::move(user));  // [users] may know better
         }
     }
+}
+
+void read_hba(Draft& draft, const Sources& sources) {
+    const Settings& settings = draft.config.settings;
+    if (settings.auth_type != AuthType::hba) return;
+    auto hba = std::make_shared<Hba>();
+    const std::string& rules = settings.auth_hba_file;
+    if (!rules.empty()) {
+        if (const auto text = read_named(draft, sources, "auth_hba_file", rules)) {
+            hba->rules = parse_hba(*text, rules, sources.read, draft.findings);
+        }
+    }
+    const std::string& maps = settings.auth_ident_file;
+    if (!maps.empty()) {
+        if (const auto text = read_named(draft, sources, "auth_ident_file", maps)) {
+            hba->maps = parse_ident(*text, maps, draft.findings);
+        }
+    }
+    draft.config.hba = std::move(hba);
 }
 
 /// The password of a cluster's health probe: its own, else from its file, else from the userlist.
@@ -151,6 +171,7 @@ void validate_databases(Draft& draft) {
 void complete(Draft& draft, const Sources& sources) {
     expand_home(draft, sources);
     read_users(draft, sources);
+    read_hba(draft, sources);
     for (auto& [name, cluster] : draft.config.clusters) complete_cluster(cluster, draft, sources);
     for (auto& [name, database] : draft.config.databases) {
         complete_database(database, draft.config);

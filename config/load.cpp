@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "config/entries.hpp"
+#include "config/environment.hpp"
 #include "config/finish.hpp"
 #include "config/ini.hpp"
 #include "config/native.hpp"
@@ -69,7 +70,8 @@ std::string companion_of(const std::string& path) {
 }
 
 Draft read_all(const std::string& path, const Sources& sources) {
-    Draft draft{.file = path, .config = {}, .findings = {}, .places = {}, .password_files = {}};
+    Draft draft;
+    draft.file = path;
     if (path.ends_with(".toml")) {
         draft.config.settings = native_settings();
         draft.config.settings.conffile = path;
@@ -142,6 +144,13 @@ Sources system_sources() {
 
 Loaded load(const std::string& path, const Sources& sources) {
     return loaded(read_all(path, sources), sources);
+}
+
+Loaded from_environment(const Sources& sources) {
+    Draft draft;
+    draft.file = environment_file;
+    read_environment(draft, sources);
+    return loaded(std::move(draft), sources);
 }
 
 }  // namespace pgweir::config

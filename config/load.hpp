@@ -32,4 +32,8 @@ Sources system_sources();
 /// (FILE.pgweir.toml beside FILE.ini) when there is one. Blocking; call it off the workers.
 Loaded load(const std::string& path, const Sources& sources = system_sources());
 
+/// The configuration of a program started without a file: from POSTGRESQL_*, PGBOUNCER_* and
+/// PGWEIR_* variables, see config/environment.hpp.
+Loaded from_environment(const Sources& sources = system_sources());
+
 }  // namespace pgweir::config

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "config/entries.hpp"
+#include "config/native_keys.hpp"
 #include "config/settings.hpp"
 
 namespace pgweir::config {
@@ -45,49 +46,6 @@ These stand in a native TOML, or beside an ini in its companion: `pgbouncer.pgwe
 |---|---|---|
 )";
 
-struct NativeKey {
-    std::string_view path, preset, help;
-};
-
-constexpr NativeKey native_keys[] = {
-    {"admin.http", R"("")", "address of /metrics and the status page; empty = off"},
-    {"log.level", R"("info")", "debug, info, warning or error"},
-    {"log.format", R"("text")", "text (PgBouncer's line) or json"},
-    {"log.slow_query", R"("1s")", "log queries that take longer; 0 = off"},
-    {"pool.session_state", R"("track")", "whether session state follows a client: track or off"},
-    {"pool.cache_unnamed", "true", "a repeated unnamed Parse becomes a shared statement"},
-    {"tls.client.min_protocol", R"("TLSv1.2")", "lowest version; `protocols` wins over it"},
-    {"tls.server.min_protocol", R"("TLSv1.2")", "lowest version; `protocols` wins over it"},
-    {"workers.threads", "0", "threads; 0 = number of cores"},
-    {"clusters.X.nodes", "", R"(list of `{ host, port = 5432, weight = 1, role = "auto" }`)"},
-    {"clusters.X.nodes[].weight", "1", "share of the reads; 0 = only when nothing else is left"},
-    {"clusters.X.nodes[].role", R"("auto")", "auto, primary, or replica: never promoted by pgweir"},
-    {"clusters.X.health.user", R"("pgweir")", "who probes; pg_monitor is enough"},
-    {"clusters.X.health.password", R"("")", "its password; empty = the one in the auth file"},
-    {"clusters.X.health.password_file", R"("")", "file whose first line is that password"},
-    {"clusters.X.health.dbname", R"("postgres")", "database the probe connects to"},
-    {"clusters.X.health.interval", R"("200ms")", "time between probes"},
-    {"clusters.X.health.fast_interval", R"("25ms")",
-     "the same while no primary is known or a node is suspect"},
-    {"clusters.X.health.timeout", R"("500ms")", "how long a probe may take"},
-    {"clusters.X.health.failures", "2", "failed probes in a row that make a node count as down"},
-    {"clusters.X.health.patroni", "[]", "base URLs of Patroni's REST endpoints"},
-    {"clusters.X.reads.split", "true", "send reads to replicas"},
-    {"clusters.X.reads.max_lag", R"("10s")", "a replica further behind gets no reads"},
-    {"clusters.X.reads.max_lag_bytes", R"("64MiB")", "the same in bytes of the log"},
-    {"clusters.X.reads.consistency", R"("session")", "eventual, session or global"},
-    {"clusters.X.reads.balance", R"("least_latency")",
-     "least_latency, least_connections, round_robin or random"},
-    {"clusters.X.failover.hold", R"("30s")", "how long a request may wait for a primary"},
-    {"clusters.X.failover.max_held", "10000", "how many requests may wait"},
-    {"clusters.X.failover.state_file", R"("")", "where the highest timeline seen is kept"},
-    {"clusters.X.failover.retry_reads", "true",
-     "run an autocommit read again elsewhere when its server dies"},
-    {"databases.X.cluster", R"("")", "the cluster to connect to, instead of `host` and `port`"},
-    {"databases.X.role", R"("any")", "any, primary or replica"},
-    {"users.X.password", "", "as a line of the auth file; wins over it"},
-};
-
 constexpr std::string_view entries_introduction =
     R"(
 ## Databases and users
@@ -114,6 +72,23 @@ reserved for the console. `[peers]` has entries `ID = host=… port=… pool_siz
 - The caps per user: the user's, else the global one.
 - A cap, a lifetime or one of these four timeouts of 0 in an entry means "not set"; a size of 0
   means "no limit".
+
+## Without a file
+
+Started without a file, the program reads its environment. Defaults are those of an ini, but for
+`listen_addr` (`*`), `auth_type` (`scram-sha-256`) and `admin_users` (the user below). Later ones
+of this list win:
+
+- `POSTGRESQL_HOST`: the server, or several between commas: they become the cluster `main`. Each may
+  have its own `:port`; `POSTGRESQL_PORT` (`5432`) is for those without.
+- `POSTGRESQL_USERNAME` (`postgres`), `POSTGRESQL_PASSWORD` or `POSTGRESQL_PASSWORD_FILE`: a user
+  known to pgweir, who also probes the nodes of the cluster.
+- `PGBOUNCER_DATABASE`: what clients connect to; without it `POSTGRESQL_DATABASE`, else any name.
+  `POSTGRESQL_DATABASE`: its name at the server.
+- `PGBOUNCER_PORT`, `PGBOUNCER_LISTEN_ADDRESS`, and `PGBOUNCER_` before the name of any other
+  setting of the ini (but `user` and `conffile`) in capitals: `PGBOUNCER_POOL_MODE`.
+- `PGWEIR_` before a path of the TOML in capitals, with `_` for `.`: `PGWEIR_POOL_SIZE`,
+  `PGWEIR_CLUSTERS_MAIN_READS_SPLIT`.
 )";
 
 /// A value as it is written in the native TOML.
@@ -178,7 +153,7 @@ std::string settings_page() {
     std::string page(introduction);
     write_settings(page);
     page += native_introduction;
-    for (const NativeKey& key : native_keys) {
+    for (const NativeKey& key : native_keys()) {
         page += fmt::format("| `{}` | {} | {} |\n", key.path, code(key.preset), key.help);
     }
     page += entries_introduction;

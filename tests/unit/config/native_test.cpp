@@ -68,7 +68,8 @@ cache_unnamed = false
 threads = 3
 user = "nobody"
 )");
-    const auto& [settings, native, databases, users, peers, userlist, clusters] = config_of(loaded);
+    const Settings& settings = config_of(loaded).settings;
+    const Native& native = config_of(loaded).native;
     EXPECT_EQ(settings.listen_addr, (Lines{"10.0.0.1", "::1"}));
     EXPECT_EQ(settings.listen_port, 7000);
     EXPECT_EQ(settings.unix_socket_mode, 0750);
