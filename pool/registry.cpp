@@ -53,14 +53,14 @@ bool Registry::resume(const std::string& database) {
     {
         const std::lock_guard lock(mutex_);
         if (database.empty()) {
-            was = std::exchange(all_paused_, false) || !paused_.empty();
-            paused_.clear();
+            was = std::exchange(all_paused_, false);
         } else {
             was = paused_.erase(database) > 0;
         }
     }
     for (Pool* const pool : pools()) {
-        if (database.empty() || pool->database() == database) pool->resume();
+        const bool meant = database.empty() || pool->database() == database;
+        if (meant && !paused(pool->database())) pool->resume();
     }
     return was;
 }
@@ -68,6 +68,11 @@ bool Registry::resume(const std::string& database) {
 bool Registry::paused(const std::string& database) const {
     const std::lock_guard lock(mutex_);
     return all_paused_ || paused_.contains(database);
+}
+
+bool Registry::paused_by_name(const std::string& database) const {
+    const std::lock_guard lock(mutex_);
+    return paused_.contains(database);
 }
 
 Totals& Registry::database_totals(const std::string& database) {

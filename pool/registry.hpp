@@ -31,9 +31,11 @@ public:
 
     /// Pools of this entry ("" = all), present and future, grant nothing until resumed.
     void pause(const std::string& database);
-    /// False when it was not paused.
+    /// False when it was not paused. "" undoes pause("") only: a database paused by name stays so.
     bool resume(const std::string& database);
     bool paused(const std::string& database) const;
+    /// Paused by its own name, whatever holds for all.
+    bool paused_by_name(const std::string& database) const;
 
     Totals& database_totals(const std::string& database);
     Totals& user_totals(const std::string& user);

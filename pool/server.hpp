@@ -81,6 +81,9 @@ public:
     bool close_needed = false;    // RECONNECT, changed configuration: close when free
     std::string log_context() const;
     int fd() const { return socket_.fd(); }
+    /// Bytes read and not used yet, and bytes that the kernel has not taken yet.
+    std::size_t kept_bytes() const { return inbox_.size(); }
+    std::size_t unsent_bytes() const { return socket_.outbox_size(); }
 
 private:
     friend class ServerLogin;

@@ -59,6 +59,11 @@ public:
     Shard& shard() const { return shard_; }
     std::int64_t connected_us() const { return connected_us_; }
     std::int64_t request_us() const { return request_us_; }
+    /// When the query began that is under way or waits for a server; 0: none.
+    std::int64_t query_began_us() const { return query_began_us_; }
+    /// Bytes read and not used yet, and bytes that the kernel has not taken yet.
+    std::size_t kept_bytes() const { return inbox_.size(); }
+    std::size_t unsent_bytes() const { return socket_.outbox_size(); }
     std::int64_t waiting_since_us() const { return state_ == ClientState::waiting ? since_us : 0; }
     /// It counts in the limits on clients from now on.
     void count() { counted_ = true; }

@@ -238,6 +238,12 @@ void Process::cancel(const protocol::CancelRequest& request) {
     });
 }
 
+StatsHistory::ByDatabase Process::counters() const {
+    StatsHistory::ByDatabase sums = StatsHistory::now(*registry_);
+    for (const auto& shard : shards_) sums["pgbouncer"] += shard->console_stats;
+    return sums;
+}
+
 void Process::tick(Shard& shard) {
     const std::int64_t now_us = shard.worker.loop.now_us();
     for (pool::Pool* const pool : registry_->pools()) pool->tick(shard.worker);
@@ -248,7 +254,7 @@ void Process::tick(Shard& shard) {
     if (&shard != &main()) return;
     if (shutdown_ != Shutdown::none) check_exit();
     if (now_us >= next_stats_us_) {
-        stats_history_.snapshot(StatsHistory::now(*registry_), now_us);
+        stats_history_.snapshot(counters(), now_us);
         next_stats_us_ = now_us + std::max<std::int64_t>(config()->settings.stats_period.count(), tick_us);
     }
 }

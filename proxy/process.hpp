@@ -43,6 +43,8 @@ public:
     StatsHistory& stats_history() { return stats_history_; }
     const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
     Shard& main() const { return *shards_.front(); }
+    /// What SHOW STATS adds up, the console's own included. Any thread.
+    StatsHistory::ByDatabase counters() const;
 
     // From clients; any shard's thread.
     /// The entry for this name, from "*" where there is no other. `config` must outlive nothing: a copy.

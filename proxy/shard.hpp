@@ -4,6 +4,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "pool/stats.hpp"
 #include "pool/worker.hpp"
 #include "proxy/cancel_keys.hpp"
 
@@ -24,6 +25,7 @@ struct Shard {
     pool::Worker worker;
     Process& process;
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
+    pool::PoolStats console_stats;  // the console counts as a database of its own
     std::atomic<int> load = 0;  // connections: where the next client goes is decided by it
 };
 

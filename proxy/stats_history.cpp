@@ -21,4 +21,11 @@ StatsHistory::Window StatsHistory::window() const {
     return {older_, newer_, older_us_ == 0 ? 0 : newer_us_ - older_us_};
 }
 
+StatsHistory::Window StatsHistory::window(ByDatabase now, std::int64_t now_us) const {
+    const std::lock_guard lock(mutex_);
+    if (newer_us_ == 0) return {{}, std::move(now), 0};
+    const bool first = older_us_ == 0;
+    return {first ? newer_ : older_, std::move(now), now_us - (first ? newer_us_ : older_us_)};
+}
+
 }  // namespace pgweir::proxy

@@ -26,6 +26,9 @@ public:
     /// A period is over.
     void snapshot(ByDatabase totals, std::int64_t now_us);
     Window window() const;
+    /// From the last snapshot but one (the only one, while there is no other) to `now`: what the console's
+    /// averages are over, as in PgBouncer.
+    Window window(ByDatabase now, std::int64_t now_us) const;
 
 private:
     mutable std::mutex mutex_;
