@@ -1,0 +1,83 @@
+"""User instructions per transaction, counted by valgrind's callgrind.
+
+Two runs: one in which each client makes one transaction, one in which it makes many. The difference
+between their totals, divided by the extra transactions, leaves out start-up, log-ins and shutdown.
+Everything shares one core, so that how many events an epoll_wait returns is not left to chance:
+with sixteen clients about eight, with one client one. Figures repeat to a few instructions.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import BenchError, Unsupported
+from harness.pgbench import Pgbench
+from harness.targets import Settings, Target
+from harness.workload import Column, Context, Measured
+
+_TRANSACTIONS = 16000         # of all clients in the long run
+_STOP_TIMEOUT_S = 60.0        # callgrind writes its file at the end
+
+
+def _total(path: Path) -> int:
+    """The instructions of a callgrind file; all threads."""
+    text = path.read_text(errors="replace")
+    found = re.findall(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
+    if not found:
+        raise BenchError(f"callgrind wrote no total to {path.name}")
+    return int(found[-1])
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """One of them. A value."""
+
+    name: str
+    text: str
+    mode: str                 # of pgbench -M
+    clients: int
+    group: str = "instructions"
+    columns: tuple[Column, ...] = (
+        Column("instructions_per_tx", "user instructions", 0),
+        Column("short_run_millions", "start and log-ins, M", 2),
+    )
+    ratio_figure: str = "instructions_per_tx"
+    targets: tuple[str, ...] = ("pgbouncer", "pgweir")
+    needs: tuple[str, ...] = ()
+    once: bool = True
+
+    def measure(self, context: Context, target: Target) -> Measured:
+        """Errors: BenchError when valgrind or the target under it fails."""
+        short, note = self._run(context, target, self.clients)
+        long, _ = self._run(context, target, _TRANSACTIONS)
+        return Measured({"instructions_per_tx": (long - short) / (_TRANSACTIONS - self.clients),
+                         "short_run_millions": short / 1e6}, note)
+
+    def _run(self, context: Context, target: Target, transactions: int) -> tuple[int, str]:
+        """Instructions of one whole life of the target, and its note."""
+        wrapper = ("valgrind", "--tool=callgrind", "--callgrind-out-file=callgrind.out", "-q")
+        settings = Settings(self.clients, prepared=self.mode == "prepared", wrapper=wrapper)
+        arguments = ["-S", "-M", self.mode, "-c", str(self.clients),
+                     "-j", str(min(2, self.clients)), "-t", str(transactions // self.clients)]
+        with (context.postgres.on_one_core(),
+              target.running(context.postgres, settings) as endpoint):
+            if endpoint.daemon is None:
+                raise Unsupported("no proxy")
+            with Pgbench(context.postgres, endpoint.port, arguments, None) as load:
+                if len(load.log()) != transactions:
+                    raise BenchError("not every transaction was made")
+            endpoint.daemon.stop(_STOP_TIMEOUT_S)
+            return _total(endpoint.daemon.folder / "callgrind.out"), endpoint.note
+
+
+def instruction_workloads() -> list[Instructions]:
+    """The table of them."""
+    modes = ("simple", "extended", "prepared")
+    return [*(Instructions(f"instructions-{mode}",
+                           f"user instructions per transaction, -S {mode}, 16 clients", mode, 16)
+              for mode in modes),
+            *(Instructions(f"instructions-{mode}-1",
+                           f"user instructions per transaction, -S {mode}, 1 client", mode, 1)
+              for mode in modes)]

@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+"""Measure pgweir beside PgBouncer, haproxy and PostgreSQL itself. `--list` says what there is."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from harness import budgets, machine, processes, report, session
+from harness.errors import BenchError
+from harness.instructions import instruction_workloads
+from harness.latency import Latency
+from harness.memory import IdleClients, IdleServers
+from harness.postgres import Postgres
+from harness.results import Results
+from harness.steady import steady_workloads
+from harness.syscalls import syscall_workloads
+from harness.targets import Bouncer, Direct, Haproxy, Target, parse_programs
+from harness.workload import Context, Workload
+
+BENCH = Path(__file__).resolve().parent
+PGWEIR = BENCH.parent / "build" / "release" / "pgweir"
+PGBOUNCER = Path("/usr/sbin/pgbouncer")
+QUICK = ["simple", "extended", "prepared", "simple-200", "tpcb", "latency", "bulk-row",
+         "bulk-rows", "idle-clients", "idle-servers", "syscalls-simple", "syscalls-prepared",
+         "instructions-simple"]
+
+
+def all_workloads() -> list[Workload]:
+    """In the order they run."""
+    return [*steady_workloads(), Latency(), IdleClients(), IdleServers(), *syscall_workloads(),
+            *instruction_workloads()]
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="about two minutes: a choice of workloads, one round")
+    add("--only", default="", metavar="NAME,…", help="workloads or groups, see --list")
+    add("--syscalls", action="store_true", help="the same as --only syscalls")
+    add("--instructions", action="store_true", help="the same as --only instructions")
+    add("--targets", default="", metavar="NAME,…",
+        help="of direct, haproxy, pgbouncer, pgweir, pgweir-2 and the names of --program")
+    add("--program", action="append", default=[], metavar="NAME=PATH",
+        help="another program that takes a pgbouncer.ini; may be repeated")
+    add("--aa", action="store_true", help="pgbouncer against itself: how noisy this machine is")
+    add("--repeat", type=int, default=0, metavar="N", help="rounds (5; 1 with --quick)")
+    add("--seconds", type=float, default=0.0, metavar="S", help="of each measurement (2)")
+    add("--scale", type=int, default=10, metavar="N", help="of pgbench's tables (10)")
+    add("--reference", default="pgbouncer", metavar="NAME", help="ratios are against this target")
+    add("--cores", choices=("one", "all"), default="",
+        help="where client, target and PostgreSQL run; one repeats within 2 %% on a machine that "
+             "does other things too, all needs an idle machine (all; one with --quick)")
+    add("--check", action="store_true", help="exit with 1 when a budget is not kept")
+    add("--tolerance", type=float, default=0.0, metavar="SHARE",
+        help="what ratios of time may miss their budget by, e.g. 0.03")
+    add("--output", type=Path, metavar="FILE", help="instead of bench/results/<date>.json")
+    add("--list", action="store_true", help="say what there is and end")
+    return parser.parse_args()
+
+
+def chosen_workloads(options: argparse.Namespace) -> list[Workload]:
+    """Errors: BenchError on a name that does not exist."""
+    names = [name for name in options.only.split(",") if name]
+    names += ["syscalls"] * options.syscalls + ["instructions"] * options.instructions
+    if not names:
+        names = QUICK if options.quick else [workload.name for workload in all_workloads()]
+    known = {name for workload in all_workloads() for name in (workload.name, workload.group)}
+    for name in names:
+        if name not in known:
+            raise BenchError(f"no workload or group {name}; see --list")
+    return [workload for workload in all_workloads()
+            if workload.name in names or workload.group in names]
+
+
+def make_plan(options: argparse.Namespace) -> session.Plan:
+    """What the options ask for. Errors: BenchError on a name that does not exist."""
+    workloads = chosen_workloads(options)
+    programs = parse_programs(options.program)
+    if options.aa:
+        programs.append(Bouncer("pgbouncer-again", PGBOUNCER))
+    targets: list[Target] = [Direct(), Haproxy(), Bouncer("pgbouncer", PGBOUNCER),
+                             Bouncer("pgweir", PGWEIR, 1), Bouncer("pgweir-2", PGWEIR, 2),
+                             *programs]
+    known = [target.name for target in targets]
+    names = [name for name in options.targets.split(",") if name]
+    if not names:
+        names = ["pgbouncer"] if options.aa else ["pgbouncer", "pgweir"] if options.quick else known
+    for name in names:
+        if name not in known:
+            raise BenchError(f"no target {name}; there are {', '.join(known)}")
+    asked = frozenset([*names, *(program.name for program in programs)])
+    return session.Plan(workloads, targets, asked, options.repeat)
+
+
+def print_list() -> None:
+    """Workloads by group."""
+    for workload in all_workloads():
+        quick = "*" if workload.name in QUICK else " "
+        print(f"{quick} {workload.group:13} {workload.name:22} {workload.text}")
+    print("* part of --quick")
+
+
+def write_results(path: Path, options: argparse.Namespace, plan: session.Plan,
+                  results: Results, verdicts: list[budgets.Verdict]) -> None:
+    """The whole run as one JSON document."""
+    document = {
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": sys.argv[1:],
+        "machine": machine.describe(),
+        "targets": {target.name: target.version() for target in plan.targets
+                    if target.name in plan.names},
+        "reference": options.reference,
+        "rounds": plan.rounds,
+        "seconds": options.seconds,
+        "cores": options.cores,
+        "results": results.to_json(),
+        "budgets": [{"budget": verdict.budget.title, "limit": verdict.budget.limit_text,
+                     "measured": verdict.measured and round(verdict.measured, 4),
+                     "passed": verdict.passed(options.tolerance)} for verdict in verdicts],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def measure(options: argparse.Namespace, plan: session.Plan) -> Results:
+    """With a PostgreSQL of its own, in a folder that is removed."""
+    folder = Path(tempfile.mkdtemp(prefix="pgweir-bench-"))
+    try:
+        processes.give_to_account(folder)
+        with Postgres(folder, options.scale) as postgres:
+            context = Context(postgres, options.seconds, options.quick, options.cores == "one")
+            return session.run(plan, context)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def end_on_signal(number: int, _frame: object) -> None:
+    """Unwind, so that every child is ended and the folder removed."""
+    raise SystemExit(128 + number)
+
+
+def main() -> int:
+    """Exit code: 0, 1 with --check when a budget is not kept, 2 when nothing could be run."""
+    options = arguments()
+    if options.list:
+        print_list()
+        return 0
+    options.repeat = options.repeat or (1 if options.quick else 5)
+    options.seconds = options.seconds or 2.0
+    options.cores = options.cores or ("one" if options.quick else "all")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end_on_signal)
+    processes.raise_file_limit()
+    try:
+        plan = make_plan(options)
+        results = measure(options, plan)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    verdicts = budgets.judge(budgets.load(), results)
+    stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    path = options.output or BENCH / "results" / f"{stamp}.json"
+    write_results(path, options, plan, results, verdicts)
+    print(f"{options.repeat} rounds of {options.seconds:g} s, {options.cores} core"
+          f"{'s' if options.cores == 'all' else ''}, load {machine.describe()['load_average']}\n")
+    for workload in plan.workloads:
+        print(report.workload_table(workload, results, options.reference))
+    if options.aa:
+        print(report.noise_line(results, plan.workloads, "pgbouncer-again", "pgbouncer"))
+    print(report.budget_table(verdicts, options.tolerance))
+    print(f"written to {path}")
+    kept = all(verdict.passed(options.tolerance) for verdict in verdicts)
+    return 1 if options.check and not kept else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
