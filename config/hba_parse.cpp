@@ -90,7 +90,7 @@ public:
     Result<void> names(HbaNames& names, bool databases) {
         do {
             if (done() || peek().kind == Token::Kind::comma) return broken("expected a name");
-            if (const auto read = name(take(), names, databases, file_, 0); read.has_error()) {
+            if (auto read = name(take(), names, databases, file_, 0); read.has_error()) {
                 return read;
             }
         } while (!done() && peek().kind == Token::Kind::comma && (take(), true));

@@ -108,7 +108,7 @@ std::string unknown_setting(std::string_view name) {
 }
 
 Result<void> assign(Settings& settings, const Setting& setting, std::string_view text) {
-    const auto done = std::visit(
+    auto done = std::visit(
         [&](const auto& member) {
             return Reader{setting, text}.read(value_at(settings, member));
         },

@@ -65,10 +65,10 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
             input.remove_prefix(part);
             continue;
         }
-        const auto cut = protocol::first_frame(input, payload_max, protocol::Origin::server);
-        if (cut.has_error()) return cut.error();
-        if (!*cut) break;
-        const Frame& frame = **cut;
+        const protocol::CutFrame cut = protocol::cut_frame(input, payload_max);
+        if (cut.cut == protocol::Cut::more) break;
+        if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::server);
+        const Frame& frame = cut.frame;
         if (frame.missing > 0 && needed_whole(frame)) break;
 
         emit_fakes(out);

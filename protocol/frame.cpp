@@ -1,23 +1,16 @@
 #include "protocol/frame.hpp"
 
-#include <algorithm>
-
 namespace pgweir::protocol {
 
+Error cut_error(Cut cut, Origin sender) {
+    return protocol_violation(sender, cut == Cut::too_large ? "message too large" : "message length below 4");
+}
+
 Result<std::optional<Frame>> first_frame(Bytes bytes, std::size_t payload_max, Origin sender) {
-    if (bytes.size() < header_size) return std::optional<Frame>{};
-
-    const std::size_t length = load_u32(bytes.data() + 1);
-    if (length < 4) return protocol_violation(sender, "message length below 4");
-    const std::size_t payload = length - 4;
-    if (payload > payload_max) return protocol_violation(sender, "message too large");
-
-    const std::size_t arrived = std::min(payload, bytes.size() - header_size);
-    return std::optional<Frame>(Frame{
-        .type = bytes[0],
-        .payload = bytes.substr(header_size, arrived),
-        .missing = payload - arrived,
-    });
+    const CutFrame cut = cut_frame(bytes, payload_max);
+    if (cut.cut == Cut::frame) return std::optional<Frame>(cut.frame);
+    if (cut.cut == Cut::more) return std::optional<Frame>{};
+    return cut_error(cut.cut, sender);
 }
 
 std::string Segments::joined() const {

@@ -24,6 +24,28 @@ struct Frame {
     std::size_t size() const { return header_size + payload.size() + missing; }
 };
 
+/// The hot path's way to cut: no Error is made, only told apart.
+enum class Cut : std::uint8_t { frame, more, too_short, too_large };
+
+struct CutFrame {
+    Cut cut;
+    Frame frame;  // when cut is Cut::frame
+};
+
+inline CutFrame cut_frame(Bytes bytes, std::size_t payload_max) {
+    if (bytes.size() < header_size) return {Cut::more, {}};
+    const std::size_t length = load_u32(bytes.data() + 1);
+    if (length < 4) [[unlikely]] return {Cut::too_short, {}};
+    const std::size_t payload = length - 4;
+    if (payload > payload_max) [[unlikely]] return {Cut::too_large, {}};
+    const std::size_t there = bytes.size() - header_size;
+    const std::size_t arrived = payload < there ? payload : there;
+    return {Cut::frame, {bytes[0], {bytes.data() + header_size, arrived}, payload - arrived}};
+}
+
+/// The Error for a cut that is neither a frame nor the wish for more.
+Error cut_error(Cut cut, Origin sender);
+
 /// Cuts the first message off `bytes`, without copying and without waiting for all of it: large
 /// messages are passed on as they come, so a frame may be `missing` its tail.
 ///

@@ -46,10 +46,10 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const StatementRules& ru
     const std::size_t size = input.size();
     while (!input.empty()) {
         if (pass_rest(input, &out)) continue;
-        const auto cut = protocol::first_frame(input, payload_max, protocol::Origin::client);
-        if (cut.has_error()) return cut.error();
-        if (!*cut) break;
-        const Frame& frame = **cut;
+        const protocol::CutFrame cut = protocol::cut_frame(input, payload_max);
+        if (cut.cut == protocol::Cut::more) break;
+        if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::client);
+        const Frame& frame = cut.frame;
         if (frame.type == 'X') {
             step.terminate = true;
             input = {};
@@ -225,10 +225,10 @@ Result<Frontend::Step> Frontend::answer_alone(Bytes input, Segments& replies) {
     const std::size_t size = input.size();
     while (!input.empty()) {
         if (pass_rest(input, nullptr)) continue;
-        const auto cut = protocol::first_frame(input, payload_max, protocol::Origin::client);
-        if (cut.has_error()) return cut.error();
-        if (!*cut) break;
-        const Frame& frame = **cut;
+        const protocol::CutFrame cut = protocol::cut_frame(input, payload_max);
+        if (cut.cut == protocol::Cut::more) break;
+        if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::client);
+        const Frame& frame = cut.frame;
         if (!std::strchr("QFPBDCESHXdcf", frame.type) || frame.type == '\0') {
             return bad_message("invalid frontend message type " + std::to_string(frame.type));
         }
