@@ -17,22 +17,6 @@ protocol::Error syntax_error(std::string text) {
             "syntax error in connection string: " + std::move(text)};
 }
 
-/// Cuts the text up to the closing quote off `rest`, which stands behind the opening one.
-/// Returns false when there is no closing quote.
-bool cut_quoted(std::string_view& rest, std::string& value) {
-    for (std::size_t i = 0; i < rest.size(); ++i) {
-        if (rest[i] != '\'') {
-            value += rest[i];
-        } else if (i + 1 < rest.size() && rest[i + 1] == '\'') {
-            value += rest[i++];
-        } else {
-            rest.remove_prefix(i + 1);
-            return true;
-        }
-    }
-    return false;
-}
-
 std::string_view cut_word(std::string_view& rest, bool up_to_equals) {
     const auto ends = [&](char c) { return is_space(c) || (up_to_equals && c == '='); };
     const auto end = std::ranges::find_if(rest, ends);
@@ -55,10 +39,11 @@ Result<std::vector<ConninfoPair>> parse_conninfo(std::string_view text) {
         }
         rest = trim(rest.substr(1));
         if (rest.starts_with('\'')) {
-            rest.remove_prefix(1);
-            if (!cut_quoted(rest, pair.value)) {
+            auto value = cut_quoted(rest);
+            if (!value) {
                 return syntax_error(fmt::format("expected a closing quote for {}", pair.key));
             }
+            pair.value = *std::move(value);
             if (!rest.empty() && !is_space(rest.front())) {
                 return syntax_error(
                     fmt::format("expected a blank after the closing quote of {}", pair.key));

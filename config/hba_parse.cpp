@@ -42,16 +42,11 @@ Result<std::vector<Token>> tokens_of(std::string_view line) {
         if (c == ',') {
             tokens.push_back({Token::Kind::comma, ",", i++});
         } else if (c == '"') {
-            Token token{Token::Kind::quoted, {}, i++};
-            for (;; ++i) {
-                if (i >= line.size()) return broken("expected a closing quote");
-                const bool doubled = line[i] == '"' && i + 1 < line.size() && line[i + 1] == '"';
-                if (line[i] == '"' && !doubled) break;
-                if (doubled) ++i;
-                token.text += line[i];
-            }
-            ++i;
-            tokens.push_back(std::move(token));
+            std::string_view rest = line.substr(i);
+            auto text = cut_quoted(rest);
+            if (!text) return broken("expected a closing quote");
+            tokens.push_back({Token::Kind::quoted, *std::move(text), i});
+            i = line.size() - rest.size();
         } else if (ends_word(c)) {
             ++i;
         } else {

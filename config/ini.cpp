@@ -22,24 +22,6 @@ bool is_key_char(char c) {
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
-/// Cuts a key in quotes of either kind off `line`; inside, a doubled quote stands for one.
-/// Returns nullopt when the closing quote is missing.
-std::optional<std::string> cut_quoted(std::string_view& line) {
-    const char quote = line.front();
-    std::string key;
-    for (std::size_t i = 1; i < line.size(); ++i) {
-        if (line[i] != quote) {
-            key += line[i];
-        } else if (i + 1 < line.size() && line[i + 1] == quote) {
-            key += line[i++];
-        } else {
-            line.remove_prefix(i + 1);
-            return key;
-        }
-    }
-    return std::nullopt;
-}
-
 std::optional<std::string> cut_key(std::string_view& line) {
     if (line.front() == '"' || line.front() == '\'') return cut_quoted(line);
     const auto end = std::ranges::find_if_not(line, is_key_char);

@@ -214,7 +214,7 @@ constexpr Setting table[] = {
      .toml = "listen.max_packet_size",
      .member = &S::max_packet_size,
      .unit = Unit::bytes,
-     .min = 1024,
+     .min = 1,
      .max = int_max,
      .preset = "2147483647",
      .help = "largest message let through"},
@@ -335,7 +335,7 @@ constexpr Setting table[] = {
     {.name = "verbose",
      .toml = "log.verbose",
      .member = &S::verbose,
-     .max = 4,
+     .max = int_max,
      .help = "further detail in the log, as that many -v"},
 };
 

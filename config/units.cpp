@@ -192,6 +192,22 @@ std::string show_duration(Duration time) {
     return fmt::format("{}us", time.count());
 }
 
+std::optional<std::string> cut_quoted(std::string_view& rest) {
+    const char quote = rest.front();
+    std::string text;
+    for (std::size_t i = 1; i < rest.size(); ++i) {
+        if (rest[i] != quote) {
+            text += rest[i];
+        } else if (i + 1 < rest.size() && rest[i + 1] == quote) {
+            text += rest[i++];
+        } else {
+            rest.remove_prefix(i + 1);
+            return text;
+        }
+    }
+    return std::nullopt;
+}
+
 std::string_view trim(std::string_view text) {
     const std::size_t first = text.find_first_not_of(blanks);
     if (first == std::string_view::npos) return {};

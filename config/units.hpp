@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,6 +53,10 @@ std::string show_seconds(Duration time);
 
 /// The same for people: "250ms", "5s", "1h"; in the largest unit that divides it.
 std::string show_duration(Duration time);
+
+/// Cuts a quoted text off `rest`, which starts with the opening quote of either kind; a doubled one
+/// inside stands for one. Returns nullopt, with `rest` as it was, when the closing quote is missing.
+std::optional<std::string> cut_quoted(std::string_view& rest);
 
 std::string_view trim(std::string_view text);
 bool same_word(std::string_view left, std::string_view right);  // ASCII letter case ignored

@@ -17,21 +17,11 @@ struct Quoted {
     std::size_t size;
 };
 
-/// Cuts a text in double quotes off `line`, doubled ones inside standing for one; nullopt when
-/// there is no closing quote.
-std::optional<Quoted> cut_quoted(std::string_view& line) {
-    std::string text;
-    for (std::size_t i = 1; i < line.size(); ++i) {
-        if (line[i] != '"') {
-            text += line[i];
-        } else if (i + 1 < line.size() && line[i + 1] == '"') {
-            text += line[i++];
-        } else {
-            line.remove_prefix(i + 1);
-            return Quoted{std::move(text), i - 1};
-        }
-    }
-    return std::nullopt;
+std::optional<Quoted> cut(std::string_view& line) {
+    const std::size_t before = line.size();
+    auto text = cut_quoted(line);
+    if (!text) return std::nullopt;
+    return Quoted{*std::move(text), before - line.size() - 2};
 }
 
 /// One line's user, or what is wrong with the line.
@@ -42,13 +32,13 @@ protocol::Result<Credential> parse_line(std::string_view line) {
     };
     constexpr std::string_view shape = "expected \"name\" \"secret\", both in double quotes";
     if (!line.starts_with('"')) return broken(std::string(shape));
-    auto name = cut_quoted(line);
+    auto name = cut(line);
     if (!name) return broken(std::string(shape));
     if (name->size > user_name_max) {
         return broken(fmt::format("the name is longer than {} bytes", user_name_max));
     }
     line.remove_prefix(std::min(line.find('"'), line.size()));
-    auto secret = line.empty() ? std::nullopt : cut_quoted(line);
+    auto secret = line.empty() ? std::nullopt : cut(line);
     if (!secret) return broken(std::string(shape));
     if (secret->size > user_secret_max) {
         return broken(fmt::format("the secret is longer than {} bytes", user_secret_max));

@@ -39,7 +39,7 @@ constexpr BadCase bad_cases[] = {
      "2: pool.session_state: expected one of track, off, got \"on\""},
     {"[listen]\nhost = [1]\n", "2: listen.host: expected a list of strings, got \"1\""},
     {"[listen]\nmax_packet_size = \"1TB\"\n",
-     "2: listen.max_packet_size: expected a size from 1024 to 2147483647 bytes, like 4096, "
+     "2: listen.max_packet_size: expected a size from 1 to 2147483647 bytes, like 4096, "
      "\"64KiB\" or \"16MB\", got \"1TB\""},
     {"[tls.client]\nmin_protocol = \"SSLv3\"\n",
      "2: tls.client.min_protocol: expected one of TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3, got "
