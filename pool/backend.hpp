@@ -30,6 +30,11 @@ public:
     /// Errors   08P01 when the server says what no request asked for; the connection is of no use then.
     Result<std::size_t> scan(Bytes input, Segments& out);
 
+    /// Bytes of the present message that are still to come and go to the client as they are; whoever
+    /// passes some of them on without scan() says so.
+    std::size_t passing() const { return passing_ ? missing_ : 0; }
+    void passed(std::size_t size) { missing_ -= size; }
+
     /// Answers that need nothing from the server, when nothing else is under way before them.
     void flush_fakes(Segments& out);
 

@@ -42,6 +42,7 @@ Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
         server.moving = false;
         --moving_;
     }
+    server.idle_since_us = now_us;
     if (!paused_ && waiting_ > 0) {
         WaiterPlace* const local = oldest(server.worker);
         WaiterPlace* const eldest = oldest();
@@ -56,7 +57,6 @@ Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
             return {.move = true, .move_to = eldest->worker};
         }
     }
-    server.idle_since_us = now_us;
     shelves_[server.worker].push_back(server);
     ++idle_;
     return {};

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "pool/ledger.hpp"
+#include "pool/net/socket.hpp"
 #include "protocol/error.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/pipeline.hpp"
+#include "protocol/vars.hpp"
 
 namespace pgweir::pool {
 
@@ -24,6 +26,10 @@ public:
     /// Replies, valid during the call. The server is not read any further while full().
     virtual void deliver(const protocol::Segments& replies) = 0;
     virtual bool full() const = 0;
+    /// Where replies may be moved to directly; nullptr: they have to go through deliver().
+    virtual net::Socket* output() = 0;
+    /// What the holder's session variables are.
+    virtual const protocol::Vars& vars() const = 0;
     /// The server reported a variable.
     virtual void parameter(std::string_view name, std::string_view value) = 0;
     /// Requests that the server did not carry out, newest first.

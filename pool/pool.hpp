@@ -24,7 +24,6 @@ struct PoolSettings {
     config::PoolLimits limits;
     std::string reset_query;  // empty: none on give-back
     std::string check_query;  // empty: none
-    bool check_with_empty_query = false;
     std::int64_t check_delay_us = 0, idle_timeout_us = 0, login_retry_us = 0;
     std::string unix_socket_dir;
     bool round_robin = false;

@@ -14,6 +14,7 @@ using net::log::Level;
 namespace {
 
 constexpr int rounds_max = 16;  // pages read before others have their turn
+constexpr std::size_t moved_min = 128 * 1024;  // bytes left of a message from which splice() pays
 
 protocol::Error crashed() {
     return {protocol::sqlstate::connection_failure, protocol::Origin::server, "server conn crashed?"};
@@ -56,15 +57,21 @@ void Server::logged_in() {
 
 void Server::login_failed(const protocol::Error& error) { close(error); }
 
-bool Server::lend(Peer& peer, const protocol::Vars& wanted) {
+bool Server::lend(Peer& peer) {
     assert(state_ != ServerState::closed && !peer_ && backend_.settled());
     peer_ = &peer;
     state_ = ServerState::active;
     request_us = worker_->loop.now_us();
-    if (wanted == vars_) return true;
-    const std::string script = protocol::set_script(*vars_, *wanted);
+    const PoolSettings& settings = pool_.settings(*worker_);
+    const bool stale = idle_since_us != 0 && request_us - idle_since_us > settings.check_delay_us;
+    if (peer.vars() == vars_ && !stale) return true;
+    std::string script = protocol::set_script(*vars_, *peer.vars());
+    if (!script.empty()) {
+        net::log::print(Level::debug, log_context(), "varcache_apply: {}", script);
+    } else if (stale) {
+        script = settings.check_query;
+    }
     if (script.empty()) return true;
-    net::log::print(Level::debug, log_context(), "varcache_apply: {}", script);
     run_own(script);
     return false;
 }
@@ -86,10 +93,22 @@ void Server::on_readable() {
     if (login_) return login_->input();
     for (int round = 0; socket_.readable(); ++round) {
         if (round == rounds_max) return socket_.yield();
+        if (move_past()) continue;
         const Bytes input = inbox_.fill(socket_, worker_->page.get(), Worker::page_size);
         if (socket_.eof()) return close(crashed());
         if (!take(input)) return;
     }
+}
+
+bool Server::move_past() {
+    net::Socket* const to = peer_ ? peer_->output() : nullptr;
+    if (!to || backend_.passing() < moved_min || !inbox_.empty() || !worker_->pipe.usable()) return false;
+    const std::size_t moved = socket_.move(*to, worker_->pipe, backend_.passing());
+    if (socket_.eof()) return false;
+    backend_.passed(moved);
+    pool_.stats(*worker_).sent.add(moved);
+    if (peer_->full()) socket_.pause();
+    return true;
 }
 
 void Server::on_drained() {
@@ -133,7 +152,7 @@ void Server::report_findings() {
     const Backend::Findings& found = backend_.findings();
     for (const auto& [name, value] : found.parameters) {
         if (pool_.tracks(name)) vars_ = worker_->shared.vars.with(vars_, name, value);
-        if (peer_ && !own_running_) peer_->parameter(name, value);
+        if (peer_) peer_->parameter(name, value);
     }
     if (found.fatal) {
         close_needed = true;
@@ -149,7 +168,10 @@ void Server::report_findings() {
 void Server::own_done() {
     own_running_ = false;
     const std::optional<protocol::Error> error = backend_.findings().own_error;
-    if (peer_) return peer_->own_done(error ? &*error : nullptr);
+    if (peer_) {
+        if (!error) vars_ = peer_->vars();
+        return peer_->own_done(error ? &*error : nullptr);
+    }
     if (error) {
         net::log::print(Level::warning, log_context(), "reset query failed: {}", error->message);
         return close("reset query failed");

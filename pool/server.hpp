@@ -35,14 +35,16 @@ public:
 
     /// Connects and logs in; the pool hears of the end, either way.
     void open();
-    /// Lends it. The holder's variables are set first if they differ: it hears own_done() then, and must
-    /// not send before. True when nothing needs to be set.
-    bool lend(Peer& peer, const protocol::Vars& wanted);
+    /// Lends it. If the holder's variables differ they are set first, and a server that has been idle long
+    /// is checked: the holder hears own_done() then, and must not send before. True when neither is due.
+    bool lend(Peer& peer);
     /// The holder lets go. Called by Pool::give_back().
     void release() { peer_ = nullptr; }
 
     /// Sends the client's requests; what they ask has been pushed on backend().pipeline() already.
     void send(const protocol::Segments& requests) { socket_.send(requests); }
+    /// Where requests may be moved to directly.
+    net::Socket& input() { return socket_; }
     /// The outbox is full: stop reading the client until server_drained().
     bool full() const { return socket_.blocked(); }
     /// The holder can take replies again.
@@ -90,6 +92,8 @@ private:
 
     void on_readable() override;
     void on_drained() override;
+    /// Moves what remains of a large message past us. False when there is nothing (more) to move so.
+    bool move_past();
     /// False when the server must not be touched any more.
     bool take(Bytes input);
     void report_findings();

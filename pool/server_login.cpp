@@ -142,10 +142,10 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer_sasl(std::string_view mechan
         const auto cost = scram.cost_of(request->data);
         if (cost.has_error()) co_return cost.error();
         Worker& worker = *server_.worker_;
-        scram.use(co_await worker.shared.offload.run<std::string>(
-            worker.loop, [password = credentials_.secret, cost = *cost] {
-                return protocol::ScramClient::salted_password(password, cost.salt, cost.iterations);
-            }));
+        auto derive = [password = credentials_.secret, salt = cost->salt, iterations = cost->iterations] {
+            return protocol::ScramClient::salted_password(password, salt, iterations);
+        };
+        scram.use(co_await worker.shared.offload.run<std::string>(worker.loop, std::move(derive)));
     }
     const auto proof = scram.finish(request->data);
     if (proof.has_error()) co_return proof.error();

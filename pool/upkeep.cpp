@@ -25,8 +25,7 @@ std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& con
     settings->limits = config::limits_of(config, database, config.user(user));
     const bool session = settings->limits.mode == config::PoolMode::session;
     if (session || s.server_reset_query_always) settings->reset_query = s.server_reset_query;
-    settings->check_with_empty_query = s.server_check_query == "<empty>";
-    settings->check_query = settings->check_with_empty_query ? ";" : s.server_check_query;
+    settings->check_query = s.server_check_query == "<empty>" ? ";" : s.server_check_query;
     settings->check_delay_us = s.server_check_delay.count();
     settings->idle_timeout_us = s.server_idle_timeout.count();
     settings->login_retry_us = s.server_login_retry.count();

@@ -10,6 +10,7 @@
 #include "pool/net/address.hpp"
 #include "pool/net/loop.hpp"
 #include "pool/net/offload.hpp"
+#include "pool/net/socket.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/statement.hpp"
 #include "protocol/vars.hpp"
@@ -39,6 +40,8 @@ struct Worker {
     config::ConfigPtr config;
     /// Where input is read to. In use between a read and the return to the loop, never across.
     std::unique_ptr<char[]> page = std::make_unique<char[]>(page_size);
+    /// For what is too large to be worth a look.
+    net::Pipe pipe;
     /// What a pump step sends; same rule.
     protocol::Segments segments;
     std::unordered_map<std::uint32_t, std::unique_ptr<Server>> servers;

@@ -73,10 +73,16 @@ std::size_t VarTable::size() const {
 
 std::string set_script(const VarSet& have, const VarSet& want) {
     std::string script;
+    for (const auto& [name, value] : have.entries()) {
+        if (!want.find(name)) script += "RESET " + quote_identifier(name) + ";";
+    }
+    bool first = true;
     for (const auto& [name, value] : want.entries()) {
         const std::string* const present = have.find(name);
         if (present && *present == value) continue;
-        script += "SET " + quote_identifier(name) + "=" + quote_literal(value) + ";";
+        script += first ? "SELECT " : ",";
+        script += "pg_catalog.set_config(" + quote_literal(name) + "," + quote_literal(value) + ",false)";
+        first = false;
     }
     return script;
 }

@@ -48,8 +48,9 @@ private:
     Vars empty_;
 };
 
-/// The SQL that gives a server with `have` what a client with `want` was promised: `SET a='b';…`, empty
-/// when nothing differs. A variable that `want` does not mention is left alone.
+/// The SQL that gives a server with `have` what a client with `want` was promised, empty when nothing
+/// differs. A variable that `want` does not mention is reset. set_config() and not SET: it takes a list
+/// (search_path) as one string, as a start-up packet does.
 std::string set_script(const VarSet& have, const VarSet& want);
 
 /// `text` as a string literal, whatever standard_conforming_strings says.

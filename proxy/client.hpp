@@ -54,7 +54,7 @@ public:
     const net::Address& address() const { return address_; }
     pool::Pool* pool() const { return pool_; }
     pool::Server* server() const { return server_; }
-    const protocol::Vars& vars() const { return vars_; }
+    const protocol::Vars& vars() const override { return vars_; }
     const Frontend& frontend() const { return frontend_; }
     Shard& shard() const { return shard_; }
     std::int64_t connected_us() const { return connected_us_; }
@@ -76,6 +76,7 @@ public:
     void refused(const protocol::Error& error) override;
     void deliver(const protocol::Segments& replies) override;
     bool full() const override { return socket_.blocked(); }
+    net::Socket* output() override { return &socket_; }
     void parameter(std::string_view name, std::string_view value) override;
     void undone(std::vector<protocol::Outstanding>& requests) override { frontend_.undo(requests); }
     void discarded_all() override;
@@ -90,6 +91,8 @@ private:
 
     void on_readable() override;
     void on_drained() override;
+    /// Moves what remains of a large message past us. False when there is nothing (more) to move so.
+    bool move_past();
     /// Takes what the client sent, with a server or without. What is unused is kept.
     void consume(Bytes input);
     /// What needs no server is answered; false when a server is needed (or nothing is left to do).
@@ -102,7 +105,8 @@ private:
     void sever();
     void finish_close(std::string_view reason);
     void welcome_done(pool::Pool* pool);
-    StatementRules statement_rules() const;
+    RequestRules rules() const;
+    void notify_waiting(std::int64_t now_us);
 
     Shard& shard_;
     net::Socket socket_{*this};
@@ -114,6 +118,7 @@ private:
     ClientState state_ = ClientState::login;
     bool session_mode_ = false;
     bool preparing_ = false;     // has a server, which is being given the client's variables or checked
+    bool notified_ = false;      // of waiting, this time
     bool counted_ = false;       // in max_client_conn and the caps
     std::uint32_t id_;
     std::string user_, database_;

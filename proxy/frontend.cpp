@@ -14,9 +14,9 @@ using protocol::StatementPtr;
 
 namespace {
 
-constexpr std::size_t payload_max = 0x7fffffff;
 // The text of a named statement has to be kept as long as the client keeps the statement.
 constexpr std::size_t named_parse_max = 64 << 20;  // bytes
+constexpr std::size_t message_max = 0x7fffffff;     // bytes: what a length can say
 constexpr std::size_t names_max = 64 << 10;        // bytes: portal and statement name of a Bind
 constexpr std::size_t beginning_min = 16 << 10;    // bytes of a message that earn it a server
 constexpr std::string_view ready_idle("Z\0\0\0\5I", 6);
@@ -40,18 +40,18 @@ bool Frontend::pass_rest(Bytes& input, Segments* out) {
     return true;
 }
 
-Result<Frontend::Step> Frontend::translate(Bytes input, const StatementRules& rules, pool::Backend& server,
+Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rules, pool::Backend& server,
                                            Segments& out) {
-    Step step;
+    step_ = {};
     const std::size_t size = input.size();
     while (!input.empty()) {
         if (pass_rest(input, &out)) continue;
-        const protocol::CutFrame cut = protocol::cut_frame(input, payload_max);
+        const protocol::CutFrame cut = protocol::cut_frame(input, rules.message_max);
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::client);
         const Frame& frame = cut.frame;
         if (frame.type == 'X') {
-            step.terminate = true;
+            step_.terminate = true;
             input = {};
             break;
         }
@@ -62,11 +62,11 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const StatementRules& ru
         missing_ = frame.missing;
         input.remove_prefix(whole.size());
     }
-    step.consumed = size - input.size();
-    return step;
+    step_.consumed = size - input.size();
+    return step_;
 }
 
-Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, const StatementRules& rules,
+Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, const RequestRules& rules,
                                       pool::Backend& server, Segments& out) {
     protocol::Pipeline& pipeline = server.pipeline();
     passing_ = true;
@@ -75,7 +75,10 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, const Sta
         return Take::done;
     }
     switch (frame.type) {
-        case 'Q': pipeline.push({Request::query, Reply::forward, {}, {}}); break;
+        case 'Q':
+            if (!rules.simple_query) return bad_message("PQexec disallowed");
+            pipeline.push({Request::query, Reply::forward, {}, {}});
+            break;
         case 'F': pipeline.push({Request::function_call, Reply::forward, {}, {}}); break;
         case 'S': pipeline.push({Request::sync, Reply::forward, {}, {}}); break;
         case 'E': pipeline.push({Request::execute, Reply::forward, {}, {}}); break;
@@ -93,11 +96,13 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, const Sta
     return Take::done;
 }
 
-Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, const StatementRules& rules,
+Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, const RequestRules& rules,
                                             pool::Backend& server, Segments& out) {
     const bool unnamed = !frame.payload.empty() && frame.payload.front() == '\0';
     if (frame.payload.empty() && frame.missing > 0) return Take::more;
     if (unnamed || rules.server_max == 0) {
+        ++step_.client_parses;
+        ++step_.server_parses;
         server.pipeline().push({Request::parse, Reply::forward, {}, {}});
         out.add(whole);
         return Take::done;
@@ -109,6 +114,7 @@ Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, con
     const auto parse = protocol::read_parse(frame.payload);
     if (parse.has_error()) return parse.error();
 
+    ++step_.client_parses;
     if (names_.find(parse->name)) {
         // PostgreSQL's error is made by PostgreSQL, so that the transaction fails as it must: binding a
         // statement that does not exist. Backend gives the error its right words.
@@ -132,7 +138,8 @@ Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, con
 
 /// Sends the Parse: the client's own when `named` is given, else one of ours that it never sees.
 void Frontend::prepare_on_server(const StatementPtr& statement, const NamedStatementPtr& named,
-                                 const StatementRules& rules, pool::Backend& server, Segments& out) {
+                                 const RequestRules& rules, pool::Backend& server, Segments& out) {
+    ++step_.server_parses;
     std::string bytes;
     server.statements().add(statement);
     while (const StatementPtr oldest = server.statements().evict(rules.server_max)) {
@@ -145,7 +152,7 @@ void Frontend::prepare_on_server(const StatementPtr& statement, const NamedState
 }
 
 /// The statement behind a client's name, on the server by the time it reads what follows.
-NamedStatementPtr Frontend::resolve(std::string_view name, const StatementRules& rules,
+NamedStatementPtr Frontend::resolve(std::string_view name, const RequestRules& rules,
                                     pool::Backend& server, Segments& out) {
     NamedStatementPtr named = names_.find(name);
     if (!named) return NamedStatementPtr(new NamedStatement(name, {}));
@@ -155,7 +162,7 @@ NamedStatementPtr Frontend::resolve(std::string_view name, const StatementRules&
     return named;
 }
 
-Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, const StatementRules& rules,
+Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, const RequestRules& rules,
                                            pool::Backend& server, Segments& out) {
     const auto names = protocol::read_bind_names(frame.payload);
     if (!names) {
@@ -163,6 +170,7 @@ Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, cons
         if (frame.payload.size() > names_max) return bad_message("name too long");
         return Take::more;
     }
+    ++step_.binds;
     if (names->statement.empty() || rules.server_max == 0) {
         server.pipeline().push({Request::bind, Reply::forward, {}, {}});
         out.add(whole);
@@ -187,7 +195,7 @@ Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, cons
     return Take::done;
 }
 
-Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, const StatementRules& rules,
+Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, const RequestRules& rules,
                                              pool::Backend& server, Segments& out) {
     if (frame.missing > 0) {
         if (frame.size() > names_max) return bad_message("name too long");
@@ -220,12 +228,12 @@ Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, co
     return Take::done;
 }
 
-Result<Frontend::Step> Frontend::answer_alone(Bytes input, Segments& replies) {
+Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& rules, Segments& replies) {
     Step step;
     const std::size_t size = input.size();
     while (!input.empty()) {
         if (pass_rest(input, nullptr)) continue;
-        const protocol::CutFrame cut = protocol::cut_frame(input, payload_max);
+        const protocol::CutFrame cut = protocol::cut_frame(input, rules.message_max);
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::client);
         const Frame& frame = cut.frame;
@@ -266,7 +274,7 @@ std::size_t Frontend::drop_request(Bytes input, const protocol::Error& error, Se
     std::string report;
     protocol::write_error(report, protocol::Severity::error, error.sqlstate, error.message);
     replies.own(std::move(report));
-    const auto cut = protocol::first_frame(input, payload_max, protocol::Origin::client);
+    const auto cut = protocol::first_frame(input, message_max, protocol::Origin::client);
     if (cut.has_error() || !*cut) return 0;
     const Frame& frame = **cut;
     if (frame.type == 'Q' || frame.type == 'F') {

@@ -11,12 +11,14 @@ using protocol::Bytes;
 using protocol::Result;
 using protocol::Segments;
 
-/// How named statements are treated on a client's link.
-struct StatementRules {
+/// What applies to a client's requests.
+struct RequestRules {
     /// Statements a server keeps for all clients together; 0: names are passed on as they are (session
     /// mode, or max_prepared_statements = 0).
     std::size_t server_max = 0;
     protocol::StatementTable* table = nullptr;
+    std::size_t message_max = 0x7fffffff;  // bytes of payload: max_packet_size
+    bool simple_query = true;              // false: Query messages are refused (disable_pqexec)
 };
 
 /// The pure half of a client connection. Value; no sockets, no clock.
@@ -26,22 +28,29 @@ public:
         std::size_t consumed = 0;  // bytes of the input that are done with
         bool terminate = false;    // the client said goodbye
         bool wants_server = false;  // the next message needs a server, and enough of it is there
+        // For the statistics: Parse messages taken from the client and sent to the server, Binds.
+        unsigned client_parses = 0, server_parses = 0, binds = 0;
     };
 
     /// Takes what the client has sent, for a server that is linked to it.
     ///
     /// Takes all of `input` but the beginning of a message that it needs whole.
     /// Errors   08P01 for what is no message; the client is of no use then.
-    Result<Step> translate(Bytes input, const StatementRules& rules, pool::Backend& server, Segments& out);
+    Result<Step> translate(Bytes input, const RequestRules& rules, pool::Backend& server, Segments& out);
 
     /// The same while no server is linked: takes what needs none (Terminate, a lone Sync, what is left
     /// of a failed COPY) and stops at the first message that does.
-    Result<Step> answer_alone(Bytes input, Segments& replies);
+    Result<Step> answer_alone(Bytes input, const RequestRules& rules, Segments& replies);
 
     /// Drops the request at the front of `input` that has been waiting for a server: a simple one, or all up
     /// to the next Sync, though it be still to come. Adds the error and, if due, ReadyForQuery.
     /// Returns the bytes dropped.
     std::size_t drop_request(Bytes input, const protocol::Error& error, Segments& replies);
+
+    /// Bytes of the present message that are still to come and go to the server as they are; whoever
+    /// passes some of them on without translate() says so.
+    std::size_t passing() const { return passing_ ? missing_ : 0; }
+    void passed(std::size_t size) { missing_ -= size; }
 
     /// A message has begun whose end has not come.
     bool mid_message() const { return missing_ > 0; }
@@ -57,23 +66,24 @@ private:
 
     bool answer_one(const protocol::Frame& frame, Step& step, Segments& replies);
     bool pass_rest(Bytes& input, Segments* out);
-    Result<Take> take(const protocol::Frame& frame, Bytes whole, const StatementRules& rules,
+    Result<Take> take(const protocol::Frame& frame, Bytes whole, const RequestRules& rules,
                       pool::Backend& server, Segments& out);
-    Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, const StatementRules& rules,
+    Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, const RequestRules& rules,
                             pool::Backend& server, Segments& out);
-    Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, const StatementRules& rules,
+    Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, const RequestRules& rules,
                            pool::Backend& server, Segments& out);
-    Result<Take> take_target(const protocol::Frame& frame, Bytes whole, const StatementRules& rules,
+    Result<Take> take_target(const protocol::Frame& frame, Bytes whole, const RequestRules& rules,
                              pool::Backend& server, Segments& out);
-    protocol::NamedStatementPtr resolve(std::string_view name, const StatementRules& rules,
+    protocol::NamedStatementPtr resolve(std::string_view name, const RequestRules& rules,
                                         pool::Backend& server, Segments& out);
     void prepare_on_server(const protocol::StatementPtr& statement, const protocol::NamedStatementPtr& named,
-                           const StatementRules& rules, pool::Backend& server, Segments& out);
+                           const RequestRules& rules, pool::Backend& server, Segments& out);
 
     protocol::StatementNames names_;
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the server
     bool dropping_ = false;    // to the next Sync: the batch has been cancelled
+    Step step_;                // being made
 };
 
 }  // namespace pgweir::proxy

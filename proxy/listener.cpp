@@ -43,7 +43,7 @@ void set(int fd, int level, int name, int value) { setsockopt(fd, level, name, &
 }  // namespace
 
 Listener::Listener(net::Loop& loop, int fd, std::string path, Accepted accepted)
-    : loop_(loop), fd_(fd), path_(std::move(path)), accepted_(std::move(accepted)) {
+    : net::Timer(loop), loop_(loop), fd_(fd), path_(std::move(path)), accepted_(std::move(accepted)) {
     loop_.watch(fd_, *this);
 }
 
@@ -96,7 +96,10 @@ void Listener::ready(std::uint32_t) {
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
         if (errno != EAGAIN) {
+            // Out of descriptors, most likely: who waits in the backlog makes no new event, so try again.
+            constexpr std::int64_t again_us = 200'000;
             net::log::print(net::log::Level::warning, {}, "accept() failed: {}", std::strerror(errno));
+            expire_in(again_us);
         }
         return;
     }

@@ -10,7 +10,7 @@
 namespace pgweir::proxy {
 
 /// Resource; lives on the main worker.
-class Listener final : private net::Watcher {
+class Listener final : private net::Watcher, private net::Timer {
 public:
     using Accepted = std::function<void(int fd, net::Address peer)>;
 
@@ -27,6 +27,7 @@ public:
 
 private:
     void ready(std::uint32_t events) override;
+    void expired() override { ready(0); }
 
     net::Loop& loop_;
     int fd_;

@@ -204,12 +204,13 @@ net::Task<Login::Outcome> Login::by_password(AuthType, const std::string& secret
             break;
         case protocol::SecretKind::scram: {
             pool::Worker& worker = client_.shard_.worker;
-            right = co_await worker.shared.offload.run<bool>(worker.loop, [typed, secret] {
+            auto check = [typed, secret] {
                 const auto verifier = protocol::parse_scram_secret(secret);
                 if (!verifier) return false;
                 const auto derived = protocol::make_verifier(typed, verifier->salt, verifier->iterations);
                 return protocol::equal_secret(derived.stored_key, verifier->stored_key);
-            });
+            };
+            right = co_await worker.shared.offload.run<bool>(worker.loop, std::move(check));
             break;
         }
     }
@@ -349,6 +350,8 @@ void Login::welcome() {
             if (protocol::same_name(parameter.first, name)) parameter.second = value;
         }
     }
+    const config::Settings& settings = client_.shard_.worker.config->settings;
+    if (settings.application_name_add_host) add_host_to_application_name();
     std::string out;
     protocol::write_authentication_ok(out);
     for (const auto& [name, value] : parameters) protocol::write_parameter_status(out, name, value);
@@ -356,9 +359,20 @@ void Login::welcome() {
     std::string secret(4, '\0');
     protocol::store_u32(secret.data(), static_cast<std::uint32_t>(client_.cancel_key_));
     protocol::write_backend_key_data(out, static_cast<std::uint32_t>(client_.cancel_key_ >> 32), secret);
+    if (!settings.login_notify_message.empty()) {
+        protocol::write_notice(out, protocol::Severity::notice, protocol::sqlstate::successful_completion,
+                               settings.login_notify_message);
+    }
     protocol::write_ready_for_query(out, protocol::TxStatus::idle);
     send(out);
     client_.welcome_done(client_.pool_);
+}
+
+void Login::add_host_to_application_name() {
+    const std::string* const name = client_.vars_->find("application_name");
+    const std::string known = name && !name->empty() ? *name : std::string("app");
+    client_.vars_ = client_.shard_.worker.shared.vars.with(
+        client_.vars_, "application_name", fmt::format("{} - {}", known, client_.address_.text()));
 }
 
 }  // namespace pgweir::proxy

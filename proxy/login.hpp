@@ -45,6 +45,7 @@ private:
     Outcome count_in(const config::Database& database);
     void remember_credentials(const config::Database& database);
     void welcome();
+    void add_host_to_application_name();
     void send(const std::string& bytes) { client_.socket_.send(bytes); }
 
     Client& client_;

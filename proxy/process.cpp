@@ -1,5 +1,6 @@
 #include "proxy/process.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -26,6 +27,20 @@ unsigned thread_count(const config::Config& config) {
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
+
+/// Is there a limit that has to be looked at ten times a second?
+bool has_query_limits(const config::Config& config) {
+    const config::Settings& s = config.settings;
+    const auto any = [](auto... limits) { return ((limits.count() > 0) || ...); };
+    if (any(s.query_timeout, s.transaction_timeout, s.idle_transaction_timeout, s.client_idle_timeout)) {
+        return true;
+    }
+    return std::any_of(config.users.begin(), config.users.end(), [](const auto& item) {
+        const config::User& user = item.second;
+        return user.query_timeout || user.transaction_timeout || user.idle_transaction_timeout ||
+               user.client_idle_timeout;
+    });
+}
 
 }  // namespace
 
@@ -125,7 +140,11 @@ void Process::stop_threads() {
     tickers_.clear();
     listeners_.clear();
     signals_.reset();
-    for (const auto& shard : shards_) shard->worker.servers.clear();
+    for (const auto& shard : shards_) {
+        while (!shard->worker.servers.empty()) {
+            shard->worker.servers.begin()->second->close("pooler is shutting down");
+        }
+    }
 }
 
 void Process::accepted(int fd, net::Address address) {
@@ -247,16 +266,48 @@ StatsHistory::ByDatabase Process::counters() const {
 void Process::tick(Shard& shard) {
     const std::int64_t now_us = shard.worker.loop.now_us();
     for (pool::Pool* const pool : registry_->pools()) pool->tick(shard.worker);
-    std::vector<Client*> all;  // a timeout takes its client out of the table
-    all.reserve(shard.clients.size());
-    for (const auto& [id, client] : shard.clients) all.push_back(client.get());
-    for (Client* const client : all) client->check_timeouts(now_us);
+    if (now_us >= shard.next_walk_us) {
+        walk_clients(shard);
+        // Idle clients are many: they are looked at seldom, unless a limit on queries asks for more.
+        shard.next_walk_us = now_us + (has_query_limits(*shard.worker.config) ? 0 : 10 * tick_us);
+    }
     if (&shard != &main()) return;
     if (shutdown_ != Shutdown::none) check_exit();
     if (now_us >= next_stats_us_) {
         stats_history_.snapshot(counters(), now_us);
+        if (next_stats_us_ > 0 && config()->settings.log_stats) log_stats();
         next_stats_us_ = now_us + std::max<std::int64_t>(config()->settings.stats_period.count(), tick_us);
     }
+}
+
+void Process::walk_clients(Shard& shard) {
+    std::vector<Client*> all;  // a timeout takes its client out of the table
+    all.reserve(shard.clients.size());
+    for (const auto& [id, client] : shard.clients) all.push_back(client.get());
+    for (Client* const client : all) client->check_timeouts(shard.worker.loop.now_us());
+}
+
+void Process::log_stats() const {
+    const StatsHistory::Window window = stats_history_.window();
+    if (window.length_us == 0) return;
+    pool::PoolTotals from, to;
+    for (const auto& [name, totals] : window.from) from += totals;
+    for (const auto& [name, totals] : window.to) to += totals;
+    const auto per_second = [&](std::uint64_t before, std::uint64_t after) {
+        return (after - before) * 1'000'000 / static_cast<std::uint64_t>(window.length_us);
+    };
+    const auto mean = [](std::uint64_t sum, std::uint64_t count) { return count == 0 ? 0 : sum / count; };
+    net::log::print(
+        Level::log, {},
+        "stats: {} xacts/s, {} queries/s, {} client parses/s, {} server parses/s, {} binds/s, in {} B/s, "
+        "out {} B/s, xact {} us, query {} us, wait {} us",
+        per_second(from.xact_count, to.xact_count), per_second(from.query_count, to.query_count),
+        per_second(from.client_parse_count, to.client_parse_count),
+        per_second(from.server_parse_count, to.server_parse_count),
+        per_second(from.bind_count, to.bind_count), per_second(from.received, to.received),
+        per_second(from.sent, to.sent), mean(to.xact_time - from.xact_time, to.xact_count - from.xact_count),
+        mean(to.query_time - from.query_time, to.query_count - from.query_count),
+        mean(to.wait_time - from.wait_time, to.server_assignment_count - from.server_assignment_count));
 }
 
 void Process::visit_shards(std::function<void(Shard&)> visit, std::function<void()> done) {

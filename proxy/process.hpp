@@ -89,6 +89,8 @@ private:
     void stop_threads();
     void handle_signal(int signal);
     void tick(Shard& shard);
+    void walk_clients(Shard& shard);
+    void log_stats() const;
     void check_exit();
     void close_all_clients(const std::string& database, const protocol::Error& error);
     void configure_log(const config::Config& config);

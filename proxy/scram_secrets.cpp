@@ -23,10 +23,11 @@ net::Task<protocol::ScramVerifier> ScramSecrets::verifier(pool::Worker& worker, 
                 }
             }
             constexpr int salt_size = 16;
-            const auto verifier = co_await worker.shared.offload.run<protocol::ScramVerifier>(
-                worker.loop, [secret, salt = protocol::random_bytes(salt_size), iterations] {
-                    return protocol::make_verifier(secret, salt, iterations);
-                });
+            auto derive = [secret, salt = protocol::random_bytes(salt_size), iterations] {
+                return protocol::make_verifier(secret, salt, iterations);
+            };
+            const auto verifier =
+                co_await worker.shared.offload.run<protocol::ScramVerifier>(worker.loop, std::move(derive));
             const std::lock_guard lock(mutex_);
             derived_[user] = {secret, iterations, verifier};
             co_return verifier;

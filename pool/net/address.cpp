@@ -154,8 +154,8 @@ Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offloa
     if (const auto numeric = numeric_address(host, port); numeric.has_value()) {
         co_return std::vector{*numeric};
     }
-    std::vector<Address> addresses =
-        co_await offload.run<std::vector<Address>>(loop, [host, port] { return lookup(host, port); });
+    auto look_up = [host, port] { return lookup(host, port); };
+    std::vector<Address> addresses = co_await offload.run<std::vector<Address>>(loop, std::move(look_up));
     if (addresses.empty()) co_return connect_error("server DNS lookup failed");
     co_return addresses;
 }

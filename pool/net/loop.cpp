@@ -49,6 +49,8 @@ Loop::Loop()
 Loop::~Loop() {
     run_posted();
     run_deferred();
+    detached_.clear();
+    graveyard_.clear();
     ::close(alarm_fd_);
     ::close(wakeup_fd_);
     ::close(epoll_fd_);
@@ -169,12 +171,13 @@ namespace {
 
 struct Detached final : Deferred {
     explicit Detached(Loop& where) : loop(where) {}
-    void run() override { loop.bury(std::unique_ptr<Detached>(this)); }
+    void run() override { loop.release(self.lock()); }
     Loop& loop;
+    std::weak_ptr<Detached> self;
     Story story;
 };
 
-Task<> run_then_bury(Detached& self, Task<> task) {
+Task<> run_then_release(Detached& self, Task<> task) {
     co_await std::move(task);
     self.loop.defer(self);
 }
@@ -182,8 +185,10 @@ Task<> run_then_bury(Detached& self, Task<> task) {
 }  // namespace
 
 void detach(Loop& loop, Task<> task) {
-    Detached* self = std::make_unique<Detached>(loop).release();
-    self->story.start(loop, run_then_bury(*self, std::move(task)));
+    const auto self = std::make_shared<Detached>(loop);
+    self->self = self;
+    loop.adopt(self);
+    self->story.start(loop, run_then_release(*self, std::move(task)));
 }
 
 }  // namespace pgweir::net

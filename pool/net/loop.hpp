@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include <sys/epoll.h>
@@ -121,6 +122,13 @@ public:
     /// Monotonic time of the present turn in µs.
     std::int64_t now_us() const { return now_us_; }
 
+    /// Keeps `object` until released, at the latest until the loop ends.
+    void adopt(std::shared_ptr<void> object) { detached_.insert(std::move(object)); }
+    void release(const std::shared_ptr<void>& object) {
+        graveyard_.push_back(object);
+        detached_.erase(object);
+    }
+
 private:
     friend class Timer;
     void add_timer(Timer& timer, std::int64_t at_us);
@@ -152,6 +160,7 @@ private:
     std::multimap<std::int64_t, Timer*> timers_;
     AutoList<Deferred> deferred_;
     std::vector<std::shared_ptr<void>> graveyard_;
+    std::set<std::shared_ptr<void>> detached_;  // stories that own themselves
 
     static constexpr int events_max = 256;
     std::array<epoll_event, events_max> events_{};

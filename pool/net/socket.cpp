@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -54,13 +55,66 @@ std::size_t Socket::receive(char* to, std::size_t room) {
         if (static_cast<std::size_t>(got) < room && !hangup_) readable_ = false;
         return static_cast<std::size_t>(got);
     }
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        if (errno == EAGAIN) readable_ = hangup_ = false;
+    nothing_read(got);
+    return 0;
+}
+
+void Socket::nothing_read(ssize_t result) {
+    if (result < 0 && errno == EINTR) return;
+    if (result < 0 && errno == EAGAIN) {
+        readable_ = hangup_ = false;
+        return;
+    }
+    if (result < 0) error_ = errno;
+    eof_ = true;
+}
+
+Pipe::Pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return;
+    out_ = ends[0];
+    in_ = ends[1];
+    constexpr int size = 1 << 20;  // bytes; what an ordinary user may have
+    ::fcntl(in_, F_SETPIPE_SZ, size);
+}
+
+Pipe::~Pipe() {
+    if (!usable()) return;
+    ::close(out_);
+    ::close(in_);
+}
+
+std::size_t Socket::move(Socket& to, Pipe& pipe, std::size_t size) {
+    if (error_) {
+        eof_ = true;
         return 0;
     }
-    if (got < 0) error_ = errno;
-    eof_ = true;
-    return 0;
+    const ssize_t got = ::splice(fd_, nullptr, pipe.in_, nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (got <= 0) {
+        nothing_read(got);
+        return 0;
+    }
+    to.send_from(pipe, static_cast<std::size_t>(got));
+    return static_cast<std::size_t>(got);
+}
+
+void Socket::send_from(Pipe& pipe, std::size_t size) {
+    while (size > 0 && is_open() && !error_ && !blocked()) {
+        const ssize_t sent =
+            ::splice(pipe.out_, nullptr, fd_, nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0 && errno != EAGAIN) fail(errno);
+        if (sent <= 0) break;
+        size -= static_cast<std::size_t>(sent);
+    }
+    // What this socket cannot take now is kept like any other output; the pipe is left empty.
+    std::array<char, 64 * 1024> rest;
+    while (size > 0) {
+        const ssize_t got = ::read(pipe.out_, rest.data(), std::min(size, rest.size()));
+        if (got <= 0) return;
+        size -= static_cast<std::size_t>(got);
+        if (is_open() && !error_) keep({rest.data(), static_cast<std::size_t>(got)});
+    }
 }
 
 void Socket::resume() {

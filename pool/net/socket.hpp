@@ -12,6 +12,23 @@ namespace pgweir::net {
 using protocol::Bytes;
 using protocol::Segments;
 
+/// A kernel buffer for moving bytes between sockets without bringing them into the process. Resource; one a
+/// worker, empty between uses.
+class Pipe {
+public:
+    Pipe();
+    ~Pipe();
+    Pipe(const Pipe&) = delete;
+    Pipe& operator=(const Pipe&) = delete;
+
+    /// False when the system gave us none: then nothing is moved this way.
+    bool usable() const { return in_ >= 0; }
+
+private:
+    friend class Socket;
+    int out_ = -1, in_ = -1;
+};
+
 /// Resource; belongs to one client or server, on one worker at a time.
 ///
 /// Reading is edge-triggered: the owner is called once, and then reads until readable() is false. A
@@ -52,6 +69,9 @@ public:
     bool readable() const { return readable_ && !paused_; }
     /// Reads up to `room` bytes. 0 with readable() still true means the end: eof() tells.
     std::size_t receive(char* to, std::size_t room);
+    /// Moves up to `size` bytes of input on to another socket, in the kernel. Returns what was moved; 0 as
+    /// receive() does.
+    std::size_t move(Socket& to, Pipe& pipe, std::size_t size);
     /// The peer has closed its side, or the connection broke (error() says how), and all was read.
     bool eof() const { return eof_; }
     int error() const { return error_; }  // errno, 0 for an orderly end
@@ -75,6 +95,8 @@ private:
     void flush();
     void keep(Bytes unsent);
     void fail(int error);
+    void nothing_read(ssize_t result);
+    void send_from(Pipe& pipe, std::size_t size);
 
     Owner& owner_;
     Loop* loop_ = nullptr;

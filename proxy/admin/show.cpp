@@ -1,0 +1,70 @@
+#include "proxy/admin/show.hpp"
+
+#include <algorithm>
+
+#include "protocol/vars.hpp"
+
+namespace pgweir::proxy::admin {
+
+namespace {
+
+constexpr Courtesy courtesies[] = {
+    {{"client_encoding"}, "UTF-8"},
+    {{"default_transaction_isolation"}, "read committed"},
+    {{"standard_conforming_strings"}, "on"},
+    {{"datestyle"}, "ISO"},
+    {{"timezone"}, "GMT"},
+    {{"extra_float_digits"}, "2"},
+    {{"application_name"}, ""},
+};
+
+constexpr std::string_view help =
+    "\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION"
+    "\n\tSHOW PEERS|PEER_POOLS"
+    "\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE"
+    "\n\tSHOW DNS_HOSTS|DNS_ZONES"
+    "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
+    "\n\tSET key = arg"
+    "\n\tRELOAD"
+    "\n\tPAUSE [<db>]"
+    "\n\tRESUME [<db>]"
+    "\n\tDISABLE <db>"
+    "\n\tENABLE <db>"
+    "\n\tRECONNECT [<db>]"
+    "\n\tKILL [<db>]"
+    "\n\tKILL_CLIENT <client_id>"
+    "\n\tSUSPEND"
+    "\n\tSHUTDOWN"
+    "\n\tSHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS"
+    "\n\tWAIT_CLOSE [<db>]";
+
+}  // namespace
+
+const Show* find_show(std::string_view name) {
+    for (const auto section : {connection_shows(), pool_shows(), stats_shows(), process_shows()}) {
+        for (const Show& show : section) {
+            if (protocol::same_name(show.name, name)) return &show;
+        }
+    }
+    return nullptr;
+}
+
+const Courtesy* find_courtesy(std::string_view name) {
+    const auto found = std::find_if(
+        std::begin(courtesies), std::end(courtesies),
+        [&](const Courtesy& one) { return protocol::same_name(one.column.name, name); });
+    return found == std::end(courtesies) ? nullptr : found;
+}
+
+Answer answer_show(const Show& show, const Snapshot& snapshot) {
+    Answer answer = done("SHOW");
+    if (show.columns.empty()) {
+        answer.notice = "Console usage";
+        answer.detail = help;
+    } else {
+        answer.rows = show.rows(snapshot);
+    }
+    return answer;
+}
+
+}  // namespace pgweir::proxy::admin

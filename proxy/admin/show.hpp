@@ -1,0 +1,50 @@
+// What SHOW can show: one table of names, who may ask, columns, and how rows are made.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "proxy/admin/answer.hpp"
+#include "proxy/admin/snapshot.hpp"
+
+namespace pgweir::proxy::admin {
+
+/// Who somebody must be on the console, at least.
+enum class Access : std::uint8_t { stats, admin };
+
+/// `rows` is pure: it sees the snapshot and nothing else. A SHOW without columns answers with a NOTICE.
+struct Show {
+    std::string_view name;
+    Access access;
+    unsigned parts;  // Snapshot::Parts
+    Columns columns;
+    Rows (*rows)(const Snapshot& snapshot);
+};
+
+/// Letter case does not matter; nullptr when there is none.
+const Show* find_show(std::string_view name);
+
+Answer answer_show(const Show& show, const Snapshot& snapshot);
+
+// The table, by section.
+std::span<const Show> connection_shows();  // CLIENTS SERVERS SOCKETS ACTIVE_SOCKETS FDS
+std::span<const Show> pool_shows();        // POOLS DATABASES USERS PEERS PEER_POOLS LISTS
+std::span<const Show> stats_shows();       // STATS STATS_TOTALS STATS_AVERAGES TOTALS
+std::span<const Show> process_shows();     // HELP VERSION STATE CONFIG MEM DNS_HOSTS DNS_ZONES
+
+/// What drivers ask for or set on their own account when they connect, and are to be left content with.
+struct Courtesy {
+    Column column;  // its name is the setting's
+    std::string_view value;
+};
+const Courtesy* find_courtesy(std::string_view name);
+
+// Cells.
+template <class Number>
+Cell number(Number value) {
+    return std::to_string(value);
+}
+inline Cell text(std::string_view value) { return std::string(value); }
+
+}  // namespace pgweir::proxy::admin

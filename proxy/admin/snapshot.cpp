@@ -1,0 +1,292 @@
+#include "proxy/admin/snapshot.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include <sys/socket.h>
+
+#include "proxy/process.hpp"
+
+namespace pgweir::proxy::admin {
+
+namespace {
+
+/// What one shard's thread saw.
+struct Part {
+    std::vector<Connection> connections;
+    std::map<const pool::Pool*, PoolCounts> pools;  // nullptr: the console's
+    int clients = 0, clients_logging_in = 0, servers = 0;
+};
+
+/// In the queue for a server; that includes the wait for the first word of a pool's servers at log-in.
+bool is_waiting(const Client& client) {
+    return client.state() == ClientState::waiting ||
+           (client.state() == ClientState::login && client.pool());
+}
+
+bool is_logging_in(const Client& client) {
+    return client.state() == ClientState::login && !client.pool();
+}
+
+/// Not used for so long that it is checked before it is lent again.
+bool is_stale(const pool::Server& server) {
+    const pool::Worker& worker = server.worker();
+    const pool::PoolSettings& settings = server.pool().settings(worker);
+    return server.state() == pool::ServerState::idle && !settings.check_query.empty() &&
+           worker.loop.now_us() - server.idle_since_us >= settings.check_delay_us;
+}
+
+std::string_view state_of(const Client& client) {
+    return is_waiting(client) ? state_text(ClientState::waiting) : state_text(client.state());
+}
+
+std::string_view state_of(const pool::Server& server) {
+    return is_stale(server) ? "used" : pool::state_text(server.state());
+}
+
+std::uint32_t peer_pid(int fd) {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return 0;
+    return static_cast<std::uint32_t>(credentials.pid);
+}
+
+void set_addresses(Connection& to, const net::Address& address, int fd) {
+    to.fd = fd;
+    if (address.size > 0) {
+        to.addr = address.host();
+        to.port = address.port();
+    }
+    if (fd < 0) return;
+    const net::Address local = net::local_address(fd);
+    to.local_addr = local.host();
+    to.local_port = local.port();
+}
+
+Connection describe(const Client& client, std::int64_t now_us) {
+    Connection seen;
+    seen.id = client.id();
+    seen.user = client.user();
+    seen.database = client.is_console() ? console_name : client.database();
+    seen.state = state_of(client);
+    set_addresses(seen, client.address(), client.fd());
+    seen.connected_us = client.connected_us();
+    seen.request_us = client.request_us() ? client.request_us() : client.connected_us();
+    if (client.query_began_us()) seen.wait_us = now_us - client.query_began_us();
+    seen.self = &client;
+    if (const pool::Server* const server = client.server()) {
+        seen.link = server;
+        seen.link_fd = server->fd();
+    }
+    if (client.address().is_unix()) {  // the port is part of the socket's name
+        seen.port = seen.local_port = client.shard().worker.config->settings.listen_port;
+        seen.remote_pid = peer_pid(client.fd());
+    }
+    seen.vars = client.vars();
+    seen.prepared_statements = client.frontend().names().size();
+    seen.kept_bytes = client.kept_bytes();
+    seen.unsent_bytes = client.unsent_bytes();
+    return seen;
+}
+
+Connection describe(const pool::Server& server) {
+    Connection seen;
+    seen.is_server = true;
+    seen.id = server.id();
+    seen.user = server.pool().user();
+    seen.database = server.pool().database();
+    seen.state = state_of(server);
+    set_addresses(seen, server.address(), server.fd());
+    seen.connected_us = server.connected_us();
+    seen.request_us = server.request_us ? server.request_us : server.connected_us();
+    seen.close_needed = server.close_needed;
+    seen.self = &server;
+    if (const auto* const client = dynamic_cast<const Client*>(server.peer())) {
+        seen.link = client;
+        seen.link_fd = client->fd();
+    }
+    seen.remote_pid = server.backend_pid();
+    seen.vars = server.vars();
+    seen.prepared_statements = server.backend().statements().size();
+    seen.kept_bytes = server.kept_bytes();
+    seen.unsent_bytes = server.unsent_bytes();
+    return seen;
+}
+
+void count(const Client& client, Part& part) {
+    ++part.clients;
+    if (is_logging_in(client)) {
+        ++part.clients_logging_in;
+        return;
+    }
+    PoolCounts& counts = part.pools[client.pool()];
+    if (is_waiting(client)) {
+        ++counts.cl_waiting;
+    } else {
+        ++counts.cl_active;  // idle ones too, as in PgBouncer
+    }
+}
+
+void count(const pool::Server& server, Part& part) {
+    ++part.servers;
+    PoolCounts& counts = part.pools[&server.pool()];
+    counts.cl_active_cancel_req +=
+        server.cancels;  // each is forwarded over a connection of its own
+    counts.sv_active_cancel += server.cancels;
+    switch (server.state()) {
+        case pool::ServerState::login: ++counts.sv_login; break;
+        case pool::ServerState::idle: ++(is_stale(server) ? counts.sv_used : counts.sv_idle); break;
+        case pool::ServerState::active: ++counts.sv_active; break;
+        case pool::ServerState::tested: ++counts.sv_tested; break;
+        case pool::ServerState::canceling: ++counts.sv_being_canceled; break;
+        case pool::ServerState::closed: break;
+    }
+}
+
+/// On the shard's own thread.
+void look(const Shard& shard, unsigned parts, Part& part) {
+    const std::int64_t now_us = shard.worker.loop.now_us();
+    for (const auto& [id, client] : shard.clients) {
+        if (parts & Snapshot::pools_part) count(*client, part);
+        if (parts & Snapshot::connections_part)
+            part.connections.push_back(describe(*client, now_us));
+    }
+    for (const auto& [id, server] : shard.worker.servers) {
+        if (parts & Snapshot::pools_part) count(*server, part);
+        if (parts & Snapshot::connections_part) part.connections.push_back(describe(*server));
+    }
+}
+
+/// The console's own entry.
+config::Database console_entry(const config::Config& config) {
+    config::Database entry;
+    entry.name = entry.dbname = console_name;
+    entry.user = console_name;
+    entry.port = config.settings.listen_port;
+    entry.pool_size = 2;
+    entry.pool_mode = config::PoolMode::statement;
+    return entry;
+}
+
+void add_databases(Process& process, int console_clients, Snapshot& to) {
+    std::map<std::string, config::Database> entries;
+    for (const auto& [name, entry] : to.config->databases) {
+        if (name != "*") entries.emplace(name, entry);
+    }
+    for (const std::string& name : process.registry().databases()) {  // made from "*"
+        if (entries.contains(name)) continue;
+        if (const auto entry = process.database(*to.config, name)) entries.emplace(name, *entry);
+    }
+    entries.insert_or_assign(console_name, console_entry(*to.config));
+    for (auto& [name, entry] : entries) {
+        const pool::Totals& totals = process.registry().database_totals(name);
+        const bool console = name == console_name;
+        to.databases.push_back({.entry = std::move(entry),
+                                .servers = totals.servers.used.load(std::memory_order_relaxed),
+                                .clients = console ? console_clients : totals.clients.used.load(),
+                                .paused = process.registry().paused_by_name(name),
+                                .disabled = process.disabled(name)});
+    }
+}
+
+void add_users(Process& process, Snapshot& to) {
+    std::set<std::string> names{console_name};
+    for (const auto& [name, user] : to.config->users) names.insert(name);
+    for (const auto& [name, credential] : to.config->userlist) names.insert(name);
+    for (const pool::Pool* const pool : process.registry().pools()) names.insert(pool->user());
+    for (const std::string& name : names) {
+        const pool::Totals& totals = process.registry().user_totals(name);
+        to.users.push_back({.name = name,
+                            .servers = totals.servers.used.load(std::memory_order_relaxed),
+                            .clients = totals.clients.used.load(std::memory_order_relaxed)});
+    }
+}
+
+void add_pools(Process& process, const std::map<const pool::Pool*, PoolCounts>& counts,
+               Snapshot& to) {
+    const auto counts_of = [&](const pool::Pool* pool) {
+        const auto found = counts.find(pool);
+        return found == counts.end() ? PoolCounts() : found->second;
+    };
+    const pool::Worker& here = process.main().worker;
+    for (const pool::Pool* const pool : process.registry().pools()) {
+        const pool::PoolSettings& settings = pool->settings(here);
+        PoolState state{.database = pool->database(),
+                        .user = pool->user(),
+                        .counts = counts_of(pool),
+                        .oldest_wait_us = pool->counts(here.loop.now_us()).oldest_wait_us,
+                        .mode = settings.limits.mode,
+                        .load_balance_hosts = {}};
+        if (settings.database.hosts.size() > 1) {
+            state.load_balance_hosts = settings.database.load_balance_hosts;
+        }
+        to.pools.push_back(std::move(state));
+    }
+    to.pools.push_back({.database = console_name,
+                        .user = console_name,
+                        .counts = counts_of(nullptr),
+                        .oldest_wait_us = 0,
+                        .mode = config::PoolMode::statement,
+                        .load_balance_hosts = {}});
+    std::sort(to.pools.begin(), to.pools.end(), [](const PoolState& a, const PoolState& b) {
+        return std::tie(a.database, a.user) < std::tie(b.database, b.user);
+    });
+}
+
+Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
+    const net::Loop& loop = process.main().worker.loop;
+    Snapshot to;
+    to.config = process.config();
+    const auto wall = std::chrono::system_clock::now().time_since_epoch();
+    to.wall_minus_monotonic_us =
+        std::chrono::duration_cast<std::chrono::microseconds>(wall).count() - net::monotonic_us();
+    to.paused = process.paused();
+    std::map<const pool::Pool*, PoolCounts> counts;
+    for (Part& part : seen) {
+        for (const auto& [pool, some] : part.pools) counts[pool] += some;
+        std::move(part.connections.begin(), part.connections.end(),
+                  std::back_inserter(to.connections));
+        to.clients += part.clients;
+        to.clients_logging_in += part.clients_logging_in;
+        to.servers += part.servers;
+    }
+    std::sort(to.connections.begin(), to.connections.end(),
+              [](const Connection& a, const Connection& b) { return a.id < b.id; });
+    if (parts & Snapshot::databases_part) add_databases(process, counts[nullptr].cl_active, to);
+    if (parts & Snapshot::users_part) add_users(process, to);
+    if (parts & Snapshot::pools_part) add_pools(process, counts, to);
+    if (parts & Snapshot::stats_part) {
+        to.stats = process.stats_history().window(process.counters(), loop.now_us());
+    }
+    return to;
+}
+
+}  // namespace
+
+PoolCounts& PoolCounts::operator+=(const PoolCounts& other) {
+    cl_active += other.cl_active;
+    cl_waiting += other.cl_waiting;
+    cl_active_cancel_req += other.cl_active_cancel_req;
+    cl_waiting_cancel_req += other.cl_waiting_cancel_req;
+    sv_active += other.sv_active;
+    sv_active_cancel += other.sv_active_cancel;
+    sv_being_canceled += other.sv_being_canceled;
+    sv_idle += other.sv_idle;
+    sv_used += other.sv_used;
+    sv_tested += other.sv_tested;
+    sv_login += other.sv_login;
+    return *this;
+}
+
+void take_snapshot(Process& process, unsigned parts, std::function<void(Snapshot)> done) {
+    const auto seen = std::make_shared<std::vector<Part>>(process.shards().size());
+    if ((parts & (Snapshot::pools_part | Snapshot::connections_part)) == 0) {
+        return done(assemble(process, parts, *seen));
+    }
+    process.visit_shards(
+        [seen, parts](Shard& shard) { look(shard, parts, (*seen)[shard.worker.index]); },
+        [&process, seen, parts, done = std::move(done)] { done(assemble(process, parts, *seen)); });
+}
+
+}  // namespace pgweir::proxy::admin

@@ -1,0 +1,99 @@
+// What the SHOW commands show, collected from all threads as plain data.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "protocol/vars.hpp"
+#include "proxy/stats_history.hpp"
+
+namespace pgweir::proxy {
+class Process;
+}
+
+namespace pgweir::proxy::admin {
+
+inline constexpr const char* console_name = "pgbouncer";  // its database, pool and user
+
+/// One client or server connection. Times in µs of the monotonic clock.
+struct Connection {
+    bool is_server = false;
+    std::uint32_t id = 0;
+    std::string user, database;  // empty: not known yet
+    std::string state;           // PgBouncer's word; "login" before a client has logged in
+    std::string addr, local_addr;
+    int port = 0, local_port = 0;
+    std::int64_t connected_us = 0, request_us = 0;
+    std::int64_t wait_us = 0;
+    bool close_needed = false;
+    const void* self = nullptr;  // addresses: what the log calls it; never followed
+    const void* link = nullptr;
+    int fd = -1, link_fd = -1;
+    std::uint32_t remote_pid = 0;
+    std::string tls;
+    protocol::Vars vars;
+    std::size_t prepared_statements = 0;
+    std::size_t kept_bytes = 0, unsent_bytes = 0;
+};
+
+/// The connections of one pool by state: the columns of SHOW POOLS.
+struct PoolCounts {
+    int cl_active = 0, cl_waiting = 0, cl_active_cancel_req = 0, cl_waiting_cancel_req = 0;
+    int sv_active = 0, sv_active_cancel = 0, sv_being_canceled = 0, sv_idle = 0, sv_used = 0;
+    int sv_tested = 0, sv_login = 0;
+
+    PoolCounts& operator+=(const PoolCounts& other);
+};
+
+struct PoolState {
+    std::string database, user;
+    PoolCounts counts;
+    std::int64_t oldest_wait_us = 0;
+    config::PoolMode mode = config::PoolMode::session;
+    std::optional<config::LoadBalanceHosts> load_balance_hosts;  // empty: there is one host
+};
+
+struct DatabaseState {
+    config::Database entry;
+    int servers = 0, clients = 0;
+    bool paused = false, disabled = false;
+};
+
+struct UserState {
+    std::string name;
+    int servers = 0, clients = 0;
+};
+
+/// Value; everything in it is of about the same moment.
+struct Snapshot {
+    /// What a SHOW needs; the rest is left empty. Values are added up.
+    enum Parts : unsigned {
+        nothing = 0,  // but the configuration
+        databases_part = 1,
+        users_part = 2,
+        pools_part = 4,        // with the numbers of clients and servers
+        connections_part = 8,  // one Connection each: not for tens of thousands every second
+        stats_part = 16,
+        state_part = 32,
+    };
+
+    config::ConfigPtr config;
+    std::int64_t wall_minus_monotonic_us = 0;
+    bool paused = false;
+    std::vector<DatabaseState> databases;  // by name, the console's own among them
+    std::vector<UserState> users;          // by name
+    std::vector<PoolState> pools;          // by database and user, the console's own among them
+    std::vector<Connection> connections;   // by id
+    int clients = 0, clients_logging_in = 0, servers = 0;
+    StatsHistory::Window stats;
+};
+
+/// Collects `parts` (Snapshot::Parts). To be called on the main thread; `done` runs there too.
+void take_snapshot(Process& process, unsigned parts, std::function<void(Snapshot)> done);
+
+}  // namespace pgweir::proxy::admin
