@@ -51,8 +51,8 @@ bool formats_fit(Formats formats, std::size_t columns);
 void write_columns(std::string& out, Columns columns, Formats formats = {});
 void write_row(std::string& out, Columns columns, const Row& row, Formats formats = {});
 
-/// A value as PostgreSQL sends it in binary. Numbers are whole and not negative where `type` is numeric;
-/// a text that is no number counts as 0.
+/// A value as PostgreSQL sends it in binary. A numeric is a whole number, not negative; a text that
+/// is no number counts as 0.
 std::string binary(Type type, const std::string& text);
 
 }  // namespace pgweir::proxy::admin

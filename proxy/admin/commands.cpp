@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* already_paused = "already suspended/paused";
 
-/// `then`, when every job that was posted to the shards before this call has been done, and what those
+/// Calls `then` when every job posted to the shards before this call has been done, and what those
 /// jobs had done on the main thread at their end likewise: `rounds` deep.
 void after_rounds(Process& process, int rounds, std::function<void()> then) {
     if (rounds == 0) return then();
@@ -96,8 +96,8 @@ void run_resume(Process& process, const Command& command, const Tell& tell) {
     tell(done("RESUME"));
 }
 
-/// What is asked of a client or server has been done when the answer is given, as in PgBouncer, where
-/// everything happens on one thread.
+/// What was asked of clients and servers has been done when the answer is given, as in PgBouncer,
+/// where everything happens on one thread.
 void tell_after_shards(Process& process, std::string tag, const Tell& tell) {
     after_rounds(process, 1, [tell, tag = std::move(tag)] { tell(done(tag)); });
 }

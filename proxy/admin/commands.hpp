@@ -52,8 +52,8 @@ bool permitted(ConsoleRole role, Access access);
 /// Rows or words that are known right here: a courtesy's.
 Answer answer_courtesy(const Statement& statement);
 
-/// How many servers of the database ("" = all) are still to be closed. To be called on the main thread;
-/// `done` runs there too.
+/// How many servers of the database ("" = all) are still to be closed. To be called on the main
+/// thread; `done` runs there too.
 void count_closing(Process& process, const std::string& database, std::function<void(int)> done);
 
 }  // namespace pgweir::proxy::admin

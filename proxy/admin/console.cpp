@@ -227,7 +227,7 @@ void Console::poll() {
     Process& process = client_.shard_.process;
     const std::string& database = running_->command.argument;
     if (waiting_->when == Answer::When::servers_closed) {
-        // Two looks in a row: a server on its way from one thread to another may escape one of them.
+        // Two looks in a row: a server on its way from thread to thread may escape one of them.
         process.main().worker.loop.post([&process, database, ticket = ticket()] {
             admin::count_closing(process, database, [ticket](int left) {
                 deliver(ticket, [left](Console& console) {

@@ -13,9 +13,9 @@ namespace pgweir::proxy {
 
 /// One client's console. Resource; lives in its client, on that client's thread.
 ///
-/// One command runs at a time. What it needs from the main thread or other shards is posted there as
-/// values; the answer finds its way back by the client's id and the command's number, or finds that
-/// nobody waits for it any more. Bytes that come meanwhile stay in the client's inbox.
+/// One command runs at a time. What it needs from the main thread or other shards is posted there
+/// as values; the answer finds its way back by the client's id and the command's number, or finds
+/// that nobody waits for it any more. Bytes that come meanwhile stay in the client's inbox.
 class Console {
 public:
     Console(Client& client, ConsoleRole role);

@@ -1,4 +1,4 @@
-// The extended protocol of one console: statements, portals, and what each message is answered with.
+// The extended protocol of one console: statements, portals, what each message is answered with.
 #pragma once
 
 #include <functional>
@@ -22,7 +22,7 @@ public:
     static bool handles(char type);
 
     struct Step {
-        /// To be run now; its answer is to be given to answered() before the next take(). Valid until then.
+        /// To be run now; its answer is for answered(), before the next take(). Valid until then.
         const Statement* run = nullptr;
         /// It was refused; the owner tells the client. What follows is skipped up to the next Sync.
         std::optional<protocol::Error> refused;

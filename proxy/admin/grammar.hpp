@@ -15,11 +15,11 @@ struct Command {
     std::string key, value;
 };
 
-/// What a text says, whether or not there is such a command. Words are [0-9a-z_]+ in any letter case or
-/// in double quotes; a value may also be in single quotes; a quote inside quotes is doubled.
+/// What a text says, whether or not there is such a command. Words are [0-9a-z_]+ in any letter case
+/// or in double quotes; a value may also be in single quotes; a quote inside quotes is doubled.
 ///
-/// Errors 08P01: the text has another form, or a word is too long (verb 15 bytes, argument and key 63,
-/// value 255, quotes counted: PgBouncer's limits).
+/// Errors 08P01: the text has another form, or a word is too long (verb 15 bytes, argument and key
+/// 63, value 255, quotes counted: PgBouncer's limits).
 protocol::Result<Command> parse_command(std::string_view text);
 
 /// 08P01 `invalid command 'TEXT', use SHOW HELP;`

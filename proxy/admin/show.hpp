@@ -13,7 +13,7 @@ namespace pgweir::proxy::admin {
 /// Who somebody must be on the console, at least.
 enum class Access : std::uint8_t { stats, admin };
 
-/// `rows` is pure: it sees the snapshot and nothing else. A SHOW without columns answers with a NOTICE.
+/// `rows` is pure: it sees the snapshot and nothing else. A SHOW without columns says a NOTICE.
 struct Show {
     std::string_view name;
     Access access;
@@ -33,7 +33,7 @@ std::span<const Show> pool_shows();        // POOLS DATABASES USERS PEERS PEER_P
 std::span<const Show> stats_shows();       // STATS STATS_TOTALS STATS_AVERAGES TOTALS
 std::span<const Show> process_shows();     // HELP VERSION STATE CONFIG MEM DNS_HOSTS DNS_ZONES
 
-/// What drivers ask for or set on their own account when they connect, and are to be left content with.
+/// What drivers ask for or set on their own account when they connect; they are left content.
 struct Courtesy {
     Column column;  // its name is the setting's
     std::string_view value;

@@ -136,7 +136,7 @@ Rows socket_rows(const Snapshot& snapshot, bool only_active) {
     return rows;
 }
 
-/// Cancel keys, passwords and keys are never shown: that PgBouncer does serves only its own restart.
+/// Passwords and keys are never shown: PgBouncer does, but only for its own restart.
 Rows fds_rows(const Snapshot& snapshot) {
     Rows rows;
     for (const Connection& seen : snapshot.connections) {

@@ -1,4 +1,4 @@
-// SHOW STATS, STATS_TOTALS, STATS_AVERAGES, TOTALS: the same eleven counters under four sets of names.
+// SHOW STATS, STATS_TOTALS, STATS_AVERAGES, TOTALS: eleven counters under four sets of names.
 #include <array>
 
 #include "proxy/admin/show.hpp"

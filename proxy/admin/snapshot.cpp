@@ -19,7 +19,7 @@ struct Part {
     int clients = 0, clients_logging_in = 0, servers = 0;
 };
 
-/// In the queue for a server; that includes the wait for the first word of a pool's servers at log-in.
+/// In the queue for a server; at log-in too, when nothing is known of the pool's servers yet.
 bool is_waiting(const Client& client) {
     return client.state() == ClientState::waiting ||
            (client.state() == ClientState::login && client.pool());
