@@ -17,6 +17,7 @@ using protocol::TxStatus;
 namespace {
 
 constexpr int rounds_max = 16;                  // pages read before others have their turn
+constexpr std::size_t moved_min = 128 * 1024;    // bytes left of a message from which splice() pays
 constexpr std::size_t outstanding_max = 16'384;  // requests under way before the client is not read
 
 }  // namespace
@@ -50,6 +51,7 @@ void Client::on_readable() {
     if (login_) return login_->input();
     for (int round = 0; socket_.readable(); ++round) {
         if (round == rounds_max) return socket_.yield();
+        if (move_past()) continue;
         const std::size_t before = inbox_.size();
         const Bytes input = inbox_.fill(socket_, shard_.worker.page.get(), pool::Worker::page_size);
         if (socket_.eof()) {
@@ -60,6 +62,17 @@ void Client::on_readable() {
         if (pool_) pool_->stats(shard_.worker).received.add(input.size() - before);
         consume(input);
     }
+}
+
+bool Client::move_past() {
+    net::Pipe& pipe = shard_.worker.pipe;
+    if (!server_ || frontend_.passing() < moved_min || !inbox_.empty() || !pipe.usable()) return false;
+    const std::size_t moved = socket_.move(server_->input(), pipe, frontend_.passing());
+    if (socket_.eof()) return false;
+    frontend_.passed(moved);
+    pool_->stats(shard_.worker).received.add(moved);
+    if (server_->full()) socket_.pause();
+    return true;
 }
 
 void Client::consume(Bytes input) {
@@ -80,7 +93,7 @@ void Client::consume(Bytes input) {
 bool Client::answer_alone(Bytes& input) {
     protocol::Segments& replies = shard_.worker.segments;
     replies.clear();
-    const auto step = frontend_.answer_alone(input, replies);
+    const auto step = frontend_.answer_alone(input, rules(), replies);
     if (step.has_error()) {
         close(step.error());
         return false;
@@ -100,12 +113,13 @@ bool Client::checkout() {
     pool::Server* const server = pool_->checkout(shard_.worker, *this);
     if (!server) {
         if (state_ == ClientState::idle) state_ = ClientState::waiting;
+        notified_ = false;
         return false;
     }
     server_ = server;
     state_ = ClientState::active;
     pool_->stats(shard_.worker).server_assignment_count.add(1);
-    preparing_ = !server->lend(*this, vars_);
+    preparing_ = !server->lend(*this);
     return !preparing_;
 }
 
@@ -121,7 +135,7 @@ void Client::granted(pool::Server& server) {
         return login_->server_seen();
     }
     state_ = ClientState::active;
-    preparing_ = !server.lend(*this, vars_);
+    preparing_ = !server.lend(*this);
     if (preparing_) return;
     consume(inbox_.kept());
     socket_.resume();
@@ -144,11 +158,17 @@ void Client::forward(Bytes input) {
     protocol::Segments& out = shard_.worker.segments;
     out.clear();
     pool::Backend& backend = server_->backend();
-    const auto step = frontend_.translate(input, statement_rules(), backend, out);
+    const auto step = frontend_.translate(input, rules(), backend, out);
     if (!out.empty()) server_->send(out);
     if (step.has_error()) return close(step.error());
     inbox_.keep(input.substr(step->consumed));
     if (step->terminate) return hang_up("client close request");
+    if (step->client_parses + step->server_parses + step->binds > 0) {
+        pool::PoolStats& stats = pool_->stats(shard_.worker);
+        stats.client_parse_count.add(step->client_parses);
+        stats.server_parse_count.add(step->server_parses);
+        stats.bind_count.add(step->binds);
+    }
 
     out.clear();
     backend.flush_fakes(out);
@@ -156,15 +176,24 @@ void Client::forward(Bytes input) {
     if (server_ && (server_->full() || backend.pipeline().size() > outstanding_max)) socket_.pause();
 }
 
-StatementRules Client::statement_rules() const {
-    if (session_mode_) return {};
-    const int most = pool_->settings(shard_.worker).max_prepared_statements;
-    return {static_cast<std::size_t>(std::max(most, 0)), &shard_.worker.shared.statements};
+RequestRules Client::rules() const {
+    const config::Settings& settings = shard_.worker.config->settings;
+    RequestRules rules;
+    rules.message_max = static_cast<std::size_t>(std::max<std::int64_t>(settings.max_packet_size, 0));
+    rules.simple_query = !settings.disable_pqexec;
+    if (!session_mode_) {
+        rules.server_max = static_cast<std::size_t>(std::max(settings.max_prepared_statements, 0));
+        rules.table = &shard_.worker.shared.statements;
+    }
+    return rules;
 }
 
 void Client::deliver(const protocol::Segments& replies) {
     if (pool_) pool_->stats(shard_.worker).sent.add(replies.size());
     socket_.send(replies);
+    if (server_ && server_->backend().pipeline().size() <= outstanding_max / 2 && !server_->full()) {
+        socket_.resume();
+    }
 }
 
 void Client::on_drained() {
@@ -184,7 +213,6 @@ void Client::discarded_all() {
 
 void Client::settled() {
     const pool::Backend& backend = server_->backend();
-    if (backend.pipeline().size() <= outstanding_max / 2) socket_.resume();
     if (!backend.settled()) return;
     end_request(backend.tx() == TxStatus::idle);
     const config::PoolMode mode = pool_->settings(shard_.worker).limits.mode;
@@ -322,6 +350,7 @@ void Client::check_timeouts(std::int64_t now_us) {
         return;
     }
     if (!pool_) return;
+    if (state_ == ClientState::waiting) notify_waiting(now_us);
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
     const auto over = [now_us](std::int64_t from_us, config::Duration limit) {
         return limit.count() > 0 && from_us > 0 && now_us - from_us > limit.count();
@@ -343,6 +372,16 @@ void Client::check_timeouts(std::int64_t now_us) {
         over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
         return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");
     }
+}
+
+void Client::notify_waiting(std::int64_t now_us) {
+    const std::int64_t after_us = shard_.worker.config->settings.query_wait_notify.count();
+    if (notified_ || after_us == 0 || now_us - since_us < after_us) return;
+    notified_ = true;
+    std::string notice;
+    protocol::write_notice(notice, protocol::Severity::notice, protocol::sqlstate::successful_completion,
+                           "No server connection available in postgres backend, client being queued");
+    socket_.send(notice);
 }
 
 void Client::refresh() {
