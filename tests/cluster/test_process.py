@@ -1,0 +1,189 @@
+"""The process itself: signals, drain, reload, exit codes."""
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+from harness import ConnectionClosed, ServerError, eventually
+from harness.processes import IDENTITY
+from harness.wire import query
+
+pytestmark = [pytest.mark.pooler, pytest.mark.pgweir, pytest.mark.short]
+
+
+def refuses(proxy):
+    """Whether a new client is turned away."""
+    try:
+        proxy.wire(timeout=2).close()
+    except (OSError, ConnectionClosed, ServerError):
+        return True
+    return False
+
+
+def ended(proxy):
+    assert proxy.process.wait(20) == 0, proxy.log()[-2000:]
+
+
+def run(program, *arguments, **options):
+    return subprocess.run([program, *arguments], check=False, capture_output=True, text=True, timeout=30, cwd="/",
+                          stdin=subprocess.DEVNULL, **options)
+
+
+# ---- signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
+def test_signal_without_clients(pgweir, number):
+    proxy = pgweir()
+    assert proxy.rows("select 1") == [("1",)]
+    proxy.process.signal(number)
+    ended(proxy)
+
+
+def test_int_waits_for_servers(pgweir):
+    proxy = pgweir()
+    with proxy.wire() as busy, proxy.wire() as idle:
+        idle.query("select 1")
+        busy.query("begin")
+        proxy.process.signal(signal.SIGINT)
+        eventually(lambda: refuses(proxy), what="new clients turned away")
+        assert busy.rows("select 1") == [("1",)]
+        assert [message.type for message in busy.query("commit")] == ["C", "Z"]
+        ended(proxy)
+
+
+def test_term_waits_for_clients(pgweir):
+    proxy = pgweir()
+    with proxy.wire() as client:
+        client.query("select 1")
+        proxy.process.signal(signal.SIGTERM)
+        eventually(lambda: refuses(proxy), what="new clients turned away")
+        for _ in range(5):
+            assert client.rows("select 1") == [("1",)]
+        client.query("begin")
+        assert client.rows("select 2") == [("2",)]
+        client.query("commit")
+        assert proxy.process.alive
+        client.terminate()
+        ended(proxy)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_second_signal_hastens(pgweir, number):
+    proxy = pgweir()
+    with proxy.wire() as client:
+        client.query("begin")
+        proxy.process.signal(number)
+        eventually(lambda: refuses(proxy), what="new clients turned away")
+        proxy.process.signal(number)
+        ended(proxy)
+
+
+def test_quit_waits_for_nobody(pgweir, cluster):
+    proxy = pgweir()
+    with proxy.wire() as busy, proxy.wire() as waiting:
+        busy.query("begin")
+        waiting.send(query("select pg_sleep(20)"))
+        eventually(lambda: cluster.primary.backends("query like '%pg_sleep(20)%'") == 1, what="the query runs")
+        proxy.process.signal(signal.SIGQUIT)
+        ended(proxy)
+    eventually(lambda: cluster.primary.backends("state = 'idle in transaction' and usename = 'app'") == 0,
+               what="no transaction left open")
+
+
+def test_usr1_pauses_usr2_resumes(pgweir):
+    proxy = pgweir()
+    with proxy.wire() as client:
+        client.query("select 1")
+        proxy.process.signal(signal.SIGUSR1)
+        eventually(lambda: all(row["paused"] == "1" for row in proxy.console("show databases")
+                               if row["name"] == "app"), what="paused")
+        client.send(query("select 2"))
+        assert client.is_quiet(0.3)
+        proxy.process.signal(signal.SIGUSR2)
+        assert [message.columns() for message in client.read_until("Z") if message.type == "D"] == [("2",)]
+
+
+# ---- reload
+
+
+def config(proxy, key):
+    return next(row["value"] for row in proxy.console("show config") if row["key"] == key)
+
+
+def test_hup_reloads(pgweir, cluster):
+    proxy = pgweir(default_pool_size=5)
+    with proxy.wire() as client:
+        client.query("select 1")
+        proxy.write("pgweir.ini", proxy.ini(cluster, {"added": f"host=127.0.0.1 port={cluster.primary.port} dbname=app"},
+                                            default_pool_size=7))
+        proxy.reload()
+        eventually(lambda: config(proxy, "default_pool_size") == "7", what="the new setting")
+        assert client.rows("select 1") == [("1",)]
+        assert proxy.rows("select 1", dbname="added") == [("1",)]
+
+
+def test_bad_reload_changes_nothing(pgweir, cluster):
+    proxy = pgweir(default_pool_size=5)
+    with proxy.wire() as client:
+        client.query("begin")
+        proxy.write("pgweir.ini", proxy.ini(cluster, default_pool_size=7, no_such_setting=1))
+        proxy.reload()
+        eventually(lambda: "no_such_setting" in proxy.log(), what="the reason in the log")
+        assert config(proxy, "default_pool_size") == "5"
+        assert client.rows("select 1") == [("1",)]
+        with pytest.raises(ServerError):
+            proxy.console("reload")
+        client.query("commit")
+    proxy.write("pgweir.ini", proxy.ini(cluster, default_pool_size=8))
+    proxy.console("reload")
+    assert config(proxy, "default_pool_size") == "8"
+
+
+# ---- command line
+
+
+def test_bad_configuration_is_refused(pgweir, cluster):
+    proxy = pgweir(start=False)
+    text = proxy.ini(cluster, no_such_setting=1, default_pool_size="many")
+    path = proxy.write("bad.ini", text)
+    lines = text.splitlines()
+    for arguments in ((path,), ("check", path)):
+        done = run(proxy.program, *arguments, **IDENTITY)
+        assert done.returncode == 1
+        for wrong in ("no_such_setting", "default_pool_size"):
+            number = next(i for i, line in enumerate(lines, 1) if line.startswith(wrong))
+            assert re.search(rf"bad\.ini:{number}\b.*{wrong}", done.stdout + done.stderr), done
+    assert run(proxy.program, "check", proxy.config, **IDENTITY).returncode == 0
+
+
+def test_missing_configuration(pgweir):
+    proxy = pgweir(start=False)
+    done = run(proxy.program, "/no/such/file.ini", **IDENTITY)
+    assert done.returncode == 1 and "/no/such/file.ini" in done.stderr
+
+
+def test_taken_port(pgweir):
+    proxy = pgweir()
+    done = run(proxy.program, proxy.config, **IDENTITY)
+    assert done.returncode == 1 and done.stderr
+    assert proxy.rows("select 1") == [("1",)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_is_refused(pgweir):
+    proxy = pgweir(start=False)
+    done = run(proxy.program, proxy.config)
+    assert done.returncode == 1 and "root" in done.stderr
+
+
+def test_version_and_help(pgweir):
+    proxy = pgweir(start=False)
+    for option in ("-V", "--version"):
+        done = run(proxy.program, option)
+        assert done.returncode == 0
+        assert re.match(r"PgBouncer \d+\.\d+\.\d+ compatible, pgweir \d+\.\d+\.\d+\n", done.stdout)
+    for option in ("-h", "--help"):
+        done = run(proxy.program, option)
+        assert done.returncode == 0 and "check" in done.stdout
