@@ -104,7 +104,10 @@ Process::Process(const Options& options, config::ConfigPtr config) : options_(op
     signals_ = std::make_unique<Signals>(*this);
 }
 
-Process::~Process() = default;
+/// The main shard last: a loop that ends runs what was posted to it, and that may post there.
+Process::~Process() {
+    while (shards_.size() > 1) shards_.pop_back();
+}
 
 int Process::run() {
     const config::Settings& settings = config()->settings;
