@@ -97,8 +97,7 @@ def test_usr1_pauses_usr2_resumes(pgweir):
     with proxy.wire() as client:
         client.query("select 1")
         proxy.process.signal(signal.SIGUSR1)
-        eventually(lambda: all(row["paused"] == "1" for row in proxy.console("show databases")
-                               if row["name"] == "app"), what="paused")
+        eventually(lambda: {"key": "paused", "value": "yes"} in proxy.console("show state"), what="paused")
         client.send(query("select 2"))
         assert client.is_quiet(0.3)
         proxy.process.signal(signal.SIGUSR2)
