@@ -15,8 +15,8 @@ struct Command {
     std::string key, value;
 };
 
-/// What a text says, whether or not there is such a command. Words are [0-9a-z_]+ in any letter case
-/// or in double quotes; a value may also be in single quotes; a quote inside quotes is doubled.
+/// What a text says, whether or not there is such a command. Words are [0-9a-z_]+ in any letter
+/// case or in double quotes; a value may also be in single quotes; a quote in quotes is doubled.
 ///
 /// Errors 08P01: the text has another form, or a word is too long (verb 15 bytes, argument and key
 /// 63, value 255, quotes counted: PgBouncer's limits).

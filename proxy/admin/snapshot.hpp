@@ -24,9 +24,9 @@ inline constexpr const char* console_name = "pgbouncer";  // its database, pool 
 struct Connection {
     bool is_server = false;
     std::uint32_t id = 0;
-    std::string user, database;  // empty: not known yet
-    std::string state;           // PgBouncer's word; "login" before a client has logged in
-    std::string addr, local_addr;
+    std::string user{}, database{};  // empty: not known yet
+    std::string state{};             // PgBouncer's word; "login" before a client has logged in
+    std::string addr{}, local_addr{};
     int port = 0, local_port = 0;
     std::int64_t connected_us = 0, request_us = 0;
     std::int64_t wait_us = 0;
@@ -35,8 +35,8 @@ struct Connection {
     const void* link = nullptr;
     int fd = -1, link_fd = -1;
     std::uint32_t remote_pid = 0;
-    std::string tls;
-    protocol::Vars vars;
+    std::string tls{};
+    protocol::Vars vars{};
     std::size_t prepared_statements = 0;
     std::size_t kept_bytes = 0, unsent_bytes = 0;
 };
@@ -55,7 +55,7 @@ struct PoolState {
     PoolCounts counts;
     std::int64_t oldest_wait_us = 0;
     config::PoolMode mode = config::PoolMode::session;
-    std::optional<config::LoadBalanceHosts> load_balance_hosts;  // empty: there is one host
+    std::optional<config::LoadBalanceHosts> load_balance_hosts{};  // empty: there is one host
 };
 
 struct DatabaseState {
