@@ -205,11 +205,15 @@ void Pool::open_wanted(Worker& here) {
     while (true) {
         if (begin_opening(now_us, false)) {
             unsigned where = here.index;
+            protocol::Vars startup = here.shared.vars.empty();
             {
                 const std::lock_guard lock(mutex_);
-                if (const WaiterPlace* const eldest = ledger_.oldest()) where = eldest->worker;
+                if (WaiterPlace* const eldest = ledger_.oldest()) {
+                    where = eldest->worker;
+                    startup = static_cast<Peer*>(eldest)->startup();
+                }
             }
-            open_on(where, here);
+            open_on(where, std::move(startup), here);
             continue;
         }
         bool blocked;
@@ -228,11 +232,11 @@ void Pool::open_wanted(Worker& here) {
     }
 }
 
-void Pool::open_on(unsigned index, Worker& here) {
+void Pool::open_on(unsigned index, protocol::Vars startup, Worker& here) {
     Worker& worker = *registry_.workers()[index];
-    const auto open = [this, &worker] {
+    const auto open = [this, &worker, startup = std::move(startup)] {
         const std::uint32_t id = worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
-        auto server = std::make_unique<Server>(worker, *this, id);
+        auto server = std::make_unique<Server>(worker, *this, id, startup);
         Server& fresh = *server;
         worker.servers.emplace(id, std::move(server));
         fresh.open();

@@ -118,7 +118,7 @@ public:
 
 private:
     bool begin_opening(std::int64_t now_us, bool for_min_size);
-    void open_on(unsigned worker, Worker& here);
+    void open_on(unsigned worker, protocol::Vars startup, Worker& here);
     void move(Server& server, unsigned to);
     void fetch(unsigned from, std::uint32_t server, unsigned to);
     void refuse_expired(Worker& worker);

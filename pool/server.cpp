@@ -34,8 +34,8 @@ std::string_view state_text(ServerState state) {
     return "";
 }
 
-Server::Server(Worker& worker, Pool& pool, std::uint32_t id)
-    : worker_(&worker), pool_(pool), vars_(worker.shared.vars.empty()), id_(id) {
+Server::Server(Worker& worker, Pool& pool, std::uint32_t id, protocol::Vars startup)
+    : worker_(&worker), pool_(pool), vars_(worker.shared.vars.empty()), startup_(std::move(startup)), id_(id) {
     this->ServerPlace::worker = worker.index;
     connected_us_ = worker.loop.now_us();
 }

@@ -30,7 +30,8 @@ std::string_view state_text(ServerState state);
 /// Resource. Owned by its worker's table; a pool lends it to a Peer of the same worker.
 class Server final : public ServerPlace, private net::Socket::Owner {
 public:
-    Server(Worker& worker, Pool& pool, std::uint32_t id);
+    /// `startup`: variables for its start-up packet, apart from the database entry's own.
+    Server(Worker& worker, Pool& pool, std::uint32_t id, protocol::Vars startup);
     ~Server();
 
     /// Connects and logs in; the pool hears of the end, either way.
@@ -70,6 +71,7 @@ public:
     void set_state(ServerState state) { state_ = state; }
     Peer* peer() const { return peer_; }
     const protocol::Vars& vars() const { return vars_; }
+    const protocol::Vars& startup() const { return startup_; }
     std::uint32_t id() const { return id_; }
 
     /// What a cancel request needs, and how many are under way for this server.
@@ -108,6 +110,7 @@ private:
     net::Inbox inbox_;
     Backend backend_;
     protocol::Vars vars_;
+    const protocol::Vars startup_;
     ServerState state_ = ServerState::login;
     bool own_running_ = false;
     std::uint32_t id_;

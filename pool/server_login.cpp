@@ -66,6 +66,7 @@ net::Task<ServerLogin::Outcome> ServerLogin::connect() {
     protocol::StartupParameters parameters{{"user", credentials_.user},
                                            {"database", server_.pool_.server_database()}};
     for (const auto& [name, value] : server_.pool_.startup_parameters()) parameters.emplace_back(name, value);
+    for (const auto& [name, value] : server_.startup_->entries()) parameters.emplace_back(name, value);
     std::string packet;
     protocol::write_startup(packet, protocol::protocol_3_0, parameters);
     send(packet);
@@ -176,7 +177,7 @@ net::Task<ServerLogin::Outcome> ServerLogin::learn() {
     for (const auto& [name, value] : parameters_) {
         if (server_.pool_.tracks(name)) server_.vars_ = table.with(server_.vars_, name, value);
     }
-    server_.pool_.learn_welcome(parameters_);
+    if (server_.startup_->entries().empty()) server_.pool_.learn_welcome(parameters_);
     co_return Outcome();
 }
 

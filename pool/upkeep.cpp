@@ -43,7 +43,7 @@ void Pool::tick(Worker& worker) {
     refuse_expired(worker);
     close_expired(worker);
     if (worker.index != 0) return;
-    while (begin_opening(worker.loop.now_us(), true)) open_on(0, worker);
+    while (begin_opening(worker.loop.now_us(), true)) open_on(0, worker.shared.vars.empty(), worker);
     open_wanted(worker);
 }
 

@@ -34,7 +34,7 @@ std::string_view state_text(ClientState state) {
 }
 
 Client::Client(Shard& shard, std::uint32_t id, int fd, net::Address address)
-    : shard_(shard), vars_(shard.worker.shared.vars.empty()), id_(id), address_(address) {
+    : shard_(shard), vars_(shard.worker.shared.vars.empty()), startup_(vars_), id_(id), address_(address) {
     worker = shard.worker.index;
     connected_us_ = shard.worker.loop.now_us();
     socket_.open(shard.worker.loop, fd);
@@ -110,32 +110,45 @@ bool Client::answer_alone(Bytes& input) {
 /// A server now; or else it waits (or is refused, and then gone).
 bool Client::checkout() {
     begin_request();
-    pool::Server* const server = pool_->checkout(shard_.worker, *this);
-    if (!server) {
-        if (state_ == ClientState::idle) state_ = ClientState::waiting;
-        notified_ = false;
-        return false;
+    while (true) {
+        pool::Server* const server = pool_->checkout(shard_.worker, *this);
+        if (!server) {
+            if (state_ == ClientState::idle) state_ = ClientState::waiting;
+            notified_ = false;
+            return false;
+        }
+        if (take_server(*server)) return !preparing_;
     }
-    server_ = server;
+}
+
+/// False when the server was started with other parameters than a session of this client needs: it is gone
+/// then, and there is room for one that fits.
+bool Client::take_server(pool::Server& server) {
+    if (session_mode_) {
+        if (server.startup() != startup_) {
+            server.close("startup parameters differ");
+            return false;
+        }
+        const std::string* const name = vars_->find("application_name");
+        const protocol::Vars fresh = server.vars();
+        vars_ = name ? shard_.worker.shared.vars.with(fresh, "application_name", *name) : fresh;
+    }
+    server_ = &server;
     state_ = ClientState::active;
     pool_->stats(shard_.worker).server_assignment_count.add(1);
-    preparing_ = !server->lend(*this);
-    return !preparing_;
+    preparing_ = !server.lend(*this);
+    return true;
 }
 
 void Client::granted(pool::Server& server) {
-    const std::int64_t now_us = shard_.worker.loop.now_us();
-    pool::PoolStats& stats = pool_->stats(shard_.worker);
-    stats.server_assignment_count.add(1);
-    stats.wait_time.add(static_cast<std::uint64_t>(now_us - since_us));
-    server_ = &server;
     if (login_) {  // it was only to learn what servers of this pool are like
-        server_ = nullptr;
         pool_->give_back(server);
         return login_->server_seen();
     }
-    state_ = ClientState::active;
-    preparing_ = !server.lend(*this);
+    const std::int64_t waited_us = shard_.worker.loop.now_us() - since_us;
+    pool_->stats(shard_.worker).wait_time.add(static_cast<std::uint64_t>(waited_us));
+    state_ = ClientState::idle;
+    if (!take_server(server) && !checkout()) return;
     if (preparing_) return;
     consume(inbox_.kept());
     socket_.resume();
@@ -199,6 +212,11 @@ void Client::deliver(const protocol::Segments& replies) {
 void Client::on_drained() {
     if (console_) return console_->drained();
     if (server_) server_->resume();
+}
+
+/// Who leaves the queue has not run what he sent.
+void Client::on_hangup() {
+    if (state_ == ClientState::waiting) hang_up("client unexpected eof");
 }
 
 void Client::parameter(std::string_view name, std::string_view value) {

@@ -55,6 +55,7 @@ public:
     pool::Pool* pool() const { return pool_; }
     pool::Server* server() const { return server_; }
     const protocol::Vars& vars() const override { return vars_; }
+    const protocol::Vars& startup() const override { return startup_; }
     const Frontend& frontend() const { return frontend_; }
     Shard& shard() const { return shard_; }
     std::int64_t connected_us() const { return connected_us_; }
@@ -91,6 +92,7 @@ private:
 
     void on_readable() override;
     void on_drained() override;
+    void on_hangup() override;
     /// Moves what remains of a large message past us. False when there is nothing (more) to move so.
     bool move_past();
     /// Takes what the client sent, with a server or without. What is unused is kept.
@@ -99,6 +101,7 @@ private:
     bool answer_alone(Bytes& input);
     void forward(Bytes input);
     bool checkout();
+    bool take_server(pool::Server& server);
     void begin_request();
     void end_request(bool transaction_over);
     void release_server();
@@ -115,6 +118,7 @@ private:
     pool::Pool* pool_ = nullptr;
     pool::Server* server_ = nullptr;
     protocol::Vars vars_;
+    protocol::Vars startup_;  // session mode: what the client asked for in its start-up packet
     ClientState state_ = ClientState::login;
     bool session_mode_ = false;
     bool preparing_ = false;     // has a server, which is being given the client's variables or checked

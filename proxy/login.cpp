@@ -344,7 +344,11 @@ void Login::welcome() {
     for (const auto& [name, value] : parameters) {
         if (client_.pool_->tracks(name)) client_.vars_ = table.with(client_.vars_, name, value);
     }
+    const bool session =
+        client_.pool_->settings(client_.shard_.worker).limits.mode == config::PoolMode::session;
     for (const auto& [name, value] : variables_) {
+        // Every session has a name of its own: it is set, not asked for with a connection of its own.
+        if (session && name != "application_name") client_.startup_ = table.with(client_.startup_, name, value);
         client_.vars_ = table.with(client_.vars_, name, value);
         for (auto& parameter : parameters) {
             if (protocol::same_name(parameter.first, name)) parameter.second = value;

@@ -139,7 +139,9 @@ void Socket::ready(std::uint32_t events) {
         flush();
         if (was_blocked && !blocked() && is_open()) owner_.on_drained();
     }
-    if (is_open() && readable()) owner_.on_readable();
+    if (!is_open()) return;
+    if (paused_ && hangup_) return owner_.on_hangup();
+    if (readable()) owner_.on_readable();
 }
 
 void Socket::send(Bytes bytes) {

@@ -45,6 +45,8 @@ public:
         virtual void on_readable() = 0;
         /// The outbox is empty again.
         virtual void on_drained() = 0;
+        /// The peer has gone (or will send no more) while reading is paused: there may be input left.
+        virtual void on_hangup() {}
 
     protected:
         ~Owner() = default;
