@@ -25,10 +25,15 @@ bool needed_whole(const Frame& frame) {
     }
 }
 
+const std::string& server_name(const Outstanding& request) {
+    if (request.named->statement) return request.named->statement->server_name();
+    return request.request == Request::parse ? protocol::taken_statement_name
+                                             : protocol::no_statement_name;
+}
+
 /// The error with the client's name for the statement where the server used ours.
 std::string with_clients_name(Bytes payload, const Outstanding& request) {
-    const std::string& ours = request.named->statement ? request.named->statement->server_name()
-                                                       : protocol::no_statement_name;
+    const std::string& ours = server_name(request);
     std::string out;
     protocol::Writer writer(out);
     writer.begin('E');
@@ -42,13 +47,6 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
         writer.u8(field).cstring(text);
     }
     writer.u8(0).end();
-    return out;
-}
-
-std::string duplicate_name_error(const std::string& name) {
-    std::string out;
-    protocol::write_error(out, protocol::Severity::error, protocol::sqlstate::duplicate_prepared_statement,
-                          "prepared statement \"" + name + "\" already exists");
     return out;
 }
 
@@ -89,27 +87,31 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
 
 Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
     switch (frame.type) {
+        case 'N':
+        case 'A': return by_owner();
+        case 'S': return apply_parameter(frame);
+        case 'Z': return apply_ready(frame);
+        case 'E': return apply_error(frame, out);
+        default: break;
+    }
+    pipeline_.heard();
+    switch (frame.type) {
         case 'D':
         case 'd':
         case 'c':
-        case 'V':
-        case 'H':
-        case 't': return by_front();
+        case 'H': return forward_to({Request::query, Request::execute});
+        case 'V': return forward_to({Request::function_call});
+        case 't': return forward_to({Request::describe_statement});
         case 'T':
-        case 'n': return describe_answer();
+        case 'n': return describe_answer(frame);
         case 'C': return apply_tag(frame);
-        case 'Z': return apply_ready(frame);
         case '1': return answer(Request::parse);
         case '2': return answer(Request::bind);
         case '3': return answer(Request::close);
         case 's': return answer(Request::execute);
-        case 'I': return !pipeline_.empty() && pipeline_.front().request == Request::execute
-                             ? answer(Request::execute)
-                             : by_front();
-        case 'E': return apply_error(frame, out);
-        case 'N':
-        case 'A': return Fate::forward;
-        case 'S': return apply_parameter(frame);
+        case 'I':
+            return forward_to({Request::query}) == Fate::unexpected ? answer(Request::execute)
+                                                                     : by_front();
         case 'G':
         case 'W': return copy_in();
         default: return Fate::unexpected;
@@ -121,6 +123,22 @@ Backend::Fate Backend::by_front() const {
     return pipeline_.front().reply == Reply::forward ? Fate::forward : Fate::skip;
 }
 
+/// What follows from a request of one of these kinds.
+Backend::Fate Backend::forward_to(std::initializer_list<Request> askers) const {
+    if (pipeline_.empty()) return Fate::unexpected;
+    const Request request = pipeline_.front().request;
+    const bool asked = std::find(askers.begin(), askers.end(), request) != askers.end();
+    return asked ? by_front() : Fate::unexpected;
+}
+
+/// What may come at any time: the client hears it, unless the server runs a query of our own.
+Backend::Fate Backend::by_owner() const { return own() ? Fate::skip : Fate::forward; }
+
+bool Backend::own() const {
+    return !pipeline_.empty() && pipeline_.front().request == Request::query &&
+           pipeline_.front().reply == Reply::skip;
+}
+
 Backend::Fate Backend::answer(Request request) {
     if (pipeline_.empty() || pipeline_.front().request != request) return Fate::unexpected;
     const Fate fate = by_front();
@@ -128,17 +146,16 @@ Backend::Fate Backend::answer(Request request) {
     return fate;
 }
 
-Backend::Fate Backend::describe_answer() {
+Backend::Fate Backend::describe_answer(const Frame& frame) {
     if (pipeline_.empty()) return Fate::unexpected;
     const Request request = pipeline_.front().request;
     if (request == Request::describe_statement || request == Request::describe_portal) return answer(request);
-    return by_front();
+    return frame.type == 'T' ? forward_to({Request::query}) : Fate::unexpected;
 }
 
 Backend::Fate Backend::copy_in() {
-    if (pipeline_.empty()) return Fate::unexpected;
-    const Fate fate = by_front();
-    pipeline_.begin_copy_in();
+    const Fate fate = forward_to({Request::query, Request::execute});
+    if (fate != Fate::unexpected) pipeline_.begin_copy_in();
     return fate;
 }
 
@@ -146,7 +163,12 @@ Backend::Fate Backend::apply_ready(const Frame& frame) {
     const auto tx = protocol::read_ready_for_query(frame.payload);
     if (!tx) return Fate::unexpected;
     tx_ = *tx;
-    if (pipeline_.doubtful() && pipeline_.empty()) return Fate::forward;
+    const bool to_sync = !pipeline_.empty() && pipeline_.front().request == Request::sync;
+    if (pipeline_.surplus() > 0 && !to_sync) {
+        pipeline_.pop_surplus();
+        findings_.ready = true;
+        return Fate::forward;
+    }
     if (pipeline_.empty()) return Fate::unexpected;
     switch (pipeline_.front().request) {
         case Request::query:
@@ -161,27 +183,29 @@ Backend::Fate Backend::apply_ready(const Frame& frame) {
 }
 
 Backend::Fate Backend::apply_tag(const Frame& frame) {
-    if (pipeline_.empty()) return Fate::unexpected;
+    const Fate fate = forward_to({Request::query, Request::execute});
+    if (fate == Fate::unexpected) return fate;
     const std::string_view tag = protocol::read_command_tag(frame.payload);
-    const Fate fate = by_front();
-    const bool ends = pipeline_.front().request == Request::execute;
-    if (ends) pipeline_.pop();
+    pipeline_.end_copy();
+    if (pipeline_.front().request == Request::execute) pipeline_.pop();
     if (tag.starts_with('D') && (tag == "DISCARD ALL" || tag == "DEALLOCATE ALL")) {
         findings_.discarded_all = true;
+        pipeline_.discard();
         statements_.clear();
-        // What was sent behind it will be prepared after it.
+        // What was sent behind it may be prepared after it.
         pipeline_.for_each([this](const Outstanding& o) {
-            if (o.request == Request::parse && o.statement) statements_.add(o.statement);
+            if (o.request == Request::parse && o.statement) statements_.doubt(o.statement);
         });
     }
     return fate;
 }
 
 Backend::Fate Backend::apply_parameter(const Frame& frame) {
+    if (frame.missing > 0) return by_owner();  // too large to be looked at
     const auto parameter = protocol::read_parameter_status(frame.payload);
     if (parameter.has_error()) return Fate::unexpected;
     findings_.parameters.emplace_back(parameter->name, parameter->value);
-    return pipeline_.empty() ? Fate::forward : by_front();
+    return by_owner();
 }
 
 Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
@@ -191,12 +215,13 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
     if (report.severity == "FATAL" || report.severity == "PANIC") {
         findings_.fatal = true;
         findings_.fatal_error = std::move(error);
-        return Fate::forward;
+        return by_owner();
     }
     if (pipeline_.empty()) return Fate::unexpected;
 
     const Outstanding front = pipeline_.front();
-    pipeline_.abort_copy_in();
+    pipeline_.heard();
+    pipeline_.fail_copy();
     switch (front.request) {
         case Request::query:
         case Request::function_call:
@@ -208,17 +233,13 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
     pipeline_.fail_batch();
     undo_on_server();
     if (!front.named || frame.missing > 0) return Fate::forward;
-    const bool duplicate = front.request == Request::parse &&
-                           error.sqlstate == protocol::sqlstate::invalid_sql_statement_name;
-    out.own(duplicate ? duplicate_name_error(front.named->name) : with_clients_name(frame.payload, front));
+    out.own(with_clients_name(frame.payload, front));
     return Fate::replaced;
 }
 
 void Backend::undo_on_server() {
     for (const Outstanding& o : pipeline_.undone()) {
-        if (!o.statement) continue;
-        if (o.request == Request::parse) statements_.remove(*o.statement);
-        if (o.request == Request::close) statements_.add(o.statement);
+        if (o.statement) statements_.doubt(o.statement);
     }
 }
 

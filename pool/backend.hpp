@@ -1,6 +1,7 @@
 // Rules for what a server says: which bytes go on to the client, and what they mean for the books.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,7 +40,7 @@ public:
     void flush_fakes(Segments& out);
 
     /// No reply is outstanding and no message is half read.
-    bool settled() const { return pipeline_.empty() && missing_ == 0 && !pipeline_.doubtful(); }
+    bool settled() const { return missing_ == 0 && pipeline_.settled(); }
     /// As of the last ReadyForQuery.
     TxStatus tx() const { return tx_; }
     protocol::Pipeline& pipeline() { return pipeline_; }
@@ -69,9 +70,12 @@ private:
     Fate apply_ready(const protocol::Frame& frame);
     Fate apply_parameter(const protocol::Frame& frame);
     Fate answer(protocol::Request request);
-    Fate describe_answer();
+    Fate describe_answer(const protocol::Frame& frame);
     Fate copy_in();
     Fate by_front() const;
+    Fate by_owner() const;
+    Fate forward_to(std::initializer_list<protocol::Request> askers) const;
+    bool own() const;
     void emit_fakes(Segments& out);
     void undo_on_server();
 

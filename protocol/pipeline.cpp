@@ -1,19 +1,24 @@
 #include "protocol/pipeline.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pgweir::protocol {
 
 void Pipeline::push(Outstanding outstanding) {
-    if (outstanding.request == Request::sync) {
+    const Request request = outstanding.request;
+    if (request == Request::sync) {
         if (copying_in_) {
-            sync_in_copy_ = true;  // the server reads over it
+            ++swallowed_;
             return;
         }
-        skipping_ = false;
+        skipping_ = open_ = false;
+        ++batch_;
     } else if (skipping_) {
         undone_.insert(undone_.begin(), std::move(outstanding));
         return;
+    } else if (outstanding.reply != Reply::fake) {
+        open_ = request != Request::query && request != Request::function_call;
     }
     if (queue_.full()) grow();
     queue_.push_back(std::move(outstanding));
@@ -21,10 +26,17 @@ void Pipeline::push(Outstanding outstanding) {
 
 void Pipeline::push_copy_end() {
     if (copying_in_) {
-        copying_in_ = sync_in_copy_ = false;
-    } else if (!queue_.empty() && !skipping_) {
-        push({Request::copy_end, Reply::skip, {}, {}});
+        copying_in_ = false;
+    } else if (!queue_.empty()) {
+        push({Request::copy_end, Reply::fake, {}, {}});
     }
+}
+
+void Pipeline::pop() {
+    const Request request = queue_.front().request;
+    if (request == Request::sync) ++answered_;
+    if (request == Request::query) surplus_ += std::exchange(swallowed_, 0);
+    queue_.pop_front();
 }
 
 bool Pipeline::only_fakes() const {
@@ -37,6 +49,8 @@ void Pipeline::fail_batch() {
                                    [](const Outstanding& o) { return o.request == Request::sync; });
     for (auto it = sync; it != queue_.begin();) undone_.push_back(std::move(*--it));
     skipping_ = sync == queue_.end();
+    open_ = open_ || skipping_;
+    surplus_ += std::exchange(swallowed_, 0);
     queue_.erase(queue_.begin(), sync);
 }
 
@@ -46,12 +60,31 @@ void Pipeline::begin_copy_in() {
     copying_in_ = end == queue_.end();
     const auto is_sync = [](const Outstanding& o) { return o.request == Request::sync; };
     const auto kept = std::remove_if(queue_.begin() + 1, end, is_sync);
+    const auto syncs = static_cast<std::size_t>(end - kept);
     queue_.erase(kept, copying_in_ ? end : end + 1);
+    swallowed_ += syncs;
+    answered_ += syncs;
+    const bool extended = queue_.front().request == Request::execute;
+    open_ = open_ || (extended && std::none_of(queue_.begin(), queue_.end(), is_sync));
 }
 
-void Pipeline::abort_copy_in() {
-    doubtful_ = doubtful_ || (copying_in_ && sync_in_copy_);
-    copying_in_ = sync_in_copy_ = false;
+void Pipeline::end_copy() {
+    copying_in_ = false;
+    swallowed_ = 0;
+}
+
+void Pipeline::pop_surplus() {
+    --surplus_;
+    if (skipping_) skipping_ = open_ = false;  // so one of the Syncs has not been read over
+}
+
+void Pipeline::discard() {
+    ++discards_;
+    for (const Outstanding& o : queue_) {
+        if (!o.named) continue;
+        if (o.request == Request::parse) o.named->kept_at = discards_;
+        if (o.request == Request::close && o.named->kept_at != discards_) o.named->gone = true;
+    }
 }
 
 void Pipeline::grow() { queue_.set_capacity(std::max<std::size_t>(8, queue_.capacity() * 2)); }

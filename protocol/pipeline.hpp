@@ -26,7 +26,7 @@ enum class Request : std::uint8_t {
     describe_portal,
     execute,
     close,
-    copy_end,  // CopyDone or CopyFail sent before the server had asked for data
+    copy_end,  // CopyDone or CopyFail sent before the server had asked for data; has no answer
 };
 
 /// What becomes of the answer.
@@ -42,7 +42,7 @@ struct Outstanding {
     Reply reply;
     /// parse, bind, describe_statement, close of a statement: which, as the client calls it.
     NamedStatementPtr named;
-    /// Requests of our own (skip): the statement prepared or closed on the server.
+    /// parse and close that the server is sent: the statement it prepares or drops.
     StatementPtr statement;
 };
 
@@ -50,7 +50,7 @@ struct Outstanding {
 class Pipeline {
 public:
     /// A request was sent. In a batch that has failed already the server will not answer it: it is
-    /// noted as undone at once.
+    /// noted as undone at once. A Sync within a COPY is not noted: the server reads over it.
     void push(Outstanding outstanding);
     /// CopyDone or CopyFail was sent.
     void push_copy_end();
@@ -61,7 +61,16 @@ public:
     bool front_is_fake() const { return !queue_.empty() && queue_.front().reply == Reply::fake; }
     /// Every reply that is still to come is one that we make up: nothing will come from the server.
     bool only_fakes() const;
-    void pop() { queue_.pop_front(); }
+    void pop();
+
+    /// Nothing is outstanding, and the last that was sent was a Sync, a simple query or a function
+    /// call: what was asked is over on the server too, with its errors and implicit transaction.
+    bool settled() const { return queue_.empty() && !open_ && surplus_ == 0; }
+
+    /// A batch is what lies between two Syncs. The number of the one being sent, and of the first
+    /// that is not answered: what came in an earlier one is known to have worked or not.
+    std::uint64_t batch() const { return batch_; }
+    std::uint64_t answered() const { return answered_; }
 
     /// The server reported an error for the front request, which belongs to an extended-protocol batch:
     /// everything up to the next Sync is void, whether it is here already or still to be pushed.
@@ -74,17 +83,27 @@ public:
     void begin_copy_in();
     /// The client is expected to send COPY data.
     bool copying_in() const { return copying_in_; }
-    /// The COPY ended otherwise: the server reported an error.
-    void abort_copy_in();
-    /// A Sync came in the middle of data of a COPY that then failed: whether the server read over it
-    /// cannot be known, so this connection must not be lent again.
-    bool doubtful() const { return doubtful_; }
+    /// The COPY, if there was one, worked: its Syncs have been read over.
+    void end_copy();
+    /// The server reported an error. Whether it had read the Syncs of a COPY yet cannot be known:
+    /// each of them may be answered after all, until something else is.
+    void fail_copy() { copying_in_ = false; }
+    /// ReadyForQuery messages that may come although no request is waiting for them: not settled().
+    std::size_t surplus() const { return surplus_; }
+    void pop_surplus();
+    /// The server answered a request: whatever was sent before it has been answered or read over.
+    void heard() { surplus_ = 0; }
 
     /// Requests whose effects on names and caches are to be taken back, newest first; the caller takes
     /// them and clears.
     std::vector<Outstanding>& undone() { return undone_; }
 
-    /// Requests that a DISCARD ALL or DEALLOCATE ALL (the front one) came before.
+    /// DISCARD ALL or DEALLOCATE ALL was run. Marks the names that stay, because their Parse is
+    /// behind it, and those whose Close is.
+    void discard();
+    /// How often that was. The mark of the names that stayed the last time.
+    std::uint32_t discards() const { return discards_; }
+
     template <class F>
     void for_each(F visit) const {
         for (const Outstanding& outstanding : queue_) visit(outstanding);
@@ -95,10 +114,13 @@ private:
 
     boost::circular_buffer<Outstanding> queue_;
     std::vector<Outstanding> undone_;
+    std::uint64_t batch_ = 0, answered_ = 0;
+    std::size_t swallowed_ = 0;  // Syncs that the server reads over if the COPY under way works
+    std::size_t surplus_ = 0;
+    std::uint32_t discards_ = 0;
+    bool open_ = false;  // requests were sent that a Sync has to end
     bool skipping_ = false;
     bool copying_in_ = false;
-    bool sync_in_copy_ = false;
-    bool doubtful_ = false;
 };
 
 }  // namespace pgweir::protocol

@@ -1,5 +1,6 @@
 #include "protocol/statement.hpp"
 
+#include <iterator>
 #include <memory>
 
 namespace pgweir::protocol {
@@ -64,30 +65,45 @@ void StatementNames::remove(const NamedStatement& named) {
     if (found != names_.end() && found->second.get() == &named) names_.erase(found);
 }
 
-bool ServerStatements::use(const Statement& statement) {
+bool ServerStatements::use(const Statement& statement, std::uint64_t batch,
+                           std::uint64_t answered) {
     const auto found = places_.find(&statement);
     if (found == places_.end()) return false;
+    const Entry& entry = *found->second;
+    if (entry.batch >= answered && entry.batch != batch) return false;
     used_.splice(used_.begin(), used_, found->second);
     return true;
 }
 
-void ServerStatements::add(StatementPtr statement) {
+bool ServerStatements::add(StatementPtr statement, std::uint64_t batch) {
     const Statement* const key = statement.get();
-    if (places_.contains(key)) return;
-    used_.push_front(std::move(statement));
+    if (const auto found = places_.find(key); found != places_.end()) {
+        Entry& entry = *found->second;
+        if (entry.batch == unknown) entry.batch = batch;
+        used_.splice(used_.begin(), used_, found->second);
+        return false;
+    }
+    used_.push_front({std::move(statement), batch});
     places_.emplace(key, used_.begin());
+    return true;
 }
 
-void ServerStatements::remove(const Statement& statement) {
-    const auto found = places_.find(&statement);
-    if (found == places_.end()) return;
-    used_.erase(found->second);
-    places_.erase(found);
+void ServerStatements::doubt(const StatementPtr& statement) {
+    if (const auto found = places_.find(statement.get()); found != places_.end()) {
+        found->second->batch = unknown;
+        return;
+    }
+    used_.push_back({statement, unknown});
+    places_.emplace(statement.get(), std::prev(used_.end()));
+}
+
+void ServerStatements::doubt_all() {
+    for (Entry& entry : used_) entry.batch = unknown;
 }
 
 StatementPtr ServerStatements::evict(std::size_t size_max) {
     if (places_.size() <= size_max) return {};
-    StatementPtr oldest = std::move(used_.back());
+    StatementPtr oldest = std::move(used_.back().statement);
     places_.erase(oldest.get());
     used_.pop_back();
     return oldest;

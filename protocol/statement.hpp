@@ -20,6 +20,8 @@ class StatementTable;
 
 /// A server-side name that no statement ever has: what a client's unknown name is sent as.
 inline const std::string no_statement_name = "PGWEIR_0";
+/// A server-side name that is given away twice when a client gives one of its names twice.
+inline const std::string taken_statement_name = "PGWEIR_TAKEN";
 
 /// What a Parse message says, apart from the name. Interned: two clients that prepare the same text with
 /// the same parameter types hold the same Statement, so that a server knows it once. Immutable; counted
@@ -83,6 +85,8 @@ struct NamedStatement {
 
     std::string name;
     StatementPtr statement;  // empty: the client named a statement that it does not have
+    bool gone = false;          // its Parse was undone, or it was discarded: not to come back
+    std::uint32_t kept_at = 0;  // Pipeline::discards() when its Parse was last found behind one
     std::uint32_t references = 0;
 
     friend void intrusive_ptr_add_ref(NamedStatement* named) { ++named->references; }
@@ -102,7 +106,11 @@ public:
     void add(NamedStatementPtr named);
     /// Takes the name away if it (still) means this statement.
     void remove(const NamedStatement& named);
-    void clear() { names_.clear(); }
+    /// Takes away what `is_gone` says, of each NamedStatement&.
+    template <class F>
+    void erase_if(F is_gone) {
+        std::erase_if(names_, [&](const auto& item) { return is_gone(*item.second); });
+    }
     std::size_t size() const { return names_.size(); }
 
 private:
@@ -115,20 +123,33 @@ private:
 };
 
 /// Which statements one server connection knows, least recently used first to go.
+///
+/// Invariant: a statement that is not here is not on the server, once it has read what was sent.
+/// One that is here need not be there, because its Parse may be skipped: use() tells.
 class ServerStatements {
 public:
-    /// Is it there? Then it counts as used now.
-    bool use(const Statement& statement);
-    void add(StatementPtr statement);
-    void remove(const Statement& statement);
+    /// Is it there for certain, for what is sent in batch number `batch` when all before number
+    /// `answered` are answered (see Pipeline)? Then it counts as used now.
+    bool use(const Statement& statement, std::uint64_t batch, std::uint64_t answered);
+    /// It is prepared in batch number `batch`. False when it was here already.
+    bool add(StatementPtr statement, std::uint64_t batch);
+    /// Its Parse or Close may not have been carried out: nobody knows whether it is there.
+    void doubt(const StatementPtr& statement);
+    void doubt_all();
     /// The least recently used one beyond `size_max`, taken out; empty when within.
     StatementPtr evict(std::size_t size_max);
     void clear();
     std::size_t size() const { return places_.size(); }
 
 private:
-    std::list<StatementPtr> used_;  // most recently used first
-    std::unordered_map<const Statement*, std::list<StatementPtr>::iterator> places_;
+    static constexpr std::uint64_t unknown = ~std::uint64_t{0};
+    struct Entry {
+        StatementPtr statement;
+        std::uint64_t batch;  // in which it was prepared first
+    };
+
+    std::list<Entry> used_;  // most recently used first
+    std::unordered_map<const Statement*, std::list<Entry>::iterator> places_;
 };
 
 }  // namespace pgweir::protocol

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+
+#include "protocol/vars.hpp"
 
 namespace pgweir::proxy {
 
@@ -21,8 +24,21 @@ constexpr std::size_t names_max = 64 << 10;        // bytes: portal and statemen
 constexpr std::size_t beginning_min = 16 << 10;    // bytes of a message that earn it a server
 constexpr std::string_view ready_idle("Z\0\0\0\5I", 6);
 
+bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
+    const protocol::Pipeline& pipeline = server.pipeline();
+    return server.statements().use(statement, pipeline.batch(), pipeline.answered());
+}
+
 std::string_view name_on_server(const NamedStatement& named) {
     return named.statement ? std::string_view(named.statement->server_name()) : protocol::no_statement_name;
+}
+
+/// May the SQL be DISCARD ALL or DEALLOCATE ALL? What is sent behind it, before it is answered,
+/// must not count on statements prepared before it.
+bool discards(std::string_view sql) {
+    sql.remove_prefix(std::min(sql.find_first_not_of(" \t\r\n"), sql.size()));
+    return protocol::same_name(sql.substr(0, 7), "discard") ||
+           protocol::same_name(sql.substr(0, 10), "deallocate");
 }
 
 protocol::Error bad_message(std::string text) {
@@ -77,6 +93,7 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, const Req
     switch (frame.type) {
         case 'Q':
             if (!rules.simple_query) return bad_message("PQexec disallowed");
+            if (discards(frame.payload)) server.statements().doubt_all();
             pipeline.push({Request::query, Reply::forward, {}, {}});
             break;
         case 'F': pipeline.push({Request::function_call, Reply::forward, {}, {}}); break;
@@ -116,19 +133,24 @@ Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, con
 
     ++step_.client_parses;
     if (names_.find(parse->name)) {
-        // PostgreSQL's error is made by PostgreSQL, so that the transaction fails as it must: binding a
-        // statement that does not exist. Backend gives the error its right words.
-        std::string poison;
-        protocol::write_bind(poison, "", protocol::no_statement_name);
-        out.own(std::move(poison));
-        NamedStatementPtr duplicate(new NamedStatement(parse->name, {}));
-        server.pipeline().push({Request::parse, Reply::forward, std::move(duplicate), {}});
+        // PostgreSQL makes the error, so that the transaction fails as it must, and because it may
+        // have another one to report: the same name twice. Backend puts the client's name into it.
+        std::string twice;
+        const NamedStatementPtr duplicate(new NamedStatement(parse->name, {}));
+        for (const Reply reply : {Reply::skip, Reply::forward}) {
+            protocol::write_parse(twice, protocol::taken_statement_name, parse->query,
+                                  parse->types);
+            server.pipeline().push({Request::parse, reply, duplicate, {}});
+        }
+        out.own(std::move(twice));
         return Take::done;
     }
     const StatementPtr statement = rules.table->intern(parse->query, parse->types);
     const NamedStatementPtr named(new NamedStatement(parse->name, statement));
     names_.add(named);
-    if (server.statements().use(*statement)) {
+    // In a failed transaction it is PostgreSQL's to refuse.
+    const bool failed = server.tx() == protocol::TxStatus::failed;
+    if (!failed && is_prepared(*statement, server)) {
         server.pipeline().push({Request::parse, Reply::fake, named, {}});
     } else {
         prepare_on_server(statement, named, rules, server, out);
@@ -141,13 +163,19 @@ void Frontend::prepare_on_server(const StatementPtr& statement, const NamedState
                                  const RequestRules& rules, pool::Backend& server, Segments& out) {
     ++step_.server_parses;
     std::string bytes;
-    server.statements().add(statement);
+    protocol::Pipeline& pipeline = server.pipeline();
+    const bool fresh = server.statements().add(statement, pipeline.batch());
     while (const StatementPtr oldest = server.statements().evict(rules.server_max)) {
         protocol::write_close(bytes, 'S', oldest->server_name());
-        server.pipeline().push({Request::close, Reply::skip, {}, oldest});
+        pipeline.push({Request::close, Reply::skip, {}, oldest});
+    }
+    if (!fresh || pipeline.batch() != pipeline.answered()) {
+        // It may be there already, or still: a Parse or Close before this batch may yet be skipped.
+        protocol::write_close(bytes, 'S', statement->server_name());
+        pipeline.push({Request::close, Reply::skip, {}, {}});
     }
     protocol::write_parse(bytes, statement->server_name(), statement->query(), statement->types());
-    server.pipeline().push({Request::parse, named ? Reply::forward : Reply::skip, named, statement});
+    pipeline.push({Request::parse, named ? Reply::forward : Reply::skip, named, statement});
     out.own(std::move(bytes));
 }
 
@@ -156,7 +184,7 @@ NamedStatementPtr Frontend::resolve(std::string_view name, const RequestRules& r
                                     pool::Backend& server, Segments& out) {
     NamedStatementPtr named = names_.find(name);
     if (!named) return NamedStatementPtr(new NamedStatement(name, {}));
-    if (!server.statements().use(*named->statement)) {
+    if (!is_prepared(*named->statement, server)) {
         prepare_on_server(named->statement, {}, rules, server, out);
     }
     return named;
@@ -290,16 +318,18 @@ std::size_t Frontend::drop_request(Bytes input, const protocol::Error& error, Se
 void Frontend::undo(std::vector<protocol::Outstanding>& undone) {
     for (const protocol::Outstanding& o : undone) {
         if (!o.named) continue;
-        if (o.request == Request::parse) names_.remove(*o.named);
-        if (o.request == Request::close) names_.add(o.named);
+        if (o.request == Request::parse) {
+            names_.remove(*o.named);
+            o.named->gone = true;
+        }
+        if (o.request == Request::close && !o.named->gone) names_.add(o.named);
     }
     undone.clear();
 }
 
 void Frontend::discard_all(const protocol::Pipeline& pipeline) {
-    names_.clear();
-    pipeline.for_each([this](const protocol::Outstanding& o) {
-        if (o.request == Request::parse && o.named && o.named->statement) names_.add(o.named);
+    names_.erase_if([&](protocol::NamedStatement& named) {
+        return std::exchange(named.kept_at, 0) != pipeline.discards();
     });
 }
 
