@@ -93,7 +93,7 @@ class Pgweir(Endpoint):
         self._port = Port()
         self.port = self._port.number
         self.arguments = list(arguments)
-        self.environment = environment or {}
+        self.environment = {"UBSAN_OPTIONS": "print_stacktrace=1", **(environment or {})}
         self.process = None
         self.is_pgbouncer = TARGET == "pgbouncer" and program is None
         self.program = self._runnable(PGBOUNCER if self.is_pgbouncer else program or PROGRAM)
