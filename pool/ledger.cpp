@@ -65,7 +65,7 @@ Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
 bool Ledger::wants_server(std::int64_t now_us) const {
     if (paused_ || waiting_ <= opening_ + moving_ || opening_ >= limits_.opening_max) return false;
     if (limits_.size == 0 || total_ < limits_.size) return true;
-    return limits_.reserve_size > 0 && total_ < limits_.size + limits_.reserve_size &&
+    return limits_.reserve_timeout_us > 0 && total_ < limits_.size + limits_.reserve_size &&
            oldest()->since_us + limits_.reserve_timeout_us <= now_us;
 }
 

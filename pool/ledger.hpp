@@ -38,7 +38,7 @@ public:
     struct Limits {
         int size = 0;  // servers; 0 = no limit
         int reserve_size = 0;
-        std::int64_t reserve_timeout_us = 0;
+        std::int64_t reserve_timeout_us = 0;  // 0 = no reserve
         int opening_max = 32;  // connection attempts at a time
         bool round_robin = false;
         std::int64_t handover_slack_us = 2'000;

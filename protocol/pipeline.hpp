@@ -94,8 +94,8 @@ public:
     /// The server answered a request: whatever was sent before it has been answered or read over.
     void heard() { surplus_ = 0; }
 
-    /// Requests whose effects on names and caches are to be taken back, newest first; the caller takes
-    /// them and clears.
+    /// Requests whose effects on names and caches are to be taken back, the newest of a batch first;
+    /// the caller takes them and clears.
     std::vector<Outstanding>& undone() { return undone_; }
 
     /// DISCARD ALL or DEALLOCATE ALL was run. Marks the names that stay, because their Parse is
