@@ -42,7 +42,11 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
         std::string text(reader.cstring());
         if (field == 'M') {
             const std::size_t at = text.find('"' + ours + '"');
-            if (at != std::string::npos) text.replace(at + 1, ours.size(), request.named->name);
+            if (at != std::string::npos && request.named->name.empty()) {
+                text = "unnamed prepared statement does not exist";
+            } else if (at != std::string::npos) {
+                text.replace(at + 1, ours.size(), request.named->name);
+            }
         }
         writer.u8(field).cstring(text);
     }

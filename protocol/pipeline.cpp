@@ -7,6 +7,7 @@ namespace pgweir::protocol {
 
 void Pipeline::push(Outstanding outstanding) {
     const Request request = outstanding.request;
+    outstanding.batch = static_cast<std::uint32_t>(batch_);
     if (request == Request::sync) {
         if (copying_in_) {
             ++swallowed_;

@@ -109,7 +109,18 @@ StatementPtr ServerStatements::evict(std::size_t size_max) {
     return oldest;
 }
 
+void ServerStatements::set_unnamed(StatementPtr statement, std::uint64_t batch) {
+    unnamed_ = {std::move(statement), batch};
+}
+
+bool ServerStatements::has_unnamed(const Statement& statement, std::uint64_t batch,
+                                   std::uint64_t answered) const {
+    return unnamed_.statement.get() == &statement &&
+           (unnamed_.batch < answered || unnamed_.batch == batch);
+}
+
 void ServerStatements::clear() {
+    unnamed_.statement.reset();
     places_.clear();
     used_.clear();
 }

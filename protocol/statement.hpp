@@ -141,6 +141,12 @@ public:
     void clear();
     std::size_t size() const { return places_.size(); }
 
+    /// The one under the empty name, which every Parse of it replaces and every simple query drops. Empty:
+    /// none, or nobody knows.
+    void set_unnamed(StatementPtr statement, std::uint64_t batch);
+    /// Is it certainly this one? As use().
+    bool has_unnamed(const Statement& statement, std::uint64_t batch, std::uint64_t answered) const;
+
 private:
     static constexpr std::uint64_t unknown = ~std::uint64_t{0};
     struct Entry {
@@ -148,6 +154,7 @@ private:
         std::uint64_t batch;  // in which it was prepared first
     };
 
+    Entry unnamed_{{}, unknown};
     std::list<Entry> used_;  // most recently used first
     std::unordered_map<const Statement*, std::list<Entry>::iterator> places_;
 };

@@ -161,9 +161,10 @@ void Process::shut_down(Shutdown how) {
         default:
             net::log::print(Level::log, {}, "shutting down at once");
             close_all_clients({}, going_down("pooler is shutting down"));
+            check_exit();
             break;
     }
-    check_exit();
+    // Whether there is still something to wait for is looked at by the next tick: who asked is answered first.
 }
 
 void Process::check_exit() {

@@ -268,6 +268,7 @@ void Client::end_request(bool transaction_over) {
 void Client::release_server() {
     pool::Server* const server = std::exchange(server_, nullptr);
     state_ = ClientState::idle;
+    frontend_.released();
     pool_->give_back(*server);
 }
 

@@ -22,6 +22,7 @@ constexpr std::size_t named_parse_max = 64 << 20;  // bytes
 constexpr std::size_t message_max = 0x7fffffff;     // bytes: what a length can say
 constexpr std::size_t names_max = 64 << 10;        // bytes: portal and statement name of a Bind
 constexpr std::size_t beginning_min = 16 << 10;    // bytes of a message that earn it a server
+constexpr std::size_t beginning_of_sql = 32;       // bytes that tell DISCARD from other commands
 constexpr std::string_view ready_idle("Z\0\0\0\5I", 6);
 
 bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
@@ -93,6 +94,8 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, const Req
     switch (frame.type) {
         case 'Q':
             if (!rules.simple_query) return bad_message("PQexec disallowed");
+            if (frame.missing > 0 && frame.payload.size() < beginning_of_sql) return Take::more;
+            forget_unnamed(server);  // PostgreSQL drops it
             if (discards(frame.payload)) server.statements().doubt_all();
             pipeline.push({Request::query, Reply::forward, {}, {}});
             break;
@@ -120,6 +123,7 @@ Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, con
     if (unnamed || rules.server_max == 0) {
         ++step_.client_parses;
         ++step_.server_parses;
+        if (rules.server_max > 0) keep_unnamed(frame, rules, server);
         server.pipeline().push({Request::parse, Reply::forward, {}, {}});
         out.add(whole);
         return Take::done;
@@ -179,6 +183,43 @@ void Frontend::prepare_on_server(const StatementPtr& statement, const NamedState
     out.own(std::move(bytes));
 }
 
+/// The unnamed statement follows the client too, so what it says is kept (unless it is too large to be whole
+/// in one piece: then it lasts as long as the server is the client's).
+void Frontend::keep_unnamed(const Frame& frame, const RequestRules& rules, pool::Backend& server) {
+    const StatementPtr before = std::exchange(unnamed_, {});
+    const std::uint64_t batch = server.pipeline().batch();
+    unnamed_on_ = &server;
+    unnamed_batch_ = static_cast<std::uint32_t>(batch);
+    const auto parse = frame.missing == 0 ? protocol::read_parse(frame.payload)
+                                          : Result<protocol::Parse>(bad_message("too large"));
+    if (parse.has_value()) {
+        // Drivers send the same text all day: then nothing is to be looked up.
+        const bool same = before && before->query() == parse->query && before->types() == parse->types;
+        unnamed_ = same ? before : rules.table->intern(parse->query, parse->types);
+    }
+    server.statements().set_unnamed(unnamed_, batch);
+}
+
+/// Is the client's unnamed statement on this server by the time it reads what follows?
+bool Frontend::has_unnamed(pool::Backend& server, Segments& out) {
+    if (!unnamed_) return unnamed_on_ == &server;
+    protocol::Pipeline& pipeline = server.pipeline();
+    if (server.statements().has_unnamed(*unnamed_, pipeline.batch(), pipeline.answered())) return true;
+    std::string bytes;
+    protocol::write_parse(bytes, "", unnamed_->query(), unnamed_->types());
+    out.own(std::move(bytes));
+    pipeline.push({Request::parse, Reply::skip, {}, {}});
+    server.statements().set_unnamed(unnamed_, pipeline.batch());
+    ++step_.server_parses;
+    return true;
+}
+
+void Frontend::forget_unnamed(pool::Backend& server) {
+    unnamed_.reset();
+    unnamed_on_ = nullptr;
+    server.statements().set_unnamed({}, 0);
+}
+
 /// The statement behind a client's name, on the server by the time it reads what follows.
 NamedStatementPtr Frontend::resolve(std::string_view name, const RequestRules& rules,
                                     pool::Backend& server, Segments& out) {
@@ -199,7 +240,7 @@ Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, cons
         return Take::more;
     }
     ++step_.binds;
-    if (names->statement.empty() || rules.server_max == 0) {
+    if (rules.server_max == 0 || (names->statement.empty() && has_unnamed(server, out))) {
         server.pipeline().push({Request::bind, Reply::forward, {}, {}});
         out.add(whole);
         return Take::done;
@@ -236,7 +277,9 @@ Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, co
     const Request request = !describe   ? Request::close
                             : statement ? Request::describe_statement
                                         : Request::describe_portal;
-    if (!statement || target->name.empty() || rules.server_max == 0) {
+    const bool unnamed = statement && target->name.empty() && rules.server_max > 0;
+    if (unnamed && !describe) forget_unnamed(server);
+    if (!statement || rules.server_max == 0 || (unnamed && (!describe || has_unnamed(server, out)))) {
         server.pipeline().push({request, Reply::forward, {}, {}});
         out.add(whole);
         return Take::done;
@@ -317,6 +360,10 @@ std::size_t Frontend::drop_request(Bytes input, const protocol::Error& error, Se
 
 void Frontend::undo(std::vector<protocol::Outstanding>& undone) {
     for (const protocol::Outstanding& o : undone) {
+        if (!o.named && !o.statement && o.request == Request::parse && o.batch == unnamed_batch_) {
+            unnamed_.reset();
+            unnamed_on_ = nullptr;
+        }
         if (!o.named) continue;
         if (o.request == Request::parse) {
             names_.remove(*o.named);

@@ -55,6 +55,9 @@ public:
     /// A message has begun whose end has not come.
     bool mid_message() const { return missing_ > 0; }
 
+    /// The server goes back to its pool.
+    void released() { unnamed_on_ = nullptr; }
+
     /// Requests that the server did not carry out take their effect on the client's names back; after
     /// DISCARD ALL the names go, but for those prepared behind it.
     void undo(std::vector<protocol::Outstanding>& undone);
@@ -76,10 +79,16 @@ private:
                              pool::Backend& server, Segments& out);
     protocol::NamedStatementPtr resolve(std::string_view name, const RequestRules& rules,
                                         pool::Backend& server, Segments& out);
+    void keep_unnamed(const protocol::Frame& frame, const RequestRules& rules, pool::Backend& server);
+    bool has_unnamed(pool::Backend& server, Segments& out);
+    void forget_unnamed(pool::Backend& server);
     void prepare_on_server(const protocol::StatementPtr& statement, const protocol::NamedStatementPtr& named,
                            const RequestRules& rules, pool::Backend& server, Segments& out);
 
     protocol::StatementNames names_;
+    protocol::StatementPtr unnamed_;             // empty: none, or too large to be kept
+    const pool::Backend* unnamed_on_ = nullptr;  // where the last Parse of it was sent, while that is ours
+    std::uint32_t unnamed_batch_ = 0;            // … and in which batch
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the server
     bool dropping_ = false;    // to the next Sync: the batch has been cancelled

@@ -113,7 +113,7 @@ private:
     mutable std::mutex mutex_;          // guards disabled_
     std::set<std::string> disabled_;
     bool paused_ = false;
-    Shutdown shutdown_ = Shutdown::none;
+    std::atomic<Shutdown> shutdown_ = Shutdown::none;  // written by the main thread
     std::int64_t next_stats_us_ = 0;
 };
 

@@ -188,8 +188,8 @@ void run_shutdown(Process& process, const Command& command, const Tell& tell) {
     // At once means without an answer: the connection stays until the process ends.
     if (command.argument.empty()) return process.shut_down(Shutdown::now);
     const bool clients = protocol::same_name(command.argument, "wait_for_clients");
-    tell(done("SHUTDOWN"));
     process.shut_down(clients ? Shutdown::wait_for_clients : Shutdown::wait_for_servers);
+    tell(done("SHUTDOWN"));
 }
 
 bool is_shutdown_argument(std::string_view argument) {

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from harness import ConnectionClosed, ServerError
+from harness import ConnectionClosed, ServerError, eventually
 from harness.wire import SYNC, bind, close_statement, describe_statement, execute, parse
 
 POOLING = ("transaction", "statement")
@@ -90,7 +90,7 @@ def test_more_clients_than_servers(pgweir, cluster):
         client.send(parse("select pg_sleep(0.01)"), bind(), execute(), SYNC)
     for client in clients:
         assert kinds(client.read_until("Z")) == "12DCZ"
-    assert cluster.primary.backends("usename = 'app'") <= 3
+    eventually(lambda: cluster.primary.backends("usename = 'app'") <= 3, what="three backends at most")
     for client in clients:
         client.terminate()
 
