@@ -102,7 +102,7 @@ void Pool::give_back(Server& server) {
     const Backend& backend = server.backend();
     if (!backend.settled() || server.full()) return server.close("client left in the middle of a request");
     if (backend.tx() != protocol::TxStatus::idle) return server.close("client left in a transaction");
-    if (server.close_needed) return server.close("obsolete connection");
+    if (server.close_needed || server.epoch != epoch()) return server.close("obsolete connection");
     if (expired(server, server.worker().loop.now_us())) return server.close("server lifetime over");
     if (!present.reset_query.empty()) return server.tidy(present.reset_query);
     shelve(server);
@@ -113,7 +113,7 @@ void Pool::shelve(Server& server) {
     Ledger::Checkin checkin;
     {
         const std::lock_guard lock(mutex_);
-        if (ledger_.paused() || server.close_needed) {
+        if (ledger_.paused() || server.close_needed || server.epoch != epoch()) {
             checkin.waiter = nullptr;
             server.close_needed = true;
         } else {

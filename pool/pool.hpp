@@ -102,6 +102,8 @@ public:
     bool paused() const;
     /// Closes every server as soon as it is free.
     void reconnect();
+    /// Goes up with every reconnect(): servers of an older one are obsolete, wherever they are.
+    std::uint32_t epoch() const { return epoch_.load(std::memory_order_relaxed); }
     void apply(std::shared_ptr<const PoolSettings> settings);
     struct Counts {
         int total, idle, in_use, opening, waiting;
@@ -133,6 +135,7 @@ private:
     Totals& user_totals_;
     std::vector<std::shared_ptr<const PoolSettings>> settings_;  // by worker, each its own thread's
     std::deque<PoolStats> stats_;                                // by worker
+    std::atomic<std::uint32_t> epoch_ = 0;
 
     mutable std::mutex mutex_;  // guards what follows
     std::shared_ptr<const PoolSettings> current_;

@@ -35,7 +35,7 @@ std::string_view state_text(ServerState state) {
 }
 
 Server::Server(Worker& worker, Pool& pool, std::uint32_t id, protocol::Vars startup)
-    : worker_(&worker), pool_(pool), vars_(worker.shared.vars.empty()), startup_(std::move(startup)), id_(id) {
+    : epoch(pool.epoch()), worker_(&worker), pool_(pool), vars_(worker.shared.vars.empty()), startup_(std::move(startup)), id_(id) {
     this->ServerPlace::worker = worker.index;
     connected_us_ = worker.loop.now_us();
 }

@@ -83,6 +83,7 @@ public:
     std::int64_t connected_us() const { return connected_us_; }
     std::int64_t request_us = 0;  // when the holder got it
     bool close_needed = false;    // RECONNECT, changed configuration: close when free
+    const std::uint32_t epoch;    // Pool::epoch() when it was opened
     std::string log_context() const;
     int fd() const { return socket_.fd(); }
     /// Bytes read and not used yet, and bytes that the kernel has not taken yet.

@@ -175,6 +175,7 @@ bool Pool::paused() const {
 }
 
 void Pool::reconnect() {
+    epoch_.fetch_add(1, std::memory_order_relaxed);
     for (Worker* const worker : registry_.workers()) {
         worker->loop.post([this, worker] {
             for (auto& [id, server] : worker->servers) {

@@ -19,6 +19,7 @@ namespace {
 
 // The text of a named statement has to be kept as long as the client keeps the statement.
 constexpr std::size_t named_parse_max = 64 << 20;  // bytes
+constexpr std::size_t unnamed_parse_max = 16 << 10;  // bytes: that of the unnamed is, if it is small
 constexpr std::size_t message_max = 0x7fffffff;     // bytes: what a length can say
 constexpr std::size_t names_max = 64 << 10;        // bytes: portal and statement name of a Bind
 constexpr std::size_t beginning_min = 16 << 10;    // bytes of a message that earn it a server
@@ -40,6 +41,19 @@ bool discards(std::string_view sql) {
     sql.remove_prefix(std::min(sql.find_first_not_of(" \t\r\n"), sql.size()));
     return protocol::same_name(sql.substr(0, 7), "discard") ||
            protocol::same_name(sql.substr(0, 10), "deallocate");
+}
+
+/// What PostgreSQL allows, header included. Source: its own limits on messages from clients, by type.
+std::size_t size_max(char type) {
+    constexpr std::size_t large = 0x3fffffff, small = 10'000;
+    switch (type) {
+        case 'Q':
+        case 'P':
+        case 'B':
+        case 'F':
+        case 'd': return large;
+        default: return small;
+    }
 }
 
 protocol::Error bad_message(std::string text) {
@@ -67,6 +81,7 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rule
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::client);
         const Frame& frame = cut.frame;
+        if (frame.size() > size_max(frame.type)) return bad_message("invalid message length");
         if (frame.type == 'X') {
             step_.terminate = true;
             input = {};
@@ -120,6 +135,9 @@ Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, con
                                             pool::Backend& server, Segments& out) {
     const bool unnamed = !frame.payload.empty() && frame.payload.front() == '\0';
     if (frame.payload.empty() && frame.missing > 0) return Take::more;
+    if (unnamed && rules.server_max > 0 && frame.missing > 0 && frame.size() <= unnamed_parse_max) {
+        return Take::more;
+    }
     if (unnamed || rules.server_max == 0) {
         ++step_.client_parses;
         ++step_.server_parses;
@@ -308,6 +326,7 @@ Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& r
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::client);
         const Frame& frame = cut.frame;
+        if (frame.size() > size_max(frame.type)) return bad_message("invalid message length");
         if (!std::strchr("QFPBDCESHXdcf", frame.type) || frame.type == '\0') {
             return bad_message("invalid frontend message type " + std::to_string(frame.type));
         }
@@ -360,7 +379,8 @@ std::size_t Frontend::drop_request(Bytes input, const protocol::Error& error, Se
 
 void Frontend::undo(std::vector<protocol::Outstanding>& undone) {
     for (const protocol::Outstanding& o : undone) {
-        if (!o.named && !o.statement && o.request == Request::parse && o.batch == unnamed_batch_) {
+        const bool unnamed_parse = o.request == Request::parse && !o.named && !o.statement;
+        if (unnamed_parse && o.reply == Reply::forward && o.batch == unnamed_batch_) {
             unnamed_.reset();
             unnamed_on_ = nullptr;
         }

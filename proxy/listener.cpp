@@ -65,7 +65,8 @@ protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, cons
         set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (address.family() == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
         if (settings.so_reuseport) set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-        constexpr int defer_s = 45;
+        // As short as it can be: a client that stays silent must come up against client_login_timeout.
+        constexpr int defer_s = 1;
         if (settings.tcp_defer_accept) set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer_s);
     } else if (path.starts_with('/')) {
         if (in_use(address)) {
