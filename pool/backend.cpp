@@ -244,6 +244,7 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
 void Backend::undo_on_server() {
     for (const Outstanding& o : pipeline_.undone()) {
         if (o.statement) statements_.doubt(o.statement);
+        if (o.request == Request::parse && !o.named && !o.statement) statements_.set_unnamed({}, 0);
     }
 }
 
@@ -261,6 +262,7 @@ void Backend::emit_fakes(Segments& out) {
 }
 
 void Backend::flush_fakes(Segments& out) {
+    if (missing_ > 0) return;  // in the middle of another one
     if (pipeline_.front_is_fake() && pipeline_.only_fakes()) emit_fakes(out);
 }
 

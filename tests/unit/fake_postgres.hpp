@@ -129,6 +129,7 @@ private:
     // ------------------------------------------------------------ simple protocol
 
     void query(std::string_view text) {
+        statements_.erase("");
         rest_.clear();
         std::size_t at = 0;
         while (at <= text.size()) {
@@ -182,6 +183,7 @@ private:
 
     void parse(const protocol::Parse& parse) {
         const std::string text(parse.query);
+        if (parse.name.empty()) statements_.erase("");
         if (text == "nonsense") return fail("42601", "syntax error");
         if (aborted(text)) return;
         if (!parse.name.empty() && statements_.contains(std::string(parse.name))) {
@@ -313,7 +315,7 @@ private:
         if (verb == "discard" && tx_ != protocol::TxStatus::idle) {
             return fail("25001", "DISCARD ALL cannot run inside a transaction block");
         }
-        statements_.clear();
+        std::erase_if(statements_, [](const auto& item) { return !item.first.empty(); });
         if (verb == "discard") portals_.clear();
         say(verb == "discard" ? "CommandComplete 'DISCARD ALL'"
                               : "CommandComplete 'DEALLOCATE ALL'");

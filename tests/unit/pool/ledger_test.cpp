@@ -11,8 +11,9 @@ namespace {
 
 /// Plays a script against a Ledger and writes down what it answers.
 ///
-/// Servers are letters, waiters numbers, `@1` is a worker. What is answered to each step that has an
-/// answer: the server or waiter that is served, `-` for nobody, `->b@1` for "b is to be moved there".
+/// Servers are letters, waiters numbers, `@1` is a worker. What is answered to each step that has
+/// an answer: the server or waiter that is served, `-` for nobody, `->b@1` for "b is to be moved
+/// there".
 class Script {
 public:
     explicit Script(const Ledger::Limits& limits) : ledger_(workers) { ledger_.set_limits(limits); }

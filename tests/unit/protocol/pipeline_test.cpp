@@ -8,8 +8,8 @@
 namespace pgweir::protocol {
 namespace {
 
-// A request is a letter as on the wire: Q query, F function call, S sync, P parse, B bind, D describe,
-// E execute, C close, c copy end; behind it f for a faked answer, s for a skipped one.
+// A request is a letter as on the wire: Q query, F function call, S sync, P parse, B bind, D
+// describe, E execute, C close, c copy end; behind it f for a faked answer, s for a skipped one.
 struct Letter {
     char letter;
     Request request;

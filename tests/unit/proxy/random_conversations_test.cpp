@@ -4,7 +4,7 @@
 //
 // Left out is what cannot be the same: a statement name that is used again while its fate is not
 // known yet, because names are given before the server has agreed; and the unnamed statement across
-// batches, because it is the server's.
+// batches, unless nothing else happened meanwhile.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -41,6 +41,8 @@ public:
 
     /// The next thing to say, in words. `idle`: no transaction is open.
     std::string say(bool idle) {
+        if (unnamed_only_) return bind_unnamed();
+        if (!open_ && idle && dice_.one_in(10)) return parse_unnamed();
         if (!open_ && dice_.one_in(3)) return simple(idle);
         if (!open_ && dice_.one_in(6)) return copy();
         if (!open_ && idle && dice_.one_in(4)) return pipeline();
@@ -65,6 +67,19 @@ private:
     std::string name() {
         static constexpr const char* names[] = {"a", "b", "c", "d"};
         return dice_.pick(names);
+    }
+
+    /// As drivers do that want the types first: Parse under one Sync, Bind under the next.
+    std::string parse_unnamed() {
+        unnamed_only_ = 1 + dice_.below(3);
+        static constexpr const char* texts[] = {"'select 1'", "'select 2'", "'rows 5'"};
+        return std::string("Parse '' ") + dice_.pick(texts) + "; Describe S ''; Sync";
+    }
+    std::string bind_unnamed() {
+        --unnamed_only_;
+        const std::string ending = dice_.one_in(4) ? "Flush; Sync" : "Sync";
+        return "Bind '' ''; Describe P ''; Execute '' " + std::to_string(dice_.below(3)) + "; " +
+               ending;
     }
 
     std::string simple(bool idle) {
@@ -144,6 +159,7 @@ private:
     std::string id_;
     int fresh_ = 0;
     bool open_ = false;     // a batch that has not been ended
+    int unnamed_only_ = 0;  // how often the unnamed statement is still to be bound
     bool unnamed_ = false;  // the unnamed statement is of the batch under way: it outlives no other
 };
 
