@@ -55,7 +55,8 @@ std::string show_seconds(Duration time);
 std::string show_duration(Duration time);
 
 /// Cuts a quoted text off `rest`, which starts with the opening quote of either kind; a doubled one
-/// inside stands for one. Returns nullopt, with `rest` as it was, when the closing quote is missing.
+/// inside stands for one. Returns nullopt, with `rest` as it was, when the closing quote is
+/// missing.
 std::optional<std::string> cut_quoted(std::string_view& rest);
 
 std::string_view trim(std::string_view text);

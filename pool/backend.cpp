@@ -69,7 +69,8 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
         }
         const protocol::CutFrame cut = protocol::cut_frame(input, payload_max);
         if (cut.cut == protocol::Cut::more) break;
-        if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::server);
+        if (cut.cut != protocol::Cut::frame)
+            return protocol::cut_error(cut.cut, protocol::Origin::server);
         const Frame& frame = cut.frame;
         if (frame.missing > 0 && needed_whole(frame)) break;
 
@@ -77,7 +78,8 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
         const Fate fate = apply(frame, out);
         if (fate == Fate::unexpected) {
             return protocol::protocol_violation(
-                protocol::Origin::server, std::string("unexpected message '") + frame.type + "' from server");
+                protocol::Origin::server,
+                std::string("unexpected message '") + frame.type + "' from server");
         }
         const std::size_t arrived = frame.size() - frame.missing;
         passing_ = fate == Fate::forward;
@@ -115,7 +117,7 @@ Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
         case 's': return answer(Request::execute);
         case 'I':
             return forward_to({Request::query}) == Fate::unexpected ? answer(Request::execute)
-                                                                     : by_front();
+                                                                    : by_front();
         case 'G':
         case 'W': return copy_in();
         default: return Fate::unexpected;
@@ -153,7 +155,8 @@ Backend::Fate Backend::answer(Request request) {
 Backend::Fate Backend::describe_answer(const Frame& frame) {
     if (pipeline_.empty()) return Fate::unexpected;
     const Request request = pipeline_.front().request;
-    if (request == Request::describe_statement || request == Request::describe_portal) return answer(request);
+    if (request == Request::describe_statement || request == Request::describe_portal)
+        return answer(request);
     return frame.type == 'T' ? forward_to({Request::query}) : Fate::unexpected;
 }
 
@@ -256,7 +259,8 @@ void Backend::emit_fakes(Segments& out) {
             continue;
         }
         if (front.reply != Reply::fake) return;
-        out.add(front.request == Request::parse ? protocol::parse_complete : protocol::close_complete);
+        out.add(front.request == Request::parse ? protocol::parse_complete
+                                                : protocol::close_complete);
         pipeline_.pop();
     }
 }

@@ -19,20 +19,21 @@ using protocol::TxStatus;
 
 /// The pure half of a server connection. Value; no sockets, no clock.
 ///
-/// Invariant: what scan() has taken of the input and what the pipeline holds agree: after a reply to the
-/// last request, settled() is true, and only then may the server change hands.
+/// Invariant: what scan() has taken of the input and what the pipeline holds agree: after a reply
+/// to the last request, settled() is true, and only then may the server change hands.
 class Backend {
 public:
     /// Reads what has come from the server and says what of it goes to the client.
     ///
-    /// Takes all of `input` but the beginning of a message that it needs whole. Adds slices of `input`
-    /// and replies made here to `out`.
+    /// Takes all of `input` but the beginning of a message that it needs whole. Adds slices of
+    /// `input` and replies made here to `out`.
     /// Returns  bytes taken.
-    /// Errors   08P01 when the server says what no request asked for; the connection is of no use then.
+    /// Errors   08P01 when the server says what no request asked for; the connection is of no use
+    /// then.
     Result<std::size_t> scan(Bytes input, Segments& out);
 
-    /// Bytes of the present message that are still to come and go to the client as they are; whoever
-    /// passes some of them on without scan() says so.
+    /// Bytes of the present message that are still to come and go to the client as they are;
+    /// whoever passes some of them on without scan() says so.
     std::size_t passing() const { return passing_ ? missing_ : 0; }
     void passed(std::size_t size) { missing_ -= size; }
 
@@ -55,9 +56,11 @@ public:
         bool own_ready = false;      // a ReadyForQuery to a request of our own
         bool discarded_all = false;  // DISCARD ALL or DEALLOCATE ALL was run
         bool fatal = false;          // the server said that it is going away
-        std::vector<std::pair<std::string, std::string>> parameters;  // ParameterStatus: name, value
-        std::optional<protocol::Error> fatal_error;                   // its words
-        std::optional<protocol::Error> own_error;  // to a request of our own that the client does not see
+        std::vector<std::pair<std::string, std::string>>
+            parameters;                              // ParameterStatus: name, value
+        std::optional<protocol::Error> fatal_error;  // its words
+        std::optional<protocol::Error>
+            own_error;  // to a request of our own that the client does not see
     };
     const Findings& findings() const { return findings_; }
 

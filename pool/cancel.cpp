@@ -11,10 +11,13 @@ namespace {
 /// The connection of one cancel request. Lives in its story.
 class CancelConnection final : private net::Socket::Owner {
 public:
-    explicit CancelConnection(Worker& worker) : conversation_(worker, socket_, inbox_), worker_(worker) {}
+    explicit CancelConnection(Worker& worker)
+        : conversation_(worker, socket_, inbox_),
+          worker_(worker) {}
 
     net::Task<bool> send(net::Address address, std::string packet) {
-        const auto fd = co_await net::connect(worker_.loop, address, tcp_options(worker_.config->settings));
+        const auto fd =
+            co_await net::connect(worker_.loop, address, tcp_options(worker_.config->settings));
         if (fd.has_error()) co_return false;
         socket_.open(worker_.loop, *fd);
         socket_.send(packet);
@@ -33,7 +36,8 @@ private:
     Worker& worker_;
 };
 
-net::Task<void> run_cancel(Worker& worker, net::Address address, std::string packet, std::uint32_t server) {
+net::Task<void> run_cancel(Worker& worker, net::Address address, std::string packet,
+                           std::uint32_t server) {
     CancelConnection connection(worker);
     co_await connection.send(address, std::move(packet));
     const auto found = worker.servers.find(server);

@@ -5,8 +5,9 @@
 
 namespace pgweir::pool {
 
-/// Sends a cancel request for what `server` runs, on a connection of its own. The server is not lent again
-/// before that connection has been closed by the other side: so the request can never hit a later query.
+/// Sends a cancel request for what `server` runs, on a connection of its own. The server is not
+/// lent again before that connection has been closed by the other side: so the request can never
+/// hit a later query.
 void cancel_query(Server& server);
 
 /// The same for a server that is about to be closed, whose client left it running.

@@ -16,7 +16,7 @@ net::Task<bool> Conversation::more() {
 }
 
 net::Task<protocol::Result<Conversation::Message>> Conversation::message(std::size_t payload_max,
-                                                                        protocol::Origin sender) {
+                                                                         protocol::Origin sender) {
     while (true) {
         const auto cut = protocol::first_frame(inbox_.kept(), payload_max, sender);
         if (cut.has_error()) co_return cut.error();
@@ -26,7 +26,8 @@ net::Task<protocol::Result<Conversation::Message>> Conversation::message(std::si
             co_return message;
         }
         if (!co_await more()) {
-            co_return protocol::Error{protocol::sqlstate::connection_failure, sender, "unexpected eof"};
+            co_return protocol::Error{protocol::sqlstate::connection_failure, sender,
+                                      "unexpected eof"};
         }
     }
 }

@@ -1,4 +1,5 @@
-// A story's view of a socket: whole messages, one after the other, while a connection is being set up.
+// A story's view of a socket: whole messages, one after the other, while a connection is being set
+// up.
 #pragma once
 
 #include "pool/net/socket.hpp"
@@ -7,11 +8,14 @@
 
 namespace pgweir::pool {
 
-/// Lives as long as the log-in does; the owner of the socket passes its on_readable() here meanwhile.
+/// Lives as long as the log-in does; the owner of the socket passes its on_readable() here
+/// meanwhile.
 class Conversation {
 public:
     Conversation(Worker& worker, net::Socket& socket, net::Inbox& inbox)
-        : worker_(worker), socket_(socket), inbox_(inbox) {}
+        : worker_(worker),
+          socket_(socket),
+          inbox_(inbox) {}
 
     /// The socket has something to read.
     void input() { signal_.set(true); }
@@ -21,7 +25,8 @@ public:
         std::string payload;
     };
     /// The next message, whole.
-    /// Errors  08P01 when it is larger than `payload_max` or malformed; 08006 when the connection ends.
+    /// Errors  08P01 when it is larger than `payload_max` or malformed; 08006 when the connection
+    /// ends.
     net::Task<protocol::Result<Message>> message(std::size_t payload_max, protocol::Origin sender);
 
     /// Reads more into the inbox. False at the end of the connection.

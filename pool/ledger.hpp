@@ -1,4 +1,5 @@
-// The books of one pool: which servers are idle and where, how many exist, who waits, whom to serve next.
+// The books of one pool: which servers are idle and where, how many exist, who waits, whom to serve
+// next.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 namespace pgweir::pool {
 
 namespace detail {
-using BookHook = boost::intrusive::list_base_hook<
-    boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using BookHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 template <class T>
 using BookList = boost::intrusive::list<T, boost::intrusive::constant_time_size<false>>;
 }  // namespace detail
@@ -39,7 +40,7 @@ public:
         int size = 0;  // servers; 0 = no limit
         int reserve_size = 0;
         std::int64_t reserve_timeout_us = 0;  // 0 = no reserve
-        int opening_max = 32;  // connection attempts at a time
+        int opening_max = 32;                 // connection attempts at a time
         bool round_robin = false;
         std::int64_t handover_slack_us = 2'000;
     };
@@ -50,21 +51,24 @@ public:
     const Limits& limits() const { return limits_; }
 
     struct Checkout {
-        ServerPlace* taken = nullptr;   // it is yours; otherwise you wait …
-        ServerPlace* wanted = nullptr;  // … and this idle one, of another worker, is to be moved to yours
+        ServerPlace* taken = nullptr;  // it is yours; otherwise you wait …
+        ServerPlace* wanted =
+            nullptr;  // … and this idle one, of another worker, is to be moved to yours
     };
     Checkout checkout(WaiterPlace& waiter, std::int64_t now_us);
 
     struct Checkin {
-        WaiterPlace* waiter = nullptr;  // of the server's own worker, out of the queue now: it is theirs
-        bool move = false;              // the server is wanted on worker `move_to`: to be moved there
+        WaiterPlace* waiter =
+            nullptr;        // of the server's own worker, out of the queue now: it is theirs
+        bool move = false;  // the server is wanted on worker `move_to`: to be moved there
         unsigned move_to = 0;
     };
-    /// A server of worker `server.worker` is free: for a waiter there, for one elsewhere, or else it is on
-    /// the shelf now. A server that has just been moved serves its new worker first.
+    /// A server of worker `server.worker` is free: for a waiter there, for one elsewhere, or else
+    /// it is on the shelf now. A server that has just been moved serves its new worker first.
     Checkin checkin(ServerPlace& server, std::int64_t now_us);
 
-    /// Should one more connection be opened now? Says it as often as it is true: tell begin_opening().
+    /// Should one more connection be opened now? Says it as often as it is true: tell
+    /// begin_opening().
     bool wants_server(std::int64_t now_us) const;
     /// Would that be out of the reserve?
     bool from_reserve() const { return limits_.size > 0 && total_ >= limits_.size; }
@@ -77,7 +81,8 @@ public:
     /// An idle server is taken off its shelf for something else than a client.
     void withdraw(ServerPlace& server);
 
-    /// A pool that grants nothing for now: PAUSE, and later hold and drain, are reasons for one thing.
+    /// A pool that grants nothing for now: PAUSE, and later hold and drain, are reasons for one
+    /// thing.
     void pause() { paused_ = true; }
     bool paused() const { return paused_; }
     /// Grants again: the pool then checks its idle servers in once more.
@@ -107,8 +112,8 @@ private:
     ServerPlace* take(unsigned worker);
 
     Limits limits_;
-    std::vector<detail::BookList<ServerPlace>> shelves_;   // by worker; longest idle in front
-    std::vector<detail::BookList<WaiterPlace>> queues_;    // by worker; oldest in front
+    std::vector<detail::BookList<ServerPlace>> shelves_;  // by worker; longest idle in front
+    std::vector<detail::BookList<WaiterPlace>> queues_;   // by worker; oldest in front
     int total_ = 0, opening_ = 0, idle_ = 0, waiting_ = 0, moving_ = 0;
     bool paused_ = false;
 };

@@ -28,8 +28,8 @@ public:
     virtual bool full() const = 0;
     /// Where replies may be moved to directly; nullptr: they have to go through deliver().
     virtual net::Socket* output() = 0;
-    /// What its server has to be started with (session pooling: RESET goes back to these); a server opened
-    /// for the longest waiter is. Must not change while waiting.
+    /// What its server has to be started with (session pooling: RESET goes back to these); a server
+    /// opened for the longest waiter is. Must not change while waiting.
     virtual const protocol::Vars& startup() const = 0;
     /// What the holder's session variables are.
     virtual const protocol::Vars& vars() const = 0;

@@ -32,7 +32,8 @@ bool Quota::acquire(int max) {
 }
 
 Pool::Pool(Registry& registry, std::string database, std::string user,
-           std::shared_ptr<const PoolSettings> settings, Totals& database_totals, Totals& user_totals)
+           std::shared_ptr<const PoolSettings> settings, Totals& database_totals,
+           Totals& user_totals)
     : registry_(registry),
       database_(std::move(database)),
       user_(std::move(user)),
@@ -100,8 +101,10 @@ void Pool::give_back(Server& server) {
     server.release();
     const PoolSettings& present = settings(server.worker());
     const Backend& backend = server.backend();
-    if (!backend.settled() || server.full()) return server.close("client left in the middle of a request");
-    if (backend.tx() != protocol::TxStatus::idle) return server.close("client left in a transaction");
+    if (!backend.settled() || server.full())
+        return server.close("client left in the middle of a request");
+    if (backend.tx() != protocol::TxStatus::idle)
+        return server.close("client left in a transaction");
     if (server.close_needed || server.epoch != epoch()) return server.close("obsolete connection");
     if (expired(server, server.worker().loop.now_us())) return server.close("server lifetime over");
     if (!present.reset_query.empty()) return server.tidy(present.reset_query);
@@ -170,7 +173,8 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
     database_totals_.servers.release();
     user_totals_.servers.release();
     if (was == ServerState::login) {
-        net::log::print(Level::warning, server.log_context(), "server login failed: {}", error.message);
+        net::log::print(Level::warning, server.log_context(), "server login failed: {}",
+                        error.message);
     }
     if (refused) refuse_all(error);
     open_wanted(server.worker());
@@ -181,7 +185,8 @@ bool Pool::begin_opening(std::int64_t now_us, bool for_min_size) {
     const std::lock_guard lock(mutex_);
     if (failures_ > 0 && (ledger_.opening() > 0 || now_us < retry_at_us_)) return false;
     const int size = current_->limits.size;
-    const bool below_min = for_min_size && !ledger_.paused() && ledger_.total() < current_->limits.min_size &&
+    const bool below_min = for_min_size && !ledger_.paused() &&
+                           ledger_.total() < current_->limits.min_size &&
                            (size == 0 || ledger_.total() < size);
     if (!below_min && !ledger_.wants_server(now_us)) return false;
     if (!database_totals_.servers.acquire(current_->limits.max_db_connections)) {
@@ -252,7 +257,8 @@ Pool::Endpoint Pool::next_endpoint() {
     const std::lock_guard lock(mutex_);
     const config::Database& database = current_->database;
     if (database.endpoints.empty()) return {current_->unix_socket_dir, database.port};
-    const bool rotate = database.load_balance_hosts == config::LoadBalanceHosts::round_robin || failures_ > 0;
+    const bool rotate =
+        database.load_balance_hosts == config::LoadBalanceHosts::round_robin || failures_ > 0;
     const config::Endpoint& chosen = database.endpoints[next_host_ % database.endpoints.size()];
     if (rotate) ++next_host_;
     return {chosen.host, chosen.port};
@@ -285,8 +291,9 @@ std::string Pool::connect_query() const {
 
 bool Pool::tracks(std::string_view variable) const {
     const std::lock_guard lock(mutex_);
-    return std::any_of(current_->tracked.begin(), current_->tracked.end(),
-                       [&](const std::string& name) { return protocol::same_name(name, variable); });
+    return std::any_of(
+        current_->tracked.begin(), current_->tracked.end(),
+        [&](const std::string& name) { return protocol::same_name(name, variable); });
 }
 
 Pool::Welcome Pool::welcome() const {

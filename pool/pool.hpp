@@ -49,12 +49,14 @@ struct Totals {
     Quota servers, clients;
 };
 
-/// Resource; lives in the registry, longer than its servers and clients. Thread-safe; the calls that take
-/// a worker, peer or server are made on that one's thread. One mutex, never held across a call out.
+/// Resource; lives in the registry, longer than its servers and clients. Thread-safe; the calls
+/// that take a worker, peer or server are made on that one's thread. One mutex, never held across a
+/// call out.
 class Pool {
 public:
     Pool(Registry& registry, std::string database, std::string user,
-         std::shared_ptr<const PoolSettings> settings, Totals& database_totals, Totals& user_totals);
+         std::shared_ptr<const PoolSettings> settings, Totals& database_totals,
+         Totals& user_totals);
 
     const std::string& database() const { return database_; }
     const std::string& user() const { return user_; }
@@ -70,7 +72,8 @@ public:
     void stop_waiting(Peer& peer);
     /// The holder is done with it. A server that is not clean is closed.
     void give_back(Server& server);
-    /// A server (new, tidied, moved, or freed of its last cancel) has nobody: to the next waiter or the shelf.
+    /// A server (new, tidied, moved, or freed of its last cancel) has nobody: to the next waiter or
+    /// the shelf.
     void shelve(Server& server);
 
     // From Server.
@@ -91,7 +94,8 @@ public:
     std::string connect_query() const;
     bool tracks(std::string_view variable) const;
 
-    /// What a client is told at log-in: the parameters of the pool's servers; nullptr until one is known.
+    /// What a client is told at log-in: the parameters of the pool's servers; nullptr until one is
+    /// known.
     using Welcome = std::shared_ptr<const protocol::VarSet::Entries>;
     Welcome welcome() const;
     void learn_welcome(const protocol::VarSet::Entries& parameters);
@@ -111,7 +115,8 @@ public:
     };
     Counts counts(std::int64_t now_us) const;
 
-    /// Chores of one worker: waiters and servers whose time is up, minimum size, retries. Every 100 ms.
+    /// Chores of one worker: waiters and servers whose time is up, minimum size, retries. Every 100
+    /// ms.
     void tick(Worker& worker);
     /// Opens what is wanted and allowed.
     void open_wanted(Worker& here);
@@ -143,7 +148,7 @@ private:
     ServerCredentials credentials_;
     Welcome welcome_;
     unsigned next_host_ = 0;
-    int failures_ = 0;                             // connection attempts in a row
+    int failures_ = 0;  // connection attempts in a row
     std::int64_t retry_at_us_ = 0;
     std::optional<protocol::Error> last_refusal_;  // the server's own, while retry_at_us_ is ahead
     std::int64_t last_lifetime_close_us_ = 0;

@@ -2,7 +2,8 @@
 
 namespace pgweir::pool {
 
-Pool& Registry::pool(const config::Config& config, const config::Database& database, const std::string& user) {
+Pool& Registry::pool(const config::Config& config, const config::Database& database,
+                     const std::string& user) {
     {
         const std::lock_guard lock(mutex_);
         const auto found = pools_.find({database.name, user});
@@ -10,8 +11,9 @@ Pool& Registry::pool(const config::Config& config, const config::Database& datab
     }
     Totals& of_database = database_totals(database.name);
     Totals& of_user = user_totals(user);
-    auto fresh = std::make_unique<Pool>(*this, database.name, user, make_pool_settings(config, database, user),
-                                        of_database, of_user);
+    auto fresh =
+        std::make_unique<Pool>(*this, database.name, user,
+                               make_pool_settings(config, database, user), of_database, of_user);
     const std::lock_guard lock(mutex_);
     if (all_paused_ || paused_.contains(database.name)) fresh->pause();
     return *pools_.try_emplace({database.name, user}, std::move(fresh)).first->second;

@@ -20,9 +20,10 @@ public:
 
     const std::vector<Worker*>& workers() const { return workers_; }
 
-    /// The pool of this entry and user, made when it is not there yet. `user` is who the servers are for:
-    /// the forced user where the entry has one.
-    Pool& pool(const config::Config& config, const config::Database& database, const std::string& user);
+    /// The pool of this entry and user, made when it is not there yet. `user` is who the servers
+    /// are for: the forced user where the entry has one.
+    Pool& pool(const config::Config& config, const config::Database& database,
+               const std::string& user);
     /// Every pool there is. Pools are never taken away while the process runs.
     std::vector<Pool*> pools() const;
 
@@ -40,11 +41,12 @@ public:
     Totals& database_totals(const std::string& database);
     Totals& user_totals(const std::string& user);
 
-    /// A new configuration: pools take their new limits, changed entries have their servers replaced.
+    /// A new configuration: pools take their new limits, changed entries have their servers
+    /// replaced.
     void apply(const config::ConfigPtr& config);
 
-    /// A shared limit (per database or user) stands in the way of `wanting`: closes an idle server of a
-    /// pool that shares it. False when there is none.
+    /// A shared limit (per database or user) stands in the way of `wanting`: closes an idle server
+    /// of a pool that shares it. False when there is none.
     bool make_room(Pool& wanting, Worker& here);
     /// A connection under a shared limit is gone: pools that wait for that may go on.
     void room_made(Worker& here);

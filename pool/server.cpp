@@ -13,11 +13,12 @@ using net::log::Level;
 
 namespace {
 
-constexpr int rounds_max = 16;  // pages read before others have their turn
+constexpr int rounds_max = 16;                 // pages read before others have their turn
 constexpr std::size_t moved_min = 128 * 1024;  // bytes left of a message from which splice() pays
 
 protocol::Error crashed() {
-    return {protocol::sqlstate::connection_failure, protocol::Origin::server, "server conn crashed?"};
+    return {protocol::sqlstate::connection_failure, protocol::Origin::server,
+            "server conn crashed?"};
 }
 
 }  // namespace
@@ -35,7 +36,12 @@ std::string_view state_text(ServerState state) {
 }
 
 Server::Server(Worker& worker, Pool& pool, std::uint32_t id, protocol::Vars startup)
-    : epoch(pool.epoch()), worker_(&worker), pool_(pool), vars_(worker.shared.vars.empty()), startup_(std::move(startup)), id_(id) {
+    : epoch(pool.epoch()),
+      worker_(&worker),
+      pool_(pool),
+      vars_(worker.shared.vars.empty()),
+      startup_(std::move(startup)),
+      id_(id) {
     this->ServerPlace::worker = worker.index;
     connected_us_ = worker.loop.now_us();
 }
@@ -102,7 +108,8 @@ void Server::on_readable() {
 
 bool Server::move_past() {
     net::Socket* const to = peer_ ? peer_->output() : nullptr;
-    if (!to || backend_.passing() < moved_min || !inbox_.empty() || !worker_->pipe.usable()) return false;
+    if (!to || backend_.passing() < moved_min || !inbox_.empty() || !worker_->pipe.usable())
+        return false;
     const std::size_t moved = socket_.move(*to, worker_->pipe, backend_.passing());
     if (socket_.eof()) return false;
     backend_.passed(moved);
@@ -156,7 +163,8 @@ void Server::report_findings() {
     }
     if (found.fatal) {
         close_needed = true;
-        net::log::print(Level::warning, log_context(), "server said: {}", found.fatal_error->message);
+        net::log::print(Level::warning, log_context(), "server said: {}",
+                        found.fatal_error->message);
     }
     if (!backend_.pipeline().undone().empty()) {
         if (peer_) peer_->undone(backend_.pipeline().undone());
@@ -186,7 +194,8 @@ void Server::close(std::string_view reason) {
 void Server::close(const protocol::Error& error) {
     if (state_ == ServerState::closed) return;
     const std::int64_t age_s = (worker_->loop.now_us() - connected_us_) / 1'000'000;
-    net::log::print(Level::log, log_context(), "closing because: {} (age={}s)", error.message, age_s);
+    net::log::print(Level::log, log_context(), "closing because: {} (age={}s)", error.message,
+                    age_s);
     const ServerState was = state_;
     state_ = ServerState::closed;
     if (login_) worker_->loop.bury(std::move(login_));
@@ -218,8 +227,8 @@ Server& Server::arrive(std::unique_ptr<Server> server, Worker& worker) {
 }
 
 std::string Server::log_context() const {
-    return fmt::format("S-{}: {}/{}@{} ", static_cast<const void*>(this), pool_.database(), pool_.user(),
-                       address_.size ? address_.text() : "(unconnected)");
+    return fmt::format("S-{}: {}/{}@{} ", static_cast<const void*>(this), pool_.database(),
+                       pool_.user(), address_.size ? address_.text() : "(unconnected)");
 }
 
 }  // namespace pgweir::pool

@@ -36,8 +36,9 @@ public:
 
     /// Connects and logs in; the pool hears of the end, either way.
     void open();
-    /// Lends it. If the holder's variables differ they are set first, and a server that has been idle long
-    /// is checked: the holder hears own_done() then, and must not send before. True when neither is due.
+    /// Lends it. If the holder's variables differ they are set first, and a server that has been
+    /// idle long is checked: the holder hears own_done() then, and must not send before. True when
+    /// neither is due.
     bool lend(Peer& peer);
     /// The holder lets go. Called by Pool::give_back().
     void release() { peer_ = nullptr; }
@@ -95,7 +96,8 @@ private:
 
     void on_readable() override;
     void on_drained() override;
-    /// Moves what remains of a large message past us. False when there is nothing (more) to move so.
+    /// Moves what remains of a large message past us. False when there is nothing (more) to move
+    /// so.
     bool move_past();
     /// False when the server must not be touched any more.
     bool take(Bytes input);

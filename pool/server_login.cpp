@@ -22,7 +22,8 @@ protocol::Error login_error(std::string text) {
 /// The server's own refusal, with its own code.
 protocol::Error refusal(std::string_view payload) {
     const protocol::Report report = protocol::read_report(payload);
-    return {protocol::make_sqlstate(report.sqlstate), protocol::Origin::server, std::string(report.message)};
+    return {protocol::make_sqlstate(report.sqlstate), protocol::Origin::server,
+            std::string(report.message)};
 }
 
 }  // namespace
@@ -49,7 +50,8 @@ net::Task<ServerLogin::Outcome> ServerLogin::connect() {
     Worker& worker = *server_.worker_;
     const Pool::Endpoint endpoint = server_.pool_.next_endpoint();
     if (endpoint.host.starts_with('/') || endpoint.host.starts_with('@')) {
-        const auto address = net::unix_address(fmt::format("{}/.s.PGSQL.{}", endpoint.host, endpoint.port));
+        const auto address =
+            net::unix_address(fmt::format("{}/.s.PGSQL.{}", endpoint.host, endpoint.port));
         if (address.has_error()) co_return address.error();
         server_.address_ = *address;
     } else {
@@ -58,15 +60,18 @@ net::Task<ServerLogin::Outcome> ServerLogin::connect() {
         if (found.has_error()) co_return found.error();
         server_.address_ = (*found)[server_.id_ % found->size()];
     }
-    const auto fd = co_await net::connect(worker.loop, server_.address_, tcp_options(worker.config->settings));
+    const auto fd =
+        co_await net::connect(worker.loop, server_.address_, tcp_options(worker.config->settings));
     if (fd.has_error()) co_return fd.error();
     server_.socket_.open(worker.loop, *fd);
 
     credentials_ = server_.pool_.credentials();
     protocol::StartupParameters parameters{{"user", credentials_.user},
                                            {"database", server_.pool_.server_database()}};
-    for (const auto& [name, value] : server_.pool_.startup_parameters()) parameters.emplace_back(name, value);
-    for (const auto& [name, value] : server_.startup_->entries()) parameters.emplace_back(name, value);
+    for (const auto& [name, value] : server_.pool_.startup_parameters())
+        parameters.emplace_back(name, value);
+    for (const auto& [name, value] : server_.startup_->entries())
+        parameters.emplace_back(name, value);
     std::string packet;
     protocol::write_startup(packet, protocol::protocol_3_0, parameters);
     send(packet);
@@ -102,9 +107,10 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer(std::string_view payload) {
             if (kind != protocol::SecretKind::plain && kind != protocol::SecretKind::md5) {
                 co_return login_error("server login failed: wrong password type");
             }
-            const std::string secret = kind == protocol::SecretKind::md5
-                                           ? credentials_.secret
-                                           : protocol::md5_secret(credentials_.secret, credentials_.user);
+            const std::string secret =
+                kind == protocol::SecretKind::md5
+                    ? credentials_.secret
+                    : protocol::md5_secret(credentials_.secret, credentials_.user);
             protocol::write_password(reply, protocol::md5_answer(secret, request->data));
             break;
         }
@@ -119,15 +125,16 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer_sasl(std::string_view mechan
     const auto offered = protocol::read_sasl_mechanisms(mechanisms);
     if (offered.has_error()) co_return offered.error();
     if (std::find(offered->begin(), offered->end(), protocol::scram_sha_256) == offered->end()) {
-        co_return login_error(
-            "server login failed: none of the server's SASL authentication mechanisms are supported");
+        co_return login_error("server login failed: none of the server's SASL authentication "
+                              "mechanisms are supported");
     }
     const bool plain = protocol::kind_of_secret(credentials_.secret) == protocol::SecretKind::plain;
     if (!plain && credentials_.client_key.empty()) {
         co_return login_error("server login failed: wrong password type");
     }
-    protocol::ScramClient scram = plain ? protocol::ScramClient()
-                                        : protocol::ScramClient(credentials_.client_key, credentials_.server_key);
+    protocol::ScramClient scram =
+        plain ? protocol::ScramClient()
+              : protocol::ScramClient(credentials_.client_key, credentials_.server_key);
     std::string reply;
     protocol::write_sasl_initial(reply, protocol::scram_sha_256, scram.first());
     send(reply);
@@ -136,14 +143,16 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer_sasl(std::string_view mechan
     if (challenge.has_error()) co_return challenge.error();
     if (challenge->type == 'E') co_return refusal(challenge->payload);
     const auto request = protocol::read_authentication(challenge->payload);
-    if (challenge->type != 'R' || request.has_error() || request->kind != protocol::authentication::sasl_continue) {
+    if (challenge->type != 'R' || request.has_error() ||
+        request->kind != protocol::authentication::sasl_continue) {
         co_return login_error("server login failed: bad SASL message");
     }
     if (plain) {
         const auto cost = scram.cost_of(request->data);
         if (cost.has_error()) co_return cost.error();
         Worker& worker = *server_.worker_;
-        auto derive = [password = credentials_.secret, salt = cost->salt, iterations = cost->iterations] {
+        auto derive = [password = credentials_.secret, salt = cost->salt,
+                       iterations = cost->iterations] {
             return protocol::ScramClient::salted_password(password, salt, iterations);
         };
         scram.use(co_await worker.shared.offload.run<std::string>(worker.loop, std::move(derive)));
@@ -158,10 +167,13 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer_sasl(std::string_view mechan
     if (outcome.has_error()) co_return outcome.error();
     if (outcome->type == 'E') co_return refusal(outcome->payload);
     const auto final = protocol::read_authentication(outcome->payload);
-    if (outcome->type != 'R' || final.has_error() || final->kind != protocol::authentication::sasl_final) {
-        co_return login_error("server login failed: the server did not prove that it knows the password");
+    if (outcome->type != 'R' || final.has_error() ||
+        final->kind != protocol::authentication::sasl_final) {
+        co_return login_error(
+            "server login failed: the server did not prove that it knows the password");
     }
-    if (const auto verified = scram.verify(final->data); verified.has_error()) co_return verified.error();
+    if (const auto verified = scram.verify(final->data); verified.has_error())
+        co_return verified.error();
     co_return Outcome();
 }
 
@@ -187,7 +199,8 @@ ServerLogin::Outcome ServerLogin::learn_one(const Conversation::Message& message
             const auto parameter = protocol::read_parameter_status(message.payload);
             if (parameter.has_error()) return parameter.error();
             constexpr std::size_t parameters_max = 64;
-            if (parameters_.size() < parameters_max) parameters_.emplace_back(parameter->name, parameter->value);
+            if (parameters_.size() < parameters_max)
+                parameters_.emplace_back(parameter->name, parameter->value);
             return {};
         }
         case 'K': {
@@ -213,7 +226,8 @@ net::Task<ServerLogin::Outcome> ServerLogin::run_connect_query() {
         if (message.has_error()) co_return message.error();
         if (message->type == 'Z') co_return Outcome();
         if (message->type == 'E') {
-            net::log::print(net::log::Level::warning, server_.log_context(), "connect_query failed: {}",
+            net::log::print(net::log::Level::warning, server_.log_context(),
+                            "connect_query failed: {}",
                             protocol::read_report(message->payload).message);
         }
     }

@@ -19,7 +19,8 @@ struct ServerCredentials {
 class ServerLogin {
 public:
     explicit ServerLogin(Server& server)
-        : server_(server), conversation_(*server.worker_, server.socket_, server.inbox_) {}
+        : server_(server),
+          conversation_(*server.worker_, server.socket_, server.inbox_) {}
 
     void start();
     void input() { conversation_.input(); }

@@ -27,9 +27,11 @@ struct alignas(64) PoolStats {
 
 /// The same as numbers, summed.
 struct PoolTotals {
-    std::uint64_t server_assignment_count = 0, xact_count = 0, query_count = 0, received = 0, sent = 0;
+    std::uint64_t server_assignment_count = 0, xact_count = 0, query_count = 0, received = 0,
+                  sent = 0;
     std::uint64_t xact_time = 0, query_time = 0, wait_time = 0;
-    std::uint64_t client_parse_count = 0, server_parse_count = 0, bind_count = 0, client_login_count = 0;
+    std::uint64_t client_parse_count = 0, server_parse_count = 0, bind_count = 0,
+                  client_login_count = 0;
 
     PoolTotals& operator+=(const PoolStats& stats);
     PoolTotals& operator+=(const PoolTotals& other);

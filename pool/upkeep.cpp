@@ -10,7 +10,8 @@ namespace pgweir::pool {
 namespace {
 
 protocol::Error wait_timeout() {
-    return {protocol::sqlstate::too_many_connections, protocol::Origin::proxy, "query_wait_timeout"};
+    return {protocol::sqlstate::too_many_connections, protocol::Origin::proxy,
+            "query_wait_timeout"};
 }
 
 }  // namespace
@@ -43,7 +44,8 @@ void Pool::tick(Worker& worker) {
     refuse_expired(worker);
     close_expired(worker);
     if (worker.index != 0) return;
-    while (begin_opening(worker.loop.now_us(), true)) open_on(0, worker.shared.vars.empty(), worker);
+    while (begin_opening(worker.loop.now_us(), true))
+        open_on(0, worker.shared.vars.empty(), worker);
     open_wanted(worker);
 }
 
@@ -92,7 +94,8 @@ void Pool::close_expired(Worker& worker) {
     std::vector<std::pair<Server*, std::string_view>> done;
     {
         const std::lock_guard lock(mutex_);
-        // Connections made together are not closed together: one each gap, so that the pool stays warm.
+        // Connections made together are not closed together: one each gap, so that the pool stays
+        // warm.
         const std::int64_t lifetime_us = limits.server_lifetime.count();
         const std::int64_t gap_us = limits.size > 0 ? lifetime_us / limits.size : 0;
         int spare = ledger_.total() - limits.min_size;

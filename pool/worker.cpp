@@ -5,7 +5,9 @@
 namespace pgweir::pool {
 
 Worker::Worker(unsigned which, Shared& shared_tables, config::ConfigPtr initial)
-    : index(which), shared(shared_tables), config(std::move(initial)) {}
+    : index(which),
+      shared(shared_tables),
+      config(std::move(initial)) {}
 
 Worker::~Worker() = default;
 
@@ -17,7 +19,8 @@ net::TcpOptions tcp_options(const config::Settings& settings) {
             .keepcnt = settings.tcp_keepcnt,
             .keepidle_s = static_cast<int>(duration_cast<seconds>(settings.tcp_keepidle).count()),
             .keepintvl_s = static_cast<int>(duration_cast<seconds>(settings.tcp_keepintvl).count()),
-            .user_timeout_ms = static_cast<int>(duration_cast<milliseconds>(settings.tcp_user_timeout).count()),
+            .user_timeout_ms =
+                static_cast<int>(duration_cast<milliseconds>(settings.tcp_user_timeout).count()),
             .socket_buffer = settings.tcp_socket_buffer};
 }
 

@@ -35,8 +35,8 @@ inline void store_u32(char* to, std::uint32_t value) {
     std::memcpy(to, &value, sizeof value);
 }
 
-/// Reads fields off the front of a message body. A read past the end gives zero or an empty view and
-/// makes ok() false for good, so a parser may read all its fields and check once.
+/// Reads fields off the front of a message body. A read past the end gives zero or an empty view
+/// and makes ok() false for good, so a parser may read all its fields and check once.
 class Reader {
 public:
     explicit Reader(Bytes bytes) : rest_(bytes) {}
@@ -119,7 +119,8 @@ public:
         return *this;
     }
     Writer& i32(std::int32_t value) { return u32(static_cast<std::uint32_t>(value)); }
-    /// Text and its NUL. A NUL inside the text would end it early on the other side: it is cut there.
+    /// Text and its NUL. A NUL inside the text would end it early on the other side: it is cut
+    /// there.
     Writer& cstring(std::string_view text) {
         out_.append(text.substr(0, text.find('\0')));
         out_.push_back('\0');

@@ -51,7 +51,8 @@ inline constexpr Sqlstate internal_error{"XX000"};
 }  // namespace sqlstate
 
 /// Who is at fault. It decides who is told and which side of a link survives:
-/// `client` closes the client only, `server` closes the server only, `proxy` is a bug or a limit of ours.
+/// `client` closes the client only, `server` closes the server only, `proxy` is a bug or a limit of
+/// ours.
 enum class Origin : std::uint8_t { client, server, proxy };
 
 /// A failure that is part of normal life: it ends as an ErrorResponse, a log line and a counter.
@@ -62,7 +63,8 @@ struct Error {
     std::string message;
 };
 
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& where);
 
 template <class T>
 using Result = boost::system::result<T, Error>;
@@ -74,7 +76,8 @@ enum class Severity : std::uint8_t { error, fatal, panic, warning, notice, debug
 
 std::string_view severity_text(Severity severity);
 
-/// What an ErrorResponse or NoticeResponse says. Borrowed from the message; absent fields are empty.
+/// What an ErrorResponse or NoticeResponse says. Borrowed from the message; absent fields are
+/// empty.
 /// Source: PostgreSQL manual, "Error and Notice Message Fields".
 struct Report {
     std::string_view severity;  // the unlocalised one (V) when there is one, else S
@@ -89,10 +92,12 @@ Report read_report(Bytes body);
 
 /// Appends an ErrorResponse with the fields S, V, C, M and, when not empty, D and H.
 void write_error(std::string& out, Severity severity, const Sqlstate& sqlstate,
-                 std::string_view message, std::string_view detail = {}, std::string_view hint = {});
+                 std::string_view message, std::string_view detail = {},
+                 std::string_view hint = {});
 
 /// Appends a NoticeResponse likewise.
 void write_notice(std::string& out, Severity severity, const Sqlstate& sqlstate,
-                  std::string_view message, std::string_view detail = {}, std::string_view hint = {});
+                  std::string_view message, std::string_view detail = {},
+                  std::string_view hint = {});
 
 }  // namespace pgweir::protocol

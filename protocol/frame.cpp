@@ -3,7 +3,8 @@
 namespace pgweir::protocol {
 
 Error cut_error(Cut cut, Origin sender) {
-    return protocol_violation(sender, cut == Cut::too_large ? "message too large" : "message length below 4");
+    return protocol_violation(
+        sender, cut == Cut::too_large ? "message too large" : "message length below 4");
 }
 
 Result<std::optional<Frame>> first_frame(Bytes bytes, std::size_t payload_max, Origin sender) {

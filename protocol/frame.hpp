@@ -35,9 +35,11 @@ struct CutFrame {
 inline CutFrame cut_frame(Bytes bytes, std::size_t payload_max) {
     if (bytes.size() < header_size) return {Cut::more, {}};
     const std::size_t length = load_u32(bytes.data() + 1);
-    if (length < 4) [[unlikely]] return {Cut::too_short, {}};
+    if (length < 4) [[unlikely]]
+        return {Cut::too_short, {}};
     const std::size_t payload = length - 4;
-    if (payload > payload_max) [[unlikely]] return {Cut::too_large, {}};
+    if (payload > payload_max) [[unlikely]]
+        return {Cut::too_large, {}};
     const std::size_t there = bytes.size() - header_size;
     const std::size_t arrived = payload < there ? payload : there;
     return {Cut::frame, {bytes[0], {bytes.data() + header_size, arrived}, payload - arrived}};
@@ -51,12 +53,13 @@ Error cut_error(Cut cut, Origin sender);
 ///
 /// Returns  nullopt while fewer than header_size bytes are there.
 /// Errors   08P01 when the length field is below 4 or the payload above `payload_max` bytes.
-/// Source   PostgreSQL manual, "Message Formats": Byte1 type, Int32 length (big-endian, self included).
+/// Source   PostgreSQL manual, "Message Formats": Byte1 type, Int32 length (big-endian, self
+/// included).
 Result<std::optional<Frame>> first_frame(Bytes bytes, std::size_t payload_max, Origin sender);
 
-/// What one pump step sends: slices of the input and bytes made here, in order, written by one sendmsg.
-/// A slice that follows its predecessor in memory extends it, so a run of messages passed on unchanged
-/// is one slice. Reused from step to step: clear() keeps its memory.
+/// What one pump step sends: slices of the input and bytes made here, in order, written by one
+/// sendmsg. A slice that follows its predecessor in memory extends it, so a run of messages passed
+/// on unchanged is one slice. Reused from step to step: clear() keeps its memory.
 class Segments {
 public:
     /// Adds bytes that outlive the step: part of the input, or static.
@@ -102,7 +105,7 @@ public:
 private:
     std::vector<Bytes> slices_;
     std::deque<std::string> owned_;  // a deque: growing it moves no string
-    std::array<char, 2048> room_;        // so that renaming a statement allocates nothing
+    std::array<char, 2048> room_;    // so that renaming a statement allocates nothing
     std::size_t room_used_ = 0;
     std::size_t size_ = 0;
 };

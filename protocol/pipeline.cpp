@@ -56,8 +56,9 @@ void Pipeline::fail_batch() {
 }
 
 void Pipeline::begin_copy_in() {
-    const auto end = std::find_if(queue_.begin() + 1, queue_.end(),
-                                  [](const Outstanding& o) { return o.request == Request::copy_end; });
+    const auto end = std::find_if(queue_.begin() + 1, queue_.end(), [](const Outstanding& o) {
+        return o.request == Request::copy_end;
+    });
     copying_in_ = end == queue_.end();
     const auto is_sync = [](const Outstanding& o) { return o.request == Request::sync; };
     const auto kept = std::remove_if(queue_.begin() + 1, end, is_sync);

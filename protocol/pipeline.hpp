@@ -74,14 +74,15 @@ public:
     std::uint64_t batch() const { return batch_; }
     std::uint64_t answered() const { return answered_; }
 
-    /// The server reported an error for the front request, which belongs to an extended-protocol batch:
-    /// everything up to the next Sync is void, whether it is here already or still to be pushed.
+    /// The server reported an error for the front request, which belongs to an extended-protocol
+    /// batch: everything up to the next Sync is void, whether it is here already or still to be
+    /// pushed.
     void fail_batch();
     /// The server waits for a Sync that has not been sent.
     bool skipping() const { return skipping_; }
 
-    /// The server began to take COPY data for the front request: until the client ends it the server
-    /// reads over every Sync.
+    /// The server began to take COPY data for the front request: until the client ends it the
+    /// server reads over every Sync.
     void begin_copy_in();
     /// The client is expected to send COPY data.
     bool copying_in() const { return copying_in_; }
@@ -96,8 +97,8 @@ public:
     /// The server answered a request: whatever was sent before it has been answered or read over.
     void heard() { surplus_ = 0; }
 
-    /// Requests whose effects on names and caches are to be taken back, the newest of a batch first;
-    /// the caller takes them and clears.
+    /// Requests whose effects on names and caches are to be taken back, the newest of a batch
+    /// first; the caller takes them and clears.
     std::vector<Outstanding>& undone() { return undone_; }
 
     /// DISCARD ALL or DEALLOCATE ALL was run. Marks the names that stay, because their Parse is

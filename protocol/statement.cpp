@@ -10,10 +10,12 @@ void intrusive_ptr_add_ref(const Statement* statement) {
 }
 
 void intrusive_ptr_release(const Statement* statement) {
-    // The last reference is dropped under the table's lock, so that nobody finds a statement that dies.
+    // The last reference is dropped under the table's lock, so that nobody finds a statement that
+    // dies.
     std::uint32_t count = statement->references_.load(std::memory_order_relaxed);
     while (count > 1) {
-        if (statement->references_.compare_exchange_weak(count, count - 1, std::memory_order_acq_rel)) {
+        if (statement->references_.compare_exchange_weak(count, count - 1,
+                                                         std::memory_order_acq_rel)) {
             return;
         }
     }

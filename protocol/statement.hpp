@@ -23,9 +23,9 @@ inline const std::string no_statement_name = "PGWEIR_0";
 /// A server-side name that is given away twice when a client gives one of its names twice.
 inline const std::string taken_statement_name = "PGWEIR_TAKEN";
 
-/// What a Parse message says, apart from the name. Interned: two clients that prepare the same text with
-/// the same parameter types hold the same Statement, so that a server knows it once. Immutable; counted
-/// across threads.
+/// What a Parse message says, apart from the name. Interned: two clients that prepare the same text
+/// with the same parameter types hold the same Statement, so that a server knows it once.
+/// Immutable; counted across threads.
 class Statement {
 public:
     std::uint64_t id() const { return id_; }
@@ -77,14 +77,15 @@ private:
     std::uint64_t next_id_ = 1;
 };
 
-/// A client's name for a statement. The client's names and the requests under way share it, so that a
-/// reply that comes late still knows what it was about. One thread.
+/// A client's name for a statement. The client's names and the requests under way share it, so that
+/// a reply that comes late still knows what it was about. One thread.
 struct NamedStatement {
     NamedStatement(std::string_view given, StatementPtr what)
-        : name(given), statement(std::move(what)) {}
+        : name(given),
+          statement(std::move(what)) {}
 
     std::string name;
-    StatementPtr statement;  // empty: the client named a statement that it does not have
+    StatementPtr statement;     // empty: the client named a statement that it does not have
     bool gone = false;          // its Parse was undone, or it was discarded: not to come back
     std::uint32_t kept_at = 0;  // Pipeline::discards() when its Parse was last found behind one
     std::uint32_t references = 0;
@@ -114,12 +115,16 @@ public:
     std::size_t size() const { return names_.size(); }
 
 private:
-    // A list while there are few: most clients have none or a handful, and an empty map costs memory.
+    // A list while there are few: most clients have none or a handful, and an empty map costs
+    // memory.
     struct Hash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+        std::size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
     };
-    std::unordered_map<std::string_view, NamedStatementPtr, Hash> names_;  // keys live in the values
+    std::unordered_map<std::string_view, NamedStatementPtr, Hash>
+        names_;  // keys live in the values
 };
 
 /// Which statements one server connection knows, least recently used first to go.
@@ -141,8 +146,8 @@ public:
     void clear();
     std::size_t size() const { return places_.size(); }
 
-    /// The one under the empty name, which every Parse of it replaces and every simple query drops. Empty:
-    /// none, or nobody knows.
+    /// The one under the empty name, which every Parse of it replaces and every simple query drops.
+    /// Empty: none, or nobody knows.
     void set_unnamed(StatementPtr statement, std::uint64_t batch);
     /// Is it certainly this one? As use().
     bool has_unnamed(const Statement& statement, std::uint64_t batch, std::uint64_t answered) const;

@@ -15,8 +15,9 @@ bool name_less(std::string_view a, std::string_view b) {
 }
 
 auto lower_bound(const VarSet::Entries& entries, std::string_view name) {
-    return std::lower_bound(entries.begin(), entries.end(), name,
-                            [](const auto& entry, std::string_view n) { return name_less(entry.first, n); });
+    return std::lower_bound(
+        entries.begin(), entries.end(), name,
+        [](const auto& entry, std::string_view n) { return name_less(entry.first, n); });
 }
 
 }  // namespace
@@ -81,7 +82,8 @@ std::string set_script(const VarSet& have, const VarSet& want) {
         const std::string* const present = have.find(name);
         if (present && *present == value) continue;
         script += first ? "SELECT " : ",";
-        script += "pg_catalog.set_config(" + quote_literal(name) + "," + quote_literal(value) + ",false)";
+        script +=
+            "pg_catalog.set_config(" + quote_literal(name) + "," + quote_literal(value) + ",false)";
         first = false;
     }
     return script;

@@ -11,8 +11,9 @@
 
 namespace pgweir::protocol {
 
-/// Settings by name, in the server's spelling of the name. Immutable and interned: two sets with the same
-/// content are the same object, so "does this server fit this client?" is one pointer compare.
+/// Settings by name, in the server's spelling of the name. Immutable and interned: two sets with
+/// the same content are the same object, so "does this server fit this client?" is one pointer
+/// compare.
 class VarSet {
 public:
     /// Sorted by name (ASCII case folded), each name once.
@@ -43,14 +44,15 @@ private:
     Vars intern(VarSet::Entries entries);
 
     mutable std::mutex mutex_;
-    std::unordered_multimap<std::size_t, std::weak_ptr<const VarSet>> sets_;  // by hash of the content
+    std::unordered_multimap<std::size_t, std::weak_ptr<const VarSet>>
+        sets_;                   // by hash of the content
     std::size_t sweep_at_ = 64;  // size at which sets that nobody holds are thrown out
     Vars empty_;
 };
 
-/// The SQL that gives a server with `have` what a client with `want` was promised, empty when nothing
-/// differs. A variable that `want` does not mention is reset. set_config() and not SET: it takes a list
-/// (search_path) as one string, as a start-up packet does.
+/// The SQL that gives a server with `have` what a client with `want` was promised, empty when
+/// nothing differs. A variable that `want` does not mention is reset. set_config() and not SET: it
+/// takes a list (search_path) as one string, as a start-up packet does.
 std::string set_script(const VarSet& have, const VarSet& want);
 
 /// `text` as a string literal, whatever standard_conforming_strings says.

@@ -65,7 +65,8 @@ void Process::apply(config::ConfigPtr config) {
                      visit_shards(
                          [](Shard& shard) {
                              std::vector<Client*> all;
-                             for (const auto& [id, client] : shard.clients) all.push_back(client.get());
+                             for (const auto& [id, client] : shard.clients)
+                                 all.push_back(client.get());
                              for (Client* const client : all) client->refresh();
                          },
                          [] {});
@@ -148,8 +149,11 @@ void Process::set_disabled(const std::string& database, bool disabled) {
 
 void Process::shut_down(Shutdown how) {
     shutdown_ = how;
-    // New TCP clients are turned away; the Unix socket stays, so that an administrator still gets in.
-    std::erase_if(listeners_, [how](const auto& listener) { return how == Shutdown::now || !listener->is_unix(); });
+    // New TCP clients are turned away; the Unix socket stays, so that an administrator still gets
+    // in.
+    std::erase_if(listeners_, [how](const auto& listener) {
+        return how == Shutdown::now || !listener->is_unix();
+    });
     switch (how) {
         case Shutdown::wait_for_servers:
             net::log::print(Level::log, {}, "shutting down: waiting for servers");
@@ -164,7 +168,8 @@ void Process::shut_down(Shutdown how) {
             check_exit();
             break;
     }
-    // Whether there is still something to wait for is looked at by the next tick: who asked is answered first.
+    // Whether there is still something to wait for is looked at by the next tick: who asked is
+    // answered first.
 }
 
 void Process::check_exit() {

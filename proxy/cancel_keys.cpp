@@ -8,7 +8,8 @@ std::uint64_t CancelKeys::give(ClientPlace place) {
     const std::lock_guard lock(mutex_);
     while (true) {
         std::uint64_t key = 0;
-        for (const char byte : protocol::random_bytes(8)) key = key << 8 | static_cast<unsigned char>(byte);
+        for (const char byte : protocol::random_bytes(8))
+            key = key << 8 | static_cast<unsigned char>(byte);
         key &= 0x7fffffffffffffffu;  // a pid is positive
         if (key != 0 && places_.try_emplace(key, place).second) return key;
     }

@@ -16,7 +16,7 @@ using protocol::TxStatus;
 
 namespace {
 
-constexpr int rounds_max = 16;                  // pages read before others have their turn
+constexpr int rounds_max = 16;                   // pages read before others have their turn
 constexpr std::size_t moved_min = 128 * 1024;    // bytes left of a message from which splice() pays
 constexpr std::size_t outstanding_max = 16'384;  // requests under way before the client is not read
 
@@ -34,7 +34,11 @@ std::string_view state_text(ClientState state) {
 }
 
 Client::Client(Shard& shard, std::uint32_t id, int fd, net::Address address)
-    : shard_(shard), vars_(shard.worker.shared.vars.empty()), startup_(vars_), id_(id), address_(address) {
+    : shard_(shard),
+      vars_(shard.worker.shared.vars.empty()),
+      startup_(vars_),
+      id_(id),
+      address_(address) {
     worker = shard.worker.index;
     connected_us_ = shard.worker.loop.now_us();
     socket_.open(shard.worker.loop, fd);
@@ -55,7 +59,8 @@ void Client::on_readable() {
         const std::size_t before = inbox_.size();
         const Bytes input = inbox_.fill(socket_, shard_.worker.page.get(), pool::Worker::page_size);
         if (socket_.eof()) {
-            hang_up(state_ == ClientState::active ? "client unexpected eof" : "client close request");
+            hang_up(state_ == ClientState::active ? "client unexpected eof"
+                                                  : "client close request");
             return;
         }
         if (input.size() == before) continue;
@@ -66,7 +71,8 @@ void Client::on_readable() {
 
 bool Client::move_past() {
     net::Pipe& pipe = shard_.worker.pipe;
-    if (!server_ || frontend_.passing() < moved_min || !inbox_.empty() || !pipe.usable()) return false;
+    if (!server_ || frontend_.passing() < moved_min || !inbox_.empty() || !pipe.usable())
+        return false;
     const std::size_t moved = socket_.move(server_->input(), pipe, frontend_.passing());
     if (socket_.eof()) return false;
     frontend_.passed(moved);
@@ -121,8 +127,8 @@ bool Client::checkout() {
     }
 }
 
-/// False when the server was started with other parameters than a session of this client needs: it is gone
-/// then, and there is room for one that fits.
+/// False when the server was started with other parameters than a session of this client needs: it
+/// is gone then, and there is room for one that fits.
 bool Client::take_server(pool::Server& server) {
     if (session_mode_) {
         if (server.startup() != startup_) {
@@ -186,13 +192,15 @@ void Client::forward(Bytes input) {
     out.clear();
     backend.flush_fakes(out);
     if (!out.empty()) deliver(out);
-    if (server_ && (server_->full() || backend.pipeline().size() > outstanding_max)) socket_.pause();
+    if (server_ && (server_->full() || backend.pipeline().size() > outstanding_max))
+        socket_.pause();
 }
 
 RequestRules Client::rules() const {
     const config::Settings& settings = shard_.worker.config->settings;
     RequestRules rules;
-    rules.message_max = static_cast<std::size_t>(std::max<std::int64_t>(settings.max_packet_size, 0));
+    rules.message_max =
+        static_cast<std::size_t>(std::max<std::int64_t>(settings.max_packet_size, 0));
     rules.simple_query = !settings.disable_pqexec;
     if (!session_mode_) {
         rules.server_max = static_cast<std::size_t>(std::max(settings.max_prepared_statements, 0));
@@ -204,7 +212,8 @@ RequestRules Client::rules() const {
 void Client::deliver(const protocol::Segments& replies) {
     if (pool_) pool_->stats(shard_.worker).sent.add(replies.size());
     socket_.send(replies);
-    if (server_ && server_->backend().pipeline().size() <= outstanding_max / 2 && !server_->full()) {
+    if (server_ && server_->backend().pipeline().size() <= outstanding_max / 2 &&
+        !server_->full()) {
         socket_.resume();
     }
 }
@@ -275,7 +284,8 @@ void Client::release_server() {
 void Client::lost(const protocol::Error& error) {
     const bool told = server_ && server_->backend().findings().fatal;
     server_ = nullptr;
-    if (std::exchange(preparing_, false)) {  // nothing of the request was sent: it takes another server
+    if (std::exchange(preparing_,
+                      false)) {  // nothing of the request was sent: it takes another server
         state_ = ClientState::idle;
         consume(inbox_.kept());
         if (server_) socket_.resume();
@@ -295,11 +305,11 @@ void Client::cancel() {
     query_began_us_ = xact_began_us_ = 0;
     protocol::Segments& replies = shard_.worker.segments;
     replies.clear();
-    const std::size_t dropped = frontend_.drop_request(
-        inbox_.kept(),
-        {protocol::sqlstate::query_canceled, protocol::Origin::client,
-         "canceling statement due to user request"},
-        replies);
+    const std::size_t dropped =
+        frontend_.drop_request(inbox_.kept(),
+                               {protocol::sqlstate::query_canceled, protocol::Origin::client,
+                                "canceling statement due to user request"},
+                               replies);
     deliver(replies);
     inbox_.keep(inbox_.kept().substr(dropped));
     socket_.resume();
@@ -364,7 +374,8 @@ void Client::check_timeouts(std::int64_t now_us) {
     if (state_ == ClientState::login) {
         const std::int64_t most = shard_.worker.config->settings.client_login_timeout.count();
         if (most > 0 && now_us - connected_us_ > most) {
-            close({protocol::sqlstate::protocol_violation, protocol::Origin::client, "client_login_timeout"});
+            close({protocol::sqlstate::protocol_violation, protocol::Origin::client,
+                   "client_login_timeout"});
         }
         return;
     }
@@ -398,8 +409,9 @@ void Client::notify_waiting(std::int64_t now_us) {
     if (notified_ || after_us == 0 || now_us - since_us < after_us) return;
     notified_ = true;
     std::string notice;
-    protocol::write_notice(notice, protocol::Severity::notice, protocol::sqlstate::successful_completion,
-                           "No server connection available in postgres backend, client being queued");
+    protocol::write_notice(
+        notice, protocol::Severity::notice, protocol::sqlstate::successful_completion,
+        "No server connection available in postgres backend, client being queued");
     socket_.send(notice);
 }
 

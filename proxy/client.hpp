@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "pool/pool.hpp"
 #include "pool/net/socket.hpp"
+#include "pool/pool.hpp"
 #include "proxy/frontend.hpp"
 #include "proxy/shard.hpp"
 
@@ -34,8 +34,8 @@ public:
     /// Begins the log-in.
     void start();
 
-    /// Tells the client why (unless there is nothing to tell) and closes. A server it holds goes back
-    /// to its pool, which closes it if it is not clean.
+    /// Tells the client why (unless there is nothing to tell) and closes. A server it holds goes
+    /// back to its pool, which closes it if it is not clean.
     void close(const protocol::Error& error);
     /// Closes without a word to the client.
     void hang_up(std::string_view reason);
@@ -93,7 +93,8 @@ private:
     void on_readable() override;
     void on_drained() override;
     void on_hangup() override;
-    /// Moves what remains of a large message past us. False when there is nothing (more) to move so.
+    /// Moves what remains of a large message past us. False when there is nothing (more) to move
+    /// so.
     bool move_past();
     /// Takes what the client sent, with a server or without. What is unused is kept.
     void consume(Bytes input);
@@ -121,9 +122,10 @@ private:
     protocol::Vars startup_;  // session mode: what the client asked for in its start-up packet
     ClientState state_ = ClientState::login;
     bool session_mode_ = false;
-    bool preparing_ = false;     // has a server, which is being given the client's variables or checked
-    bool notified_ = false;      // of waiting, this time
-    bool counted_ = false;       // in max_client_conn and the caps
+    bool preparing_ =
+        false;               // has a server, which is being given the client's variables or checked
+    bool notified_ = false;  // of waiting, this time
+    bool counted_ = false;   // in max_client_conn and the caps
     std::uint32_t id_;
     std::string user_, database_;
     net::Address address_;

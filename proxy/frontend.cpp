@@ -19,11 +19,12 @@ namespace {
 
 // The text of a named statement has to be kept as long as the client keeps the statement.
 constexpr std::size_t named_parse_max = 64 << 20;  // bytes
-constexpr std::size_t unnamed_parse_max = 16 << 10;  // bytes: that of the unnamed is, if it is small
-constexpr std::size_t message_max = 0x7fffffff;     // bytes: what a length can say
-constexpr std::size_t names_max = 64 << 10;        // bytes: portal and statement name of a Bind
-constexpr std::size_t beginning_min = 16 << 10;    // bytes of a message that earn it a server
-constexpr std::size_t beginning_of_sql = 32;       // bytes that tell DISCARD from other commands
+constexpr std::size_t unnamed_parse_max = 16
+                                          << 10;  // bytes: that of the unnamed is, if it is small
+constexpr std::size_t message_max = 0x7fffffff;   // bytes: what a length can say
+constexpr std::size_t names_max = 64 << 10;       // bytes: portal and statement name of a Bind
+constexpr std::size_t beginning_min = 16 << 10;   // bytes of a message that earn it a server
+constexpr std::size_t beginning_of_sql = 32;      // bytes that tell DISCARD from other commands
 constexpr std::string_view ready_idle("Z\0\0\0\5I", 6);
 
 bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
@@ -32,7 +33,8 @@ bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
 }
 
 std::string_view name_on_server(const NamedStatement& named) {
-    return named.statement ? std::string_view(named.statement->server_name()) : protocol::no_statement_name;
+    return named.statement ? std::string_view(named.statement->server_name())
+                           : protocol::no_statement_name;
 }
 
 /// May the SQL be DISCARD ALL or DEALLOCATE ALL? What is sent behind it, before it is answered,
@@ -43,7 +45,8 @@ bool discards(std::string_view sql) {
            protocol::same_name(sql.substr(0, 10), "deallocate");
 }
 
-/// What PostgreSQL allows, header included. Source: its own limits on messages from clients, by type.
+/// What PostgreSQL allows, header included. Source: its own limits on messages from clients, by
+/// type.
 std::size_t size_max(char type) {
     constexpr std::size_t large = 0x3fffffff, small = 10'000;
     switch (type) {
@@ -71,15 +74,16 @@ bool Frontend::pass_rest(Bytes& input, Segments* out) {
     return true;
 }
 
-Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rules, pool::Backend& server,
-                                           Segments& out) {
+Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rules,
+                                           pool::Backend& server, Segments& out) {
     step_ = {};
     const std::size_t size = input.size();
     while (!input.empty()) {
         if (pass_rest(input, &out)) continue;
         const protocol::CutFrame cut = protocol::cut_frame(input, rules.message_max);
         if (cut.cut == protocol::Cut::more) break;
-        if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::client);
+        if (cut.cut != protocol::Cut::frame)
+            return protocol::cut_error(cut.cut, protocol::Origin::client);
         const Frame& frame = cut.frame;
         if (frame.size() > size_max(frame.type)) return bad_message("invalid message length");
         if (frame.type == 'X') {
@@ -131,8 +135,9 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, const Req
     return Take::done;
 }
 
-Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, const RequestRules& rules,
-                                            pool::Backend& server, Segments& out) {
+Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole,
+                                            const RequestRules& rules, pool::Backend& server,
+                                            Segments& out) {
     const bool unnamed = !frame.payload.empty() && frame.payload.front() == '\0';
     if (frame.payload.empty() && frame.missing > 0) return Take::more;
     if (unnamed && rules.server_max > 0 && frame.missing > 0 && frame.size() <= unnamed_parse_max) {
@@ -201,8 +206,8 @@ void Frontend::prepare_on_server(const StatementPtr& statement, const NamedState
     out.own(std::move(bytes));
 }
 
-/// The unnamed statement follows the client too, so what it says is kept (unless it is too large to be whole
-/// in one piece: then it lasts as long as the server is the client's).
+/// The unnamed statement follows the client too, so what it says is kept (unless it is too large to
+/// be whole in one piece: then it lasts as long as the server is the client's).
 void Frontend::keep_unnamed(const Frame& frame, const RequestRules& rules, pool::Backend& server) {
     const StatementPtr before = std::exchange(unnamed_, {});
     const std::uint64_t batch = server.pipeline().batch();
@@ -212,7 +217,8 @@ void Frontend::keep_unnamed(const Frame& frame, const RequestRules& rules, pool:
                                           : Result<protocol::Parse>(bad_message("too large"));
     if (parse.has_value()) {
         // Drivers send the same text all day: then nothing is to be looked up.
-        const bool same = before && before->query() == parse->query && before->types() == parse->types;
+        const bool same =
+            before && before->query() == parse->query && before->types() == parse->types;
         unnamed_ = same ? before : rules.table->intern(parse->query, parse->types);
     }
     server.statements().set_unnamed(unnamed_, batch);
@@ -222,7 +228,8 @@ void Frontend::keep_unnamed(const Frame& frame, const RequestRules& rules, pool:
 bool Frontend::has_unnamed(pool::Backend& server, Segments& out) {
     if (!unnamed_) return unnamed_on_ == &server;
     protocol::Pipeline& pipeline = server.pipeline();
-    if (server.statements().has_unnamed(*unnamed_, pipeline.batch(), pipeline.answered())) return true;
+    if (server.statements().has_unnamed(*unnamed_, pipeline.batch(), pipeline.answered()))
+        return true;
     std::string bytes;
     protocol::write_parse(bytes, "", unnamed_->query(), unnamed_->types());
     out.own(std::move(bytes));
@@ -249,8 +256,9 @@ NamedStatementPtr Frontend::resolve(std::string_view name, const RequestRules& r
     return named;
 }
 
-Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, const RequestRules& rules,
-                                           pool::Backend& server, Segments& out) {
+Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole,
+                                           const RequestRules& rules, pool::Backend& server,
+                                           Segments& out) {
     const auto names = protocol::read_bind_names(frame.payload);
     if (!names) {
         if (frame.missing == 0) return bad_message("invalid string in message");
@@ -282,8 +290,9 @@ Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, cons
     return Take::done;
 }
 
-Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, const RequestRules& rules,
-                                             pool::Backend& server, Segments& out) {
+Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole,
+                                             const RequestRules& rules, pool::Backend& server,
+                                             Segments& out) {
     if (frame.missing > 0) {
         if (frame.size() > names_max) return bad_message("name too long");
         return Take::more;
@@ -297,7 +306,8 @@ Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, co
                                         : Request::describe_portal;
     const bool unnamed = statement && target->name.empty() && rules.server_max > 0;
     if (unnamed && !describe) forget_unnamed(server);
-    if (!statement || rules.server_max == 0 || (unnamed && (!describe || has_unnamed(server, out)))) {
+    if (!statement || rules.server_max == 0 ||
+        (unnamed && (!describe || has_unnamed(server, out)))) {
         server.pipeline().push({request, Reply::forward, {}, {}});
         out.add(whole);
         return Take::done;
@@ -317,14 +327,16 @@ Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, co
     return Take::done;
 }
 
-Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& rules, Segments& replies) {
+Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& rules,
+                                              Segments& replies) {
     Step step;
     const std::size_t size = input.size();
     while (!input.empty()) {
         if (pass_rest(input, nullptr)) continue;
         const protocol::CutFrame cut = protocol::cut_frame(input, rules.message_max);
         if (cut.cut == protocol::Cut::more) break;
-        if (cut.cut != protocol::Cut::frame) return protocol::cut_error(cut.cut, protocol::Origin::client);
+        if (cut.cut != protocol::Cut::frame)
+            return protocol::cut_error(cut.cut, protocol::Origin::client);
         const Frame& frame = cut.frame;
         if (frame.size() > size_max(frame.type)) return bad_message("invalid message length");
         if (!std::strchr("QFPBDCESHXdcf", frame.type) || frame.type == '\0') {

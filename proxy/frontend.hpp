@@ -13,8 +13,8 @@ using protocol::Segments;
 
 /// What applies to a client's requests.
 struct RequestRules {
-    /// Statements a server keeps for all clients together; 0: names are passed on as they are (session
-    /// mode, or max_prepared_statements = 0).
+    /// Statements a server keeps for all clients together; 0: names are passed on as they are
+    /// (session mode, or max_prepared_statements = 0).
     std::size_t server_max = 0;
     protocol::StatementTable* table = nullptr;
     std::size_t message_max = 0x7fffffff;  // bytes of payload: max_packet_size
@@ -25,8 +25,8 @@ struct RequestRules {
 class Frontend {
 public:
     struct Step {
-        std::size_t consumed = 0;  // bytes of the input that are done with
-        bool terminate = false;    // the client said goodbye
+        std::size_t consumed = 0;   // bytes of the input that are done with
+        bool terminate = false;     // the client said goodbye
         bool wants_server = false;  // the next message needs a server, and enough of it is there
         // For the statistics: Parse messages taken from the client and sent to the server, Binds.
         unsigned client_parses = 0, server_parses = 0, binds = 0;
@@ -36,19 +36,21 @@ public:
     ///
     /// Takes all of `input` but the beginning of a message that it needs whole.
     /// Errors   08P01 for what is no message; the client is of no use then.
-    Result<Step> translate(Bytes input, const RequestRules& rules, pool::Backend& server, Segments& out);
+    Result<Step> translate(Bytes input, const RequestRules& rules, pool::Backend& server,
+                           Segments& out);
 
-    /// The same while no server is linked: takes what needs none (Terminate, a lone Sync, what is left
-    /// of a failed COPY) and stops at the first message that does.
+    /// The same while no server is linked: takes what needs none (Terminate, a lone Sync, what is
+    /// left of a failed COPY) and stops at the first message that does.
     Result<Step> answer_alone(Bytes input, const RequestRules& rules, Segments& replies);
 
-    /// Drops the request at the front of `input` that has been waiting for a server: a simple one, or all up
-    /// to the next Sync, though it be still to come. Adds the error and, if due, ReadyForQuery.
+    /// Drops the request at the front of `input` that has been waiting for a server: a simple one,
+    /// or all up to the next Sync, though it be still to come. Adds the error and, if due,
+    /// ReadyForQuery.
     /// Returns the bytes dropped.
     std::size_t drop_request(Bytes input, const protocol::Error& error, Segments& replies);
 
-    /// Bytes of the present message that are still to come and go to the server as they are; whoever
-    /// passes some of them on without translate() says so.
+    /// Bytes of the present message that are still to come and go to the server as they are;
+    /// whoever passes some of them on without translate() says so.
     std::size_t passing() const { return passing_ ? missing_ : 0; }
     void passed(std::size_t size) { missing_ -= size; }
 
@@ -58,8 +60,8 @@ public:
     /// The server goes back to its pool.
     void released() { unnamed_on_ = nullptr; }
 
-    /// Requests that the server did not carry out take their effect on the client's names back; after
-    /// DISCARD ALL the names go, but for those prepared behind it.
+    /// Requests that the server did not carry out take their effect on the client's names back;
+    /// after DISCARD ALL the names go, but for those prepared behind it.
     void undo(std::vector<protocol::Outstanding>& undone);
     void discard_all(const protocol::Pipeline& pipeline);
     const protocol::StatementNames& names() const { return names_; }
@@ -79,20 +81,23 @@ private:
                              pool::Backend& server, Segments& out);
     protocol::NamedStatementPtr resolve(std::string_view name, const RequestRules& rules,
                                         pool::Backend& server, Segments& out);
-    void keep_unnamed(const protocol::Frame& frame, const RequestRules& rules, pool::Backend& server);
+    void keep_unnamed(const protocol::Frame& frame, const RequestRules& rules,
+                      pool::Backend& server);
     bool has_unnamed(pool::Backend& server, Segments& out);
     void forget_unnamed(pool::Backend& server);
-    void prepare_on_server(const protocol::StatementPtr& statement, const protocol::NamedStatementPtr& named,
-                           const RequestRules& rules, pool::Backend& server, Segments& out);
+    void prepare_on_server(const protocol::StatementPtr& statement,
+                           const protocol::NamedStatementPtr& named, const RequestRules& rules,
+                           pool::Backend& server, Segments& out);
 
     protocol::StatementNames names_;
-    protocol::StatementPtr unnamed_;             // empty: none, or too large to be kept
-    const pool::Backend* unnamed_on_ = nullptr;  // where the last Parse of it was sent, while that is ours
-    std::uint32_t unnamed_batch_ = 0;            // … and in which batch
-    std::size_t missing_ = 0;  // bytes of the present message that are still to come
-    bool passing_ = false;     // … and go to the server
-    bool dropping_ = false;    // to the next Sync: the batch has been cancelled
-    Step step_;                // being made
+    protocol::StatementPtr unnamed_;  // empty: none, or too large to be kept
+    const pool::Backend* unnamed_on_ =
+        nullptr;                       // where the last Parse of it was sent, while that is ours
+    std::uint32_t unnamed_batch_ = 0;  // … and in which batch
+    std::size_t missing_ = 0;          // bytes of the present message that are still to come
+    bool passing_ = false;             // … and go to the server
+    bool dropping_ = false;            // to the next Sync: the batch has been cancelled
+    Step step_;                        // being made
 };
 
 }  // namespace pgweir::proxy

@@ -28,7 +28,8 @@ std::string path_of(const net::Address& address) {
     return un.sun_path[0] ? std::string(un.sun_path) : "@" + std::string(un.sun_path + 1);
 }
 
-/// A socket file that nobody listens on is a leftover; one that answers belongs to a running process.
+/// A socket file that nobody listens on is a leftover; one that answers belongs to a running
+/// process.
 bool in_use(const net::Address& address) {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
@@ -38,12 +39,18 @@ bool in_use(const net::Address& address) {
     return answers;
 }
 
-void set(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
+void set(int fd, int level, int name, int value) {
+    setsockopt(fd, level, name, &value, sizeof value);
+}
 
 }  // namespace
 
 Listener::Listener(net::Loop& loop, int fd, std::string path, Accepted accepted)
-    : net::Timer(loop), loop_(loop), fd_(fd), path_(std::move(path)), accepted_(std::move(accepted)) {
+    : net::Timer(loop),
+      loop_(loop),
+      fd_(fd),
+      path_(std::move(path)),
+      accepted_(std::move(accepted)) {
     loop_.watch(fd_, *this);
 }
 
@@ -53,7 +60,8 @@ Listener::~Listener() {
     if (path_.starts_with('/')) ::unlink(path_.c_str());
 }
 
-protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, const net::Address& address,
+protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop,
+                                                           const net::Address& address,
                                                            const config::Settings& settings,
                                                            Accepted accepted) {
     const std::string path = path_of(address);
@@ -65,7 +73,8 @@ protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, cons
         set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (address.family() == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
         if (settings.so_reuseport) set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-        // As short as it can be: a client that stays silent must come up against client_login_timeout.
+        // As short as it can be: a client that stays silent must come up against
+        // client_login_timeout.
         constexpr int defer_s = 1;
         if (settings.tcp_defer_accept) set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer_s);
     } else if (path.starts_with('/')) {
@@ -78,7 +87,8 @@ protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop, cons
     const auto* raw = static_cast<const sockaddr*>(static_cast<const void*>(&address.storage));
     if (::bind(fd, raw, address.size) != 0) return listen_error(where, "bind");
     listener->path_ = path;
-    if (path.starts_with('/')) ::chmod(path.c_str(), static_cast<mode_t>(settings.unix_socket_mode));
+    if (path.starts_with('/'))
+        ::chmod(path.c_str(), static_cast<mode_t>(settings.unix_socket_mode));
     if (::listen(fd, settings.listen_backlog) != 0) return listen_error(where, "listen");
     net::log::print(net::log::Level::log, {}, "listening on {}",
                     path.empty() ? where : "unix:" + where);
@@ -97,18 +107,19 @@ void Listener::ready(std::uint32_t) {
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
         if (errno != EAGAIN) {
-            // Out of descriptors, most likely: who waits in the backlog makes no new event, so try again.
+            // Out of descriptors, most likely: who waits in the backlog makes no new event, so try
+            // again.
             constexpr std::int64_t again_us = 200'000;
-            net::log::print(net::log::Level::warning, {}, "accept() failed: {}", std::strerror(errno));
+            net::log::print(net::log::Level::warning, {}, "accept() failed: {}",
+                            std::strerror(errno));
             expire_in(again_us);
         }
         return;
     }
 }
 
-protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(net::Loop& loop,
-                                                                        const config::Settings& settings,
-                                                                        Listener::Accepted accepted) {
+protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(
+    net::Loop& loop, const config::Settings& settings, Listener::Accepted accepted) {
     std::vector<net::Address> addresses;
     for (const std::string& host : settings.listen_addr) {
         if (host == "*") {
@@ -121,8 +132,8 @@ protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(net::Loo
         addresses.insert(addresses.end(), found->begin(), found->end());
     }
     if (!settings.unix_socket_dir.empty()) {
-        const auto address =
-            net::unix_address(fmt::format("{}/.s.PGSQL.{}", settings.unix_socket_dir, settings.listen_port));
+        const auto address = net::unix_address(
+            fmt::format("{}/.s.PGSQL.{}", settings.unix_socket_dir, settings.listen_port));
         if (address.has_error()) return address.error();
         addresses.push_back(*address);
     }
@@ -131,7 +142,8 @@ protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(net::Loo
         auto listener = Listener::open(loop, address, settings, accepted);
         if (listener.has_error()) {
             // A machine without IPv6 is no reason not to serve "*" on IPv4.
-            if (address.family() == AF_INET6 && !listeners.empty() && errno == EAFNOSUPPORT) continue;
+            if (address.family() == AF_INET6 && !listeners.empty() && errno == EAFNOSUPPORT)
+                continue;
             return listener.error();
         }
         listeners.push_back(std::move(*listener));

@@ -15,8 +15,10 @@ public:
     using Accepted = std::function<void(int fd, net::Address peer)>;
 
     /// Binds and listens. Errors say address and reason.
-    static protocol::Result<std::unique_ptr<Listener>> open(net::Loop& loop, const net::Address& address,
-                                                            const config::Settings& settings, Accepted accepted);
+    static protocol::Result<std::unique_ptr<Listener>> open(net::Loop& loop,
+                                                            const net::Address& address,
+                                                            const config::Settings& settings,
+                                                            Accepted accepted);
     ~Listener();
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
@@ -36,8 +38,7 @@ private:
 };
 
 /// Everything that the settings say to listen on: TCP addresses and the Unix socket.
-protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(net::Loop& loop,
-                                                                        const config::Settings& settings,
-                                                                        Listener::Accepted accepted);
+protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(
+    net::Loop& loop, const config::Settings& settings, Listener::Accepted accepted);
 
 }  // namespace pgweir::proxy

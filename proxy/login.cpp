@@ -23,7 +23,8 @@ protocol::Error refuse(const protocol::Sqlstate& state, std::string text) {
     return {state, Origin::client, std::move(text)};
 }
 
-/// `-c name=value` and `--name=value`, backslash protecting the next character, as PostgreSQL splits them.
+/// `-c name=value` and `--name=value`, backslash protecting the next character, as PostgreSQL
+/// splits them.
 std::vector<std::string> split_options(const std::string& options) {
     std::vector<std::string> words;
     std::string word;
@@ -74,13 +75,16 @@ net::Task<Login::Outcome> Login::first_packets(bool& gone) {
         }
         client_.inbox_.keep(client_.inbox_.kept().substr((*cut)->size));
         const protocol::FirstPacket& packet = (*cut)->packet;
-        if (const auto* startup = std::get_if<protocol::StartupPacket>(&packet)) co_return read_startup(*startup);
+        if (const auto* startup = std::get_if<protocol::StartupPacket>(&packet))
+            co_return read_startup(*startup);
         if (const auto* cancel = std::get_if<protocol::CancelRequest>(&packet)) {
             client_.shard_.process.cancel(*cancel);
             gone = true;
             co_return Outcome();
         }
-        send("N");  // neither TLS nor GSSAPI on this listener: the client goes on in plain text, or not
+        send(
+            // neither TLS nor GSSAPI on this listener: the client goes on in plain text, or not
+            "N");
     }
 }
 
@@ -95,8 +99,9 @@ Login::Outcome Login::read_startup(const protocol::StartupPacket& packet) {
         if (Outcome failure = read_parameter(name, value)) return failure;
     }
     if (settings.log_connections) {
-        net::log::print(Level::log, client_.log_context(), "login attempt: db={} user={} tls=no replication=no",
-                        client_.database_, client_.user_);
+        net::log::print(Level::log, client_.log_context(),
+                        "login attempt: db={} user={} tls=no replication=no", client_.database_,
+                        client_.user_);
     }
     return {};
 }
@@ -108,7 +113,8 @@ Login::Outcome Login::read_parameter(const std::string& name, const std::string&
     if (name == "options") return read_options(value);
     if (name == "replication") {
         if (value == "false" || value == "off" || value == "no" || value == "0") return {};
-        return refuse(protocol::sqlstate::feature_not_supported, "replication connections are not supported");
+        return refuse(protocol::sqlstate::feature_not_supported,
+                      "replication connections are not supported");
     }
     variables_.emplace_back(name, value);
     return {};
@@ -117,7 +123,8 @@ Login::Outcome Login::read_parameter(const std::string& name, const std::string&
 Login::Outcome Login::read_options(const std::string& options) {
     const auto bad = [] {
         return refuse(protocol::sqlstate::protocol_violation,
-                      "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed");
+                      "unsupported options startup parameter: only '-c config=val' and "
+                      "'--config=val' are allowed");
     };
     const std::vector<std::string> words = split_options(options);
     for (std::size_t i = 0; i < words.size(); ++i) {
@@ -161,11 +168,12 @@ net::Task<Login::Outcome> Login::authenticate() {
         case AuthType::any: co_return Outcome();
         case AuthType::trust:
             if (known) co_return Outcome();
-            co_return refuse(protocol::sqlstate::invalid_authorization, "\"trust\" authentication failed");
-        case AuthType::plain:
-            co_return co_await by_password(method, secret);
+            co_return refuse(protocol::sqlstate::invalid_authorization,
+                             "\"trust\" authentication failed");
+        case AuthType::plain: co_return co_await by_password(method, secret);
         case AuthType::md5:
-            if (protocol::kind_of_secret(secret) == protocol::SecretKind::scram) co_return co_await by_scram(secret);
+            if (protocol::kind_of_secret(secret) == protocol::SecretKind::scram)
+                co_return co_await by_scram(secret);
             co_return co_await by_md5(secret);
         case AuthType::scram_sha_256: co_return co_await by_scram(secret);
         default: break;
@@ -207,14 +215,16 @@ net::Task<Login::Outcome> Login::by_password(AuthType, const std::string& secret
             auto check = [typed, secret] {
                 const auto verifier = protocol::parse_scram_secret(secret);
                 if (!verifier) return false;
-                const auto derived = protocol::make_verifier(typed, verifier->salt, verifier->iterations);
+                const auto derived =
+                    protocol::make_verifier(typed, verifier->salt, verifier->iterations);
                 return protocol::equal_secret(derived.stored_key, verifier->stored_key);
             };
             right = co_await worker.shared.offload.run<bool>(worker.loop, std::move(check));
             break;
         }
     }
-    if (!right) co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
+    if (!right)
+        co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
     plain_password_ = typed;
     co_return Outcome();
 }
@@ -233,7 +243,8 @@ net::Task<Login::Outcome> Login::by_md5(const std::string& secret) {
                                 ? secret
                                 : protocol::md5_secret(secret, client_.user_);
     const bool right = protocol::equal_secret(*given, protocol::md5_answer(md5, salt));
-    if (!right || !known) co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
+    if (!right || !known)
+        co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
     co_return Outcome();
 }
 
@@ -249,10 +260,12 @@ net::Task<Login::Outcome> Login::by_scram(const std::string& secret) {
     const auto initial = protocol::read_sasl_initial(*first);
     if (initial.has_error()) co_return initial.error();
     if (initial->mechanism != protocol::scram_sha_256) {
-        co_return protocol::protocol_violation(Origin::client, "client selected an invalid SASL authentication mechanism");
+        co_return protocol::protocol_violation(
+            Origin::client, "client selected an invalid SASL authentication mechanism");
     }
     const protocol::ScramVerifier verifier =
-        co_await client_.shard_.process.scram_secrets().verifier(client_.shard_.worker, client_.user_, secret);
+        co_await client_.shard_.process.scram_secrets().verifier(client_.shard_.worker,
+                                                                 client_.user_, secret);
     protocol::ScramServer scram(verifier, {}, !usable);
     const auto challenge = scram.first(initial->data.value_or(std::string_view()));
     if (challenge.has_error()) co_return challenge.error();
@@ -286,7 +299,8 @@ net::Task<Login::Outcome> Login::enter_pool() {
     const config::ConfigPtr config = client_.shard_.worker.config;
     const auto database = client_.shard_.process.database(*config, client_.database_);
     if (!database) {
-        co_return refuse(protocol::sqlstate::invalid_catalog_name, "no such database: " + client_.database_);
+        co_return refuse(protocol::sqlstate::invalid_catalog_name,
+                         "no such database: " + client_.database_);
     }
     if (client_.shard_.process.disabled(client_.database_)) {
         co_return refuse(protocol::sqlstate::cannot_connect_now,
@@ -347,8 +361,10 @@ void Login::welcome() {
     const bool session =
         client_.pool_->settings(client_.shard_.worker).limits.mode == config::PoolMode::session;
     for (const auto& [name, value] : variables_) {
-        // Every session has a name of its own: it is set, not asked for with a connection of its own.
-        if (session && name != "application_name") client_.startup_ = table.with(client_.startup_, name, value);
+        // Every session has a name of its own: it is set, not asked for with a connection of its
+        // own.
+        if (session && name != "application_name")
+            client_.startup_ = table.with(client_.startup_, name, value);
         client_.vars_ = table.with(client_.vars_, name, value);
         for (auto& parameter : parameters) {
             if (protocol::same_name(parameter.first, name)) parameter.second = value;
@@ -359,12 +375,15 @@ void Login::welcome() {
     std::string out;
     protocol::write_authentication_ok(out);
     for (const auto& [name, value] : parameters) protocol::write_parameter_status(out, name, value);
-    client_.cancel_key_ = client_.shard_.process.cancel_keys().give({client_.shard_.worker.index, client_.id_});
+    client_.cancel_key_ =
+        client_.shard_.process.cancel_keys().give({client_.shard_.worker.index, client_.id_});
     std::string secret(4, '\0');
     protocol::store_u32(secret.data(), static_cast<std::uint32_t>(client_.cancel_key_));
-    protocol::write_backend_key_data(out, static_cast<std::uint32_t>(client_.cancel_key_ >> 32), secret);
+    protocol::write_backend_key_data(out, static_cast<std::uint32_t>(client_.cancel_key_ >> 32),
+                                     secret);
     if (!settings.login_notify_message.empty()) {
-        protocol::write_notice(out, protocol::Severity::notice, protocol::sqlstate::successful_completion,
+        protocol::write_notice(out, protocol::Severity::notice,
+                               protocol::sqlstate::successful_completion,
                                settings.login_notify_message);
     }
     protocol::write_ready_for_query(out, protocol::TxStatus::idle);

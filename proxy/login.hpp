@@ -12,7 +12,8 @@ namespace pgweir::proxy {
 class Login {
 public:
     explicit Login(Client& client)
-        : client_(client), conversation_(client.shard_.worker, client.socket_, client.inbox_) {}
+        : client_(client),
+          conversation_(client.shard_.worker, client.socket_, client.inbox_) {}
 
     void start();
     void input() { conversation_.input(); }
@@ -52,7 +53,7 @@ private:
     pool::Conversation conversation_;
     net::Story story_;
     net::Signal<Outcome> pool_answer_;
-    protocol::VarSet::Entries variables_;  // asked for at start-up
+    protocol::VarSet::Entries variables_;                   // asked for at start-up
     std::string plain_password_, client_key_, server_key_;  // learnt in passing, for the server
 };
 

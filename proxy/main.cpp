@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
         case Command::help: std::cout << help_text(); return 0;
         case Command::check: {
             const auto loaded = pgweir::config::load(parsed.options.config);
-            for (const auto& problem : loaded.problems) std::cout << pgweir::config::text(problem) << "\n";
+            for (const auto& problem : loaded.problems)
+                std::cout << pgweir::config::text(problem) << "\n";
             return loaded.config ? 0 : 1;
         }
         case Command::run: return start(parsed.options);

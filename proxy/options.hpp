@@ -11,12 +11,12 @@ enum class Command { run, check, version, help };
 
 struct Options {
     Command command = Command::run;
-    bool daemon = false;   // -d
-    bool quiet = false;    // -q: nothing on stderr
-    int verbose = 0;       // -v, added up
-    bool reboot = false;   // -R
-    std::string user;      // -u
-    std::string config;    // path
+    bool daemon = false;  // -d
+    bool quiet = false;   // -q: nothing on stderr
+    int verbose = 0;      // -v, added up
+    bool reboot = false;  // -R
+    std::string user;     // -u
+    std::string config;   // path
 };
 
 /// What the arguments (without the program's name) ask for, or a sentence that says what is wrong.

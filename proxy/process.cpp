@@ -27,12 +27,12 @@ unsigned thread_count(const config::Config& config) {
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
-
 /// Is there a limit that has to be looked at ten times a second?
 bool has_query_limits(const config::Config& config) {
     const config::Settings& s = config.settings;
     const auto any = [](auto... limits) { return ((limits.count() > 0) || ...); };
-    if (any(s.query_timeout, s.transaction_timeout, s.idle_transaction_timeout, s.client_idle_timeout)) {
+    if (any(s.query_timeout, s.transaction_timeout, s.idle_transaction_timeout,
+            s.client_idle_timeout)) {
         return true;
     }
     return std::any_of(config.users.begin(), config.users.end(), [](const auto& item) {
@@ -75,7 +75,9 @@ private:
 class Process::Ticker final : private net::Timer {
 public:
     Ticker(Process& process, Shard& shard)
-        : net::Timer(shard.worker.loop), process_(process), shard_(shard) {
+        : net::Timer(shard.worker.loop),
+          process_(process),
+          shard_(shard) {
         expire_in(tick_us);
     }
 
@@ -90,7 +92,8 @@ private:
 };
 
 Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner)
-    : worker(index, shared, std::move(config)), process(owner) {}
+    : worker(index, shared, std::move(config)),
+      process(owner) {}
 
 Shard::~Shard() = default;
 
@@ -111,8 +114,9 @@ Process::~Process() {
 
 int Process::run() {
     const config::Settings& settings = config()->settings;
-    auto listeners = open_listeners(main().worker.loop, settings,
-                                    [this](int fd, net::Address address) { accepted(fd, address); });
+    auto listeners =
+        open_listeners(main().worker.loop, settings,
+                       [this](int fd, net::Address address) { accepted(fd, address); });
     if (listeners.has_error()) {
         net::log::print(Level::fatal, {}, "{}", listeners.error().message);
         return 1;
@@ -154,14 +158,16 @@ void Process::accepted(int fd, net::Address address) {
     net::apply(pool::tcp_options(config()->settings), fd, address.is_unix());
     Shard* fewest = shards_.front().get();
     for (const auto& shard : shards_) {
-        if (shard->load.load(std::memory_order_relaxed) < fewest->load.load(std::memory_order_relaxed)) {
+        if (shard->load.load(std::memory_order_relaxed) <
+            fewest->load.load(std::memory_order_relaxed)) {
             fewest = shard.get();
         }
     }
     fewest->load.fetch_add(1, std::memory_order_relaxed);
     connections_.fetch_add(1, std::memory_order_relaxed);
     const auto begin = [fewest, fd, address] {
-        const std::uint32_t id = fewest->worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
+        const std::uint32_t id =
+            fewest->worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
         auto client = std::make_unique<Client>(*fewest, id, fd, address);
         Client& fresh = *client;
         fewest->clients.emplace(id, std::move(client));
@@ -174,8 +180,10 @@ void Process::accepted(int fd, net::Address address) {
     }
 }
 
-std::optional<config::Database> Process::database(const config::Config& config, const std::string& name) const {
-    if (const config::Database* const entry = config.database(name); entry && name != "*") return *entry;
+std::optional<config::Database> Process::database(const config::Config& config,
+                                                  const std::string& name) const {
+    if (const config::Database* const entry = config.database(name); entry && name != "*")
+        return *entry;
     const config::Database* const fallback = config.database("*");
     if (!fallback) return std::nullopt;
     config::Database entry = *fallback;
@@ -195,7 +203,8 @@ bool Process::is_console(const std::string& database) const {
 }
 
 bool Process::is_owner(const Client& client) const {
-    if (!client.address().is_unix() || !is_console(client.database()) || client.user() != "pgbouncer") {
+    if (!client.address().is_unix() || !is_console(client.database()) ||
+        client.user() != "pgbouncer") {
         return false;
     }
     ucred credentials{};
@@ -250,7 +259,8 @@ void Process::client_gone() {
 
 void Process::cancel(const protocol::CancelRequest& request) {
     if (request.key.size() != 4) return;
-    const std::uint64_t key = std::uint64_t{request.pid} << 32 | protocol::load_u32(request.key.data());
+    const std::uint64_t key =
+        std::uint64_t{request.pid} << 32 | protocol::load_u32(request.key.data());
     const auto place = cancel_keys_.find(key);
     if (!place) return;
     Shard& shard = *shards_[place->shard];
@@ -271,7 +281,8 @@ void Process::tick(Shard& shard) {
     for (pool::Pool* const pool : registry_->pools()) pool->tick(shard.worker);
     if (now_us >= shard.next_walk_us) {
         walk_clients(shard);
-        // Idle clients are many: they are looked at seldom, unless a limit on queries asks for more.
+        // Idle clients are many: they are looked at seldom, unless a limit on queries asks for
+        // more.
         shard.next_walk_us = now_us + (has_query_limits(*shard.worker.config) ? 0 : 10 * tick_us);
     }
     if (&shard != &main()) return;
@@ -279,7 +290,8 @@ void Process::tick(Shard& shard) {
     if (now_us >= next_stats_us_) {
         stats_history_.snapshot(counters(), now_us);
         if (next_stats_us_ > 0 && config()->settings.log_stats) log_stats();
-        next_stats_us_ = now_us + std::max<std::int64_t>(config()->settings.stats_period.count(), tick_us);
+        next_stats_us_ =
+            now_us + std::max<std::int64_t>(config()->settings.stats_period.count(), tick_us);
     }
 }
 
@@ -299,18 +311,23 @@ void Process::log_stats() const {
     const auto per_second = [&](std::uint64_t before, std::uint64_t after) {
         return (after - before) * 1'000'000 / static_cast<std::uint64_t>(window.length_us);
     };
-    const auto mean = [](std::uint64_t sum, std::uint64_t count) { return count == 0 ? 0 : sum / count; };
-    net::log::print(
-        Level::log, {},
-        "stats: {} xacts/s, {} queries/s, {} client parses/s, {} server parses/s, {} binds/s, in {} B/s, "
-        "out {} B/s, xact {} us, query {} us, wait {} us",
-        per_second(from.xact_count, to.xact_count), per_second(from.query_count, to.query_count),
-        per_second(from.client_parse_count, to.client_parse_count),
-        per_second(from.server_parse_count, to.server_parse_count),
-        per_second(from.bind_count, to.bind_count), per_second(from.received, to.received),
-        per_second(from.sent, to.sent), mean(to.xact_time - from.xact_time, to.xact_count - from.xact_count),
-        mean(to.query_time - from.query_time, to.query_count - from.query_count),
-        mean(to.wait_time - from.wait_time, to.server_assignment_count - from.server_assignment_count));
+    const auto mean = [](std::uint64_t sum, std::uint64_t count) {
+        return count == 0 ? 0 : sum / count;
+    };
+    net::log::print(Level::log, {},
+                    "stats: {} xacts/s, {} queries/s, {} client parses/s, {} server parses/s, {} "
+                    "binds/s, in {} B/s, "
+                    "out {} B/s, xact {} us, query {} us, wait {} us",
+                    per_second(from.xact_count, to.xact_count),
+                    per_second(from.query_count, to.query_count),
+                    per_second(from.client_parse_count, to.client_parse_count),
+                    per_second(from.server_parse_count, to.server_parse_count),
+                    per_second(from.bind_count, to.bind_count),
+                    per_second(from.received, to.received), per_second(from.sent, to.sent),
+                    mean(to.xact_time - from.xact_time, to.xact_count - from.xact_count),
+                    mean(to.query_time - from.query_time, to.query_count - from.query_count),
+                    mean(to.wait_time - from.wait_time,
+                         to.server_assignment_count - from.server_assignment_count));
 }
 
 void Process::visit_shards(std::function<void(Shard&)> visit, std::function<void()> done) {
@@ -319,7 +336,8 @@ void Process::visit_shards(std::function<void(Shard&)> visit, std::function<void
         std::function<void()> done;
         std::atomic<std::size_t> left;
     };
-    const auto round = std::shared_ptr<Round>(new Round{std::move(visit), std::move(done), shards_.size()});
+    const auto round =
+        std::shared_ptr<Round>(new Round{std::move(visit), std::move(done), shards_.size()});
     for (const auto& shard : shards_) {
         shard->worker.loop.post([this, round, here = shard.get()] {
             round->visit(*here);

@@ -27,7 +27,8 @@ enum class ConsoleRole : std::uint8_t { none, stats, admin };
 /// How the process is to end.
 enum class Shutdown : std::uint8_t { none, wait_for_servers, wait_for_clients, now };
 
-/// Resource; one. The first shard's thread is the main one: it accepts, handles signals and runs chores.
+/// Resource; one. The first shard's thread is the main one: it accepts, handles signals and runs
+/// chores.
 class Process {
 public:
     Process(const Options& options, config::ConfigPtr config);
@@ -47,8 +48,10 @@ public:
     StatsHistory::ByDatabase counters() const;
 
     // From clients; any shard's thread.
-    /// The entry for this name, from "*" where there is no other. `config` must outlive nothing: a copy.
-    std::optional<config::Database> database(const config::Config& config, const std::string& name) const;
+    /// The entry for this name, from "*" where there is no other. `config` must outlive nothing: a
+    /// copy.
+    std::optional<config::Database> database(const config::Config& config,
+                                             const std::string& name) const;
     bool disabled(const std::string& database) const;
     bool is_console(const std::string& database) const;
     ConsoleRole console_role(const Client& client) const;
@@ -102,7 +105,8 @@ private:
     CancelKeys cancel_keys_;
     ScramSecrets scram_secrets_;
     StatsHistory stats_history_;
-    std::unique_ptr<pool::Registry> registry_;  // before the shards: servers refer to it until they end
+    std::unique_ptr<pool::Registry>
+        registry_;  // before the shards: servers refer to it until they end
     std::vector<std::unique_ptr<Shard>> shards_;
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;

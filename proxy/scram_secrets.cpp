@@ -26,8 +26,8 @@ net::Task<protocol::ScramVerifier> ScramSecrets::verifier(pool::Worker& worker, 
             auto derive = [secret, salt = protocol::random_bytes(salt_size), iterations] {
                 return protocol::make_verifier(secret, salt, iterations);
             };
-            const auto verifier =
-                co_await worker.shared.offload.run<protocol::ScramVerifier>(worker.loop, std::move(derive));
+            const auto verifier = co_await worker.shared.offload.run<protocol::ScramVerifier>(
+                worker.loop, std::move(derive));
             const std::lock_guard lock(mutex_);
             derived_[user] = {secret, iterations, verifier};
             co_return verifier;

@@ -10,15 +10,16 @@
 
 namespace pgweir::proxy {
 
-/// Deriving a verifier from a plain password costs milliseconds: it is done once a user, off the loop.
-/// Thread-safe.
+/// Deriving a verifier from a plain password costs milliseconds: it is done once a user, off the
+/// loop. Thread-safe.
 class ScramSecrets {
 public:
     ScramSecrets();
 
-    /// What to check a client's proof against. For a user without a usable secret it is made up, the same
-    /// each time, so that the conversation looks like any other.
-    net::Task<protocol::ScramVerifier> verifier(pool::Worker& worker, std::string user, std::string secret);
+    /// What to check a client's proof against. For a user without a usable secret it is made up,
+    /// the same each time, so that the conversation looks like any other.
+    net::Task<protocol::ScramVerifier> verifier(pool::Worker& worker, std::string user,
+                                                std::string secret);
 
 private:
     struct Derived {

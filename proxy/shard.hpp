@@ -27,7 +27,7 @@ struct Shard {
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
     pool::PoolStats console_stats;  // the console counts as a database of its own
     std::int64_t next_walk_us = 0;  // when the clients' time limits are looked at again
-    std::atomic<int> load = 0;  // connections: where the next client goes is decided by it
+    std::atomic<int> load = 0;      // connections: where the next client goes is decided by it
 };
 
 }  // namespace pgweir::proxy

@@ -33,7 +33,8 @@ std::string change_user(const std::string& name) {
     const passwd* const user = getpwnam(name.c_str());
     if (!user) return "no such user: " + name;
     if (user->pw_uid == 0) return "will not run as root";
-    if (initgroups(name.c_str(), user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0) {
+    if (initgroups(name.c_str(), user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0) {
         return fmt::format("cannot become {}: {}", name, std::strerror(errno));
     }
     return {};
@@ -47,10 +48,11 @@ void raise_descriptor_limit(const config::Settings& settings) {
     setrlimit(RLIMIT_NOFILE, &limit);
     const auto wanted = static_cast<rlim_t>(settings.max_client_conn) + 100;
     if (limit.rlim_cur < wanted) {
-        net::log::print(Level::warning, {},
-                        "max_client_conn is {}, but only {} files may be open (RLIMIT_NOFILE): connections "
-                        "beyond that will be refused",
-                        settings.max_client_conn, limit.rlim_cur);
+        net::log::print(
+            Level::warning, {},
+            "max_client_conn is {}, but only {} files may be open (RLIMIT_NOFILE): connections "
+            "beyond that will be refused",
+            settings.max_client_conn, limit.rlim_cur);
     }
 }
 
@@ -105,17 +107,21 @@ int start(const Options& options) {
     const std::string problem = change_user(options.user.empty() ? settings.user : options.user);
     if (!problem.empty()) return fail(problem);
     if (options.daemon && settings.pidfile.empty()) return fail("-d needs a pidfile");
-    if (options.daemon && settings.logfile.empty() && !settings.syslog) return fail("-d needs logfile or syslog");
+    if (options.daemon && settings.logfile.empty() && !settings.syslog)
+        return fail("-d needs logfile or syslog");
     if (!settings.pidfile.empty()) {
         if (const pid_t pid = running(settings.pidfile)) {
-            return fail(fmt::format("pidfile {} names a running process ({})", settings.pidfile, pid));
+            return fail(
+                fmt::format("pidfile {} names a running process ({})", settings.pidfile, pid));
         }
     }
     if (!net::log::configure(log_sink(options, config))) {
-        return fail(fmt::format("cannot open logfile {}: {}", settings.logfile, std::strerror(errno)));
+        return fail(
+            fmt::format("cannot open logfile {}: {}", settings.logfile, std::strerror(errno)));
     }
     if (options.daemon) into_background();
-    for (const auto& warning : loaded.warnings) net::log::print(Level::warning, {}, "{}", config::text(warning));
+    for (const auto& warning : loaded.warnings)
+        net::log::print(Level::warning, {}, "{}", config::text(warning));
     raise_descriptor_limit(settings);
     std::signal(SIGPIPE, SIG_IGN);
     if (!settings.pidfile.empty()) std::ofstream(settings.pidfile) << getpid() << "\n";

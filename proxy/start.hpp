@@ -9,12 +9,13 @@
 
 namespace pgweir::proxy {
 
-/// Loads the configuration and serves until told to stop. Returns the exit code; the reason of a failure
-/// is on stderr and in the log.
+/// Loads the configuration and serves until told to stop. Returns the exit code; the reason of a
+/// failure is on stderr and in the log.
 int start(const Options& options);
 
-/// Blocks the signals that Process reads by signalfd, for this thread and those it starts from here on.
-/// Their dispositions are set too: a shell starts background jobs with SIGINT and SIGQUIT ignored.
+/// Blocks the signals that Process reads by signalfd, for this thread and those it starts from here
+/// on. Their dispositions are set too: a shell starts background jobs with SIGINT and SIGQUIT
+/// ignored.
 sigset_t hold_signals();
 
 /// Where the log goes, by configuration and command line.

@@ -10,8 +10,8 @@
 
 namespace pgweir::proxy {
 
-/// The counters of every database at two moments, one stats_period apart: what SHOW STATS averages over
-/// lies between the older of them and the newer. Thread-safe.
+/// The counters of every database at two moments, one stats_period apart: what SHOW STATS averages
+/// over lies between the older of them and the newer. Thread-safe.
 class StatsHistory {
 public:
     using ByDatabase = std::map<std::string, pool::PoolTotals>;
@@ -26,8 +26,8 @@ public:
     /// A period is over.
     void snapshot(ByDatabase totals, std::int64_t now_us);
     Window window() const;
-    /// From the last snapshot but one (the only one, while there is no other) to `now`: what the console's
-    /// averages are over, as in PgBouncer.
+    /// From the last snapshot but one (the only one, while there is no other) to `now`: what the
+    /// console's averages are over, as in PgBouncer.
     Window window(ByDatabase now, std::int64_t now_us) const;
 
 private:

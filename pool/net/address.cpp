@@ -32,7 +32,9 @@ const T& as(const sockaddr_storage& storage) {
 }
 sockaddr* raw(sockaddr_storage& storage) { return &as<sockaddr>(storage); }
 
-void set(int fd, int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); }
+void set(int fd, int level, int name, int value) {
+    setsockopt(fd, level, name, &value, sizeof value);
+}
 
 /// Waits until a connect under way has ended, well or not.
 class Connected final : private Watcher {
@@ -78,7 +80,8 @@ std::vector<Address> lookup(const std::string& host, int port) {
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
     std::vector<Address> addresses;
-    if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return addresses;
+    if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
+        return addresses;
     for (const addrinfo* at = found; at; at = at->ai_next) {
         Address address;
         std::memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
@@ -150,18 +153,21 @@ protocol::Result<Address> numeric_address(const std::string& host, int port) {
     return connect_error("not a numeric address: " + host);
 }
 
-Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offload, std::string host, int port) {
+Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offload, std::string host,
+                                                     int port) {
     if (const auto numeric = numeric_address(host, port); numeric.has_value()) {
         co_return std::vector{*numeric};
     }
     auto look_up = [host, port] { return lookup(host, port); };
-    std::vector<Address> addresses = co_await offload.run<std::vector<Address>>(loop, std::move(look_up));
+    std::vector<Address> addresses =
+        co_await offload.run<std::vector<Address>>(loop, std::move(look_up));
     if (addresses.empty()) co_return connect_error("server DNS lookup failed");
     co_return addresses;
 }
 
 protocol::Result<std::vector<Address>> lookup_now(const std::string& host, int port) {
-    if (const auto numeric = numeric_address(host, port); numeric.has_value()) return std::vector{*numeric};
+    if (const auto numeric = numeric_address(host, port); numeric.has_value())
+        return std::vector{*numeric};
     std::vector<Address> found = lookup(host, port);
     if (found.empty()) return connect_error("cannot resolve " + host);
     return found;
@@ -194,7 +200,8 @@ void apply(const TcpOptions& options, int fd, bool is_unix) {
         if (options.keepidle_s > 0) set(fd, IPPROTO_TCP, TCP_KEEPIDLE, options.keepidle_s);
         if (options.keepintvl_s > 0) set(fd, IPPROTO_TCP, TCP_KEEPINTVL, options.keepintvl_s);
     }
-    if (options.user_timeout_ms > 0) set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms);
+    if (options.user_timeout_ms > 0)
+        set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms);
 }
 
 Task<protocol::Result<int>> connect(Loop& loop, Address address, TcpOptions options) {

@@ -31,7 +31,8 @@ protocol::Result<Address> unix_address(const std::string& path);
 /// A numeric IPv4 or IPv6 address; an error when `host` is a name.
 protocol::Result<Address> numeric_address(const std::string& host, int port);
 /// All addresses of a host name, looked up by the system off the loop.
-Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offload, std::string host, int port);
+Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offload, std::string host,
+                                                     int port);
 
 /// The two ends of a connected socket.
 Address local_address(int fd);

@@ -3,11 +3,11 @@
 #include <atomic>
 #include <mutex>
 
+#include <fcntl.h>
 #include <sys/time.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 namespace pgweir::net::log {
 
@@ -95,12 +95,14 @@ std::string json_text(std::string_view text) {
     return quoted += '"';
 }
 
-std::string line_of(const Sink& sink, Level level, std::string_view context, std::string_view text) {
+std::string line_of(const Sink& sink, Level level, std::string_view context,
+                    std::string_view text) {
     const std::string safe = printable(text);
     if (sink.json) {
-        return fmt::format("{{\"time\":{},\"pid\":{},\"level\":{},\"context\":{},\"message\":{}}}\n",
-                           json_text(timestamp("%Y-%m-%dT%H:%M:%S", false)), getpid(),
-                           json_text(level_name(level)), json_text(printable(context)), json_text(safe));
+        return fmt::format(
+            "{{\"time\":{},\"pid\":{},\"level\":{},\"context\":{},\"message\":{}}}\n",
+            json_text(timestamp("%Y-%m-%dT%H:%M:%S", false)), getpid(),
+            json_text(level_name(level)), json_text(printable(context)), json_text(safe));
     }
     return fmt::format("{} [{}] {} {}{}\n", timestamp("%Y-%m-%d %H:%M:%S", true), getpid(),
                        level_name(level), printable(context), safe);
@@ -137,7 +139,8 @@ void write(Level level, std::string_view context, std::string_view text) {
     if (s.fd >= 0) written = ::write(s.fd, line.data(), line.size());
     if (s.sink.standard_error) written = ::write(STDERR_FILENO, line.data(), line.size());
     if (s.sink.syslog) {
-        ::syslog(syslog_level(level), "%s%s", std::string(context).c_str(), printable(text).c_str());
+        ::syslog(syslog_level(level), "%s%s", std::string(context).c_str(),
+                 printable(text).c_str());
     }
 }
 

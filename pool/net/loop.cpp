@@ -96,7 +96,8 @@ void Loop::watch(int fd, Watcher& watcher) {
 }
 
 void Loop::watch_output(int fd, Watcher& watcher) {
-    epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &watcher}};
+    epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                      .data = {.ptr = &watcher}};
     epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event);
 }
 
@@ -127,8 +128,9 @@ void Loop::set_alarm() {
     alarm_at_us_ = timers_.empty() ? 0 : timers_.begin()->first;
     // An alarm in the past would never ring if it came out as zero, which disarms.
     const std::int64_t at_us = alarm_at_us_ ? std::max<std::int64_t>(alarm_at_us_, 1) : 0;
-    const itimerspec when{.it_interval = {},
-                          .it_value = {.tv_sec = at_us / 1'000'000, .tv_nsec = at_us % 1'000'000 * 1'000}};
+    const itimerspec when{
+        .it_interval = {},
+        .it_value = {.tv_sec = at_us / 1'000'000, .tv_nsec = at_us % 1'000'000 * 1'000}};
     timerfd_settime(alarm_fd_, TFD_TIMER_ABSTIME, &when, nullptr);
 }
 

@@ -1,8 +1,10 @@
-// The event loop of one worker thread: readiness by epoll, timers, and work posted by other threads.
+// The event loop of one worker thread: readiness by epoll, timers, and work posted by other
+// threads.
 //
 // Why not Asio's: an established connection needs four syscalls a query and not one more (no EAGAIN
-// recv, no epoll_ctl, one epoll_wait for all that is ready), a few hundred bytes at rest, and the right
-// to move to another thread. One small loop gives all three; docs/architecture.md has the figures.
+// recv, no epoll_ctl, one epoll_wait for all that is ready), a few hundred bytes at rest, and the
+// right to move to another thread. One small loop gives all three; docs/architecture.md has the
+// figures.
 #pragma once
 
 #include <array>
@@ -20,8 +22,8 @@
 
 namespace pgweir::net {
 
-using AutoUnlink = boost::intrusive::list_base_hook<
-    boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using AutoUnlink =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 /// A list of objects that leave it by themselves when they die.
 template <class T>
@@ -50,7 +52,8 @@ class Job {
 public:
     Job() = default;
     template <class F>
-    Job(F work) : work_(std::make_unique<Holder<F>>(std::move(work))) {}  // NOLINT: meant to be implicit
+    Job(F work)
+        : work_(std::make_unique<Holder<F>>(std::move(work))) {}  // NOLINT: meant to be implicit
     void operator()() { work_->run(); }
 
 private:
@@ -104,7 +107,8 @@ public:
     /// Runs `job` on this loop's thread, in the order posted. Any thread.
     void post(Job job);
 
-    /// Watches fd for input, edge-triggered: an event is told once. Present input counts as an event.
+    /// Watches fd for input, edge-triggered: an event is told once. Present input counts as an
+    /// event.
     void watch(int fd, Watcher& watcher);
     /// Also tells when fd takes output again.
     void watch_output(int fd, Watcher& watcher);

@@ -20,9 +20,9 @@ public:
     Offload(const Offload&) = delete;
     Offload& operator=(const Offload&) = delete;
 
-    /// Runs `work` on one of the threads and resumes the awaiting story, on `loop`, with what it returned.
-    /// If the story ends first, the result is thrown away. Name the lambda before the co_await: g++ 12
-    /// destroys the captures of one written inside that expression twice.
+    /// Runs `work` on one of the threads and resumes the awaiting story, on `loop`, with what it
+    /// returned. If the story ends first, the result is thrown away. Name the lambda before the
+    /// co_await: g++ 12 destroys the captures of one written inside that expression twice.
     template <class T, class F>
     Task<T> run(Loop& loop, F work) {
         struct Box {

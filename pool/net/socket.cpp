@@ -89,7 +89,8 @@ std::size_t Socket::move(Socket& to, Pipe& pipe, std::size_t size) {
         eof_ = true;
         return 0;
     }
-    const ssize_t got = ::splice(fd_, nullptr, pipe.in_, nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    const ssize_t got =
+        ::splice(fd_, nullptr, pipe.in_, nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (got <= 0) {
         nothing_read(got);
         return 0;
@@ -205,7 +206,8 @@ void Socket::keep(Bytes unsent) {
 
 void Socket::flush() {
     while (blocked()) {
-        const ssize_t sent = ::send(fd_, outbox_.data() + outbox_sent_, outbox_.size() - outbox_sent_, MSG_NOSIGNAL);
+        const ssize_t sent =
+            ::send(fd_, outbox_.data() + outbox_sent_, outbox_.size() - outbox_sent_, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0 && errno == EAGAIN) return;
         if (sent < 0) return fail(errno);

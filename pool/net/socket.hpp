@@ -12,8 +12,8 @@ namespace pgweir::net {
 using protocol::Bytes;
 using protocol::Segments;
 
-/// A kernel buffer for moving bytes between sockets without bringing them into the process. Resource; one a
-/// worker, empty between uses.
+/// A kernel buffer for moving bytes between sockets without bringing them into the process.
+/// Resource; one a worker, empty between uses.
 class Pipe {
 public:
     Pipe();
@@ -32,8 +32,8 @@ private:
 /// Resource; belongs to one client or server, on one worker at a time.
 ///
 /// Reading is edge-triggered: the owner is called once, and then reads until readable() is false. A
-/// read that came back short has drained the socket, so no recv is ever made to hear EAGAIN; a FIN is
-/// told apart by EPOLLRDHUP. Writing is tried at once; what the kernel does not take goes to the
+/// read that came back short has drained the socket, so no recv is ever made to hear EAGAIN; a FIN
+/// is told apart by EPOLLRDHUP. Writing is tried at once; what the kernel does not take goes to the
 /// outbox, and the owner is told when that is empty again. Whoever produces for this socket stops
 /// reading its own side while blocked(): that bounds the outbox by one page.
 class Socket final : private Watcher, private Deferred {
@@ -45,7 +45,8 @@ public:
         virtual void on_readable() = 0;
         /// The outbox is empty again.
         virtual void on_drained() = 0;
-        /// The peer has gone (or will send no more) while reading is paused: there may be input left.
+        /// The peer has gone (or will send no more) while reading is paused: there may be input
+        /// left.
         virtual void on_hangup() {}
 
     protected:
@@ -71,8 +72,8 @@ public:
     bool readable() const { return readable_ && !paused_; }
     /// Reads up to `room` bytes. 0 with readable() still true means the end: eof() tells.
     std::size_t receive(char* to, std::size_t room);
-    /// Moves up to `size` bytes of input on to another socket, in the kernel. Returns what was moved; 0 as
-    /// receive() does.
+    /// Moves up to `size` bytes of input on to another socket, in the kernel. Returns what was
+    /// moved; 0 as receive() does.
     std::size_t move(Socket& to, Pipe& pipe, std::size_t size);
     /// The peer has closed its side, or the connection broke (error() says how), and all was read.
     bool eof() const { return eof_; }
@@ -113,12 +114,12 @@ private:
     std::size_t outbox_sent_ = 0;
 };
 
-/// Input memory of one connection. Value. At rest it holds nothing: bytes are read into the worker's
-/// page and normally used up at once; only what is left over is kept here.
+/// Input memory of one connection. Value. At rest it holds nothing: bytes are read into the
+/// worker's page and normally used up at once; only what is left over is kept here.
 class Inbox {
 public:
-    /// Reads once. The view holds what was left before and what came now, and is valid until keep() or
-    /// the next fill() of anybody on this worker.
+    /// Reads once. The view holds what was left before and what came now, and is valid until keep()
+    /// or the next fill() of anybody on this worker.
     Bytes fill(Socket& socket, char* page, std::size_t page_size);
     /// What was kept, when nothing new is to be read.
     Bytes kept() const { return rest_; }

@@ -1,8 +1,8 @@
 // Task and Story: coroutines for what happens once in a connection's life (log in, connect, probe).
 //
-// The steady flow of bytes is no coroutine: it is a plain function called when a socket is ready, so a
-// connection at rest costs no frame. A story reads like the conversation it is, and its frames are gone
-// when it ends.
+// The steady flow of bytes is no coroutine: it is a plain function called when a socket is ready,
+// so a connection at rest costs no frame. A story reads like the conversation it is, and its frames
+// are gone when it ends.
 #pragma once
 
 #include <coroutine>
@@ -21,7 +21,8 @@ namespace detail {
 
 struct TaskPromiseBase {
     std::coroutine_handle<> continuation;
-    Deferred* finished = nullptr;  // of the Story at the root, to be run by the loop at the end of its turn
+    Deferred* finished =
+        nullptr;  // of the Story at the root, to be run by the loop at the end of its turn
     Loop* loop = nullptr;
 
     struct FinalAwaiter {
@@ -38,7 +39,9 @@ struct TaskPromiseBase {
 
     std::suspend_always initial_suspend() const noexcept { return {}; }
     FinalAwaiter final_suspend() const noexcept { return {}; }
-    [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }  // failures are values
+    [[noreturn]] void unhandled_exception() const noexcept {
+        std::terminate();
+    }  // failures are values
 };
 
 template <class T>
@@ -110,8 +113,8 @@ inline Task<void> TaskPromise<void>::get_return_object() {
 }
 }  // namespace detail
 
-/// The root of a running Task. Resource; lives in the object whose story it is and ends it when that
-/// object goes. The frame of a story that has ended is freed at the end of the loop's turn.
+/// The root of a running Task. Resource; lives in the object whose story it is and ends it when
+/// that object goes. The frame of a story that has ended is freed at the end of the loop's turn.
 class Story final : private Deferred {
 public:
     /// Runs the task up to its first wait. One at a time.
