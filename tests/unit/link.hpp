@@ -100,6 +100,7 @@ public:
     Server& server(int id) { return servers_[id]; }
     std::map<int, Client>& clients() { return clients_; }
     std::map<int, Server>& servers() { return servers_; }
+    const std::vector<int>& idle() const { return idle_; }
     protocol::StatementTable& table() { return table_; }
 
     /// Everything that holds whenever nobody is in the middle of a call.

@@ -214,16 +214,18 @@ inline constexpr Spelling replies[] = {
     {"Raw", raw},
 };
 
+inline void encode(std::string& out, const Words& words, std::span<const Spelling> spellings) {
+    for (const Spelling& spelling : spellings) {
+        if (words.name() == spelling.name) return spelling.write(out, words);
+    }
+    throw std::invalid_argument("no such message: " + words.name());
+}
+
 inline std::string encode(std::string_view text, std::span<const Spelling> spellings) {
     std::string out;
     std::vector<Word> message;
     const auto end_message = [&] {
-        if (message.empty()) return;
-        const Words words(std::exchange(message, {}));
-        for (const Spelling& spelling : spellings) {
-            if (words.name() == spelling.name) return spelling.write(out, words);
-        }
-        throw std::invalid_argument("no such message: " + words.name());
+        if (!message.empty()) encode(out, Words(std::exchange(message, {})), spellings);
     };
     WordReader reader(text);
     while (std::optional<Word> word = reader.next()) {
