@@ -1,7 +1,7 @@
 #include <cstdio>
 #include <iostream>
 
-#include "config/load.hpp"
+#include "config/check.hpp"
 #include "proxy/start.hpp"
 
 int main(int argc, char** argv) {
@@ -14,12 +14,7 @@ int main(int argc, char** argv) {
     switch (parsed.options.command) {
         case Command::version: std::cout << version_text() << "\n"; return 0;
         case Command::help: std::cout << help_text(); return 0;
-        case Command::check: {
-            const auto loaded = pgweir::config::load(parsed.options.config);
-            for (const auto& problem : loaded.problems)
-                std::cout << pgweir::config::text(problem) << "\n";
-            return loaded.config ? 0 : 1;
-        }
+        case Command::check: return pgweir::config::check(parsed.options.config, std::cout);
         case Command::run: return start(parsed.options);
     }
     return 1;
