@@ -164,9 +164,15 @@ private:
         const bool client = event.end.side == 'C';
         const bool gone = client ? link_.client(id).gone : link_.server(id).gone;
         const int partner = client ? link_.client(id).server : link_.server(id).client;
-        if (event.kind == Kind::closed) EXPECT_TRUE(gone);
-        if (event.kind == Kind::linked) EXPECT_EQ(partner, event.server);
-        if (event.kind == Kind::idle) EXPECT_TRUE(!gone && partner == 0);
+        if (event.kind == Kind::closed) {
+            EXPECT_TRUE(gone);
+        }
+        if (event.kind == Kind::linked) {
+            EXPECT_EQ(partner, event.server);
+        }
+        if (event.kind == Kind::idle) {
+            EXPECT_TRUE(!gone && partner == 0);
+        }
     }
 
     /// Nothing, when there is nobody at that end yet.
@@ -247,7 +253,9 @@ TEST_P(Conversation, MayLoseAServerAnywhere) {
         run.link().lose_server(id, "gone");
 
         run.expect_nothing_else_heard();
-        if (client != 0) EXPECT_TRUE(run.link().client(client).gone);
+        if (client != 0) {
+            EXPECT_TRUE(run.link().client(client).gone);
+        }
         run.link().check();
         run.probe();
     }
@@ -268,7 +276,9 @@ TEST_P(Conversation, MayLoseAClientAnywhere) {
             run.link().lose_client(end.id);
 
             run.expect_nothing_else_heard();
-            if (server != 0) EXPECT_EQ(run.link().client(end.id).server, 0);
+            if (server != 0) {
+                EXPECT_EQ(run.link().client(end.id).server, 0);
+            }
             run.link().check();
             run.probe();
         }

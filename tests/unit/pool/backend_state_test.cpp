@@ -24,7 +24,9 @@ std::string scan(Backend& backend, Bytes bytes) {
     Segments out;
     const auto taken = backend.scan(bytes, out);
     EXPECT_TRUE(taken.has_value());
-    if (taken) EXPECT_EQ(*taken, bytes.size());
+    if (taken) {
+        EXPECT_EQ(*taken, bytes.size());
+    }
     return out.joined();
 }
 

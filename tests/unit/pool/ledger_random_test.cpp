@@ -99,8 +99,11 @@ private:
         EXPECT_EQ(server.worker, worker);
         for (const Server& other : servers_) {
             if (other.state != State::idle || other.worker != worker) continue;
-            if (limits_.round_robin) EXPECT_GE(other.idle_since_us, server.idle_since_us);
-            if (!limits_.round_robin) EXPECT_LE(other.idle_since_us, server.idle_since_us);
+            if (limits_.round_robin) {
+                EXPECT_GE(other.idle_since_us, server.idle_since_us);
+            } else {
+                EXPECT_LE(other.idle_since_us, server.idle_since_us);
+            }
         }
         server.state = State::lent;
     }
@@ -228,7 +231,8 @@ private:
     void ask() {
         const WaiterPlace* const oldest = ledger_.oldest();
         EXPECT_EQ(oldest == nullptr, waiting() == 0);
-        if (oldest) EXPECT_EQ(oldest->since_us, longest_us());
+        if (!oldest) return;
+        EXPECT_EQ(oldest->since_us, longest_us());
     }
 
     void forget(WaiterPlace& waiter) {

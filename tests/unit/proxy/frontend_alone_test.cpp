@@ -72,7 +72,9 @@ TEST(FrontendAlone, AnswersWhatNeedsNoServer) {
             const std::string left = requests(c.left == same ? c.said : c.left);
             EXPECT_EQ(spoken_replies(alone.heard), spoken_replies(replies(c.heard)));
             EXPECT_EQ(alone.terminate, c.terminate);
-            if (!c.terminate) EXPECT_EQ(alone.unread.view(), left);
+            if (!c.terminate) {
+                EXPECT_EQ(alone.unread.view(), left);
+            }
             EXPECT_EQ(alone.wants_server, !left.empty());
         });
     }

@@ -196,7 +196,9 @@ void play(const FrontendCase& c, const std::vector<Bytes>& pieces) {
     EXPECT_EQ(spoken_replies(linked.heard), spoken_replies(replies(c.heard)));
     EXPECT_EQ(linked.unread(), 0u);
     EXPECT_FALSE(linked.frontend.mid_message());
-    if (c.sent == same) EXPECT_EQ(linked.sent, requests(c.said)) << "not the same bytes";
+    if (c.sent == same) {
+        EXPECT_EQ(linked.sent, requests(c.said)) << "not the same bytes";
+    }
 }
 
 TEST(Frontend, Translates) {
