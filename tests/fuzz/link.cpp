@@ -1,5 +1,6 @@
-// Both directions of a link: the input is cut into chunks, each from the client or from the server, at
-// the word of its first byte. Whatever they say, no more is taken than was given, and nobody crashes.
+// Both directions of a link: the input is cut into chunks, each from the client or from the server,
+// at the word of its first byte. Whatever they say, no more is taken than was given, and nobody
+// crashes.
 #include <cassert>
 
 #include "proxy/frontend.hpp"

@@ -220,8 +220,8 @@ inline std::vector<Function> functions_of(std::string text) {
     return FunctionFinder(code).run();
 }
 
-/// The lines of lambdas that capture and are coroutines themselves: the captures die with the lambda
-/// object while the coroutine's frame lives on.
+/// The lines of lambdas that capture and are coroutines themselves: the captures die with the
+/// lambda object while the coroutine's frame lives on.
 inline std::vector<std::size_t> capturing_coroutines(std::string text) {
     struct Lambda {
         std::size_t open, close;
