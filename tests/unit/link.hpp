@@ -230,6 +230,7 @@ private:
             return;
         }
         client.server = 0;
+        client.frontend.released();
         const int client_id = server.client;
         give_back(server_id);
         pump(client_id);

@@ -45,7 +45,8 @@ public:
 
     /// All that is outstanding works; no transaction is open then, or one has failed.
     void answer(protocol::TxStatus tx = protocol::TxStatus::idle) {
-        while (std::optional<Request> next = next_request()) {
+        std::optional<Request> next;
+        for (int left = 100; left > 0 && (next = next_request()); --left) {
             std::string reply(answer_to(*next));
             if (reply.ends_with('Z')) {
                 reply.pop_back();
