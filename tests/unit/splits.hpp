@@ -11,15 +11,17 @@
 
 namespace pgweir::tests {
 
-/// Calls `run` with the whole stream, with every cut in two, and with single bytes.
+/// Calls `run` with the whole stream, with every cut in two, and with single bytes; until one of
+/// them fails.
 template <class Run>
 void for_each_split(protocol::Bytes stream, const Run& run) {
     using Pieces = std::vector<protocol::Bytes>;
     run(Pieces{stream});
-    for (std::size_t at = 1; at < stream.size(); ++at) {
+    for (std::size_t at = 1; at < stream.size() && !::testing::Test::HasFailure(); ++at) {
         SCOPED_TRACE("cut at byte " + std::to_string(at));
         run(Pieces{stream.substr(0, at), stream.substr(at)});
     }
+    if (::testing::Test::HasFailure()) return;
     Pieces bytes;
     for (std::size_t at = 0; at < stream.size(); ++at) bytes.push_back(stream.substr(at, 1));
     SCOPED_TRACE("byte by byte");

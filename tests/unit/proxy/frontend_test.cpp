@@ -47,6 +47,7 @@ public:
     void answer(protocol::TxStatus tx = protocol::TxStatus::idle) {
         std::optional<Request> next;
         for (int left = 100; left > 0 && (next = next_request()); --left) {
+            if (::testing::Test::HasFatalFailure()) return;
             std::string reply(answer_to(*next));
             if (reply.ends_with('Z')) {
                 reply.pop_back();
@@ -141,8 +142,7 @@ const FrontendCase frontend_cases[] = {
      "ParseComplete"},
     {"but when the types differ", 9, "Parse s a; Sync", "Parse t a [23]", "Parse PGWEIR_2 a [23]"},
     {"or the text does", 9, "Parse s a; Sync", "Parse t 'a '", "Parse PGWEIR_2 'a '"},
-    {"closing is not for the server", 9, "Parse s a; Sync", "Close S s", "",
-     "CloseComplete"},
+    {"closing is not for the server", 9, "Parse s a; Sync", "Close S s", "", "CloseComplete"},
     {"nor is closing what there never was", 9, "", "Close S s", "", "CloseComplete"},
     {"prepared again under its name", 9, "Parse s a; Sync; Close S s; Sync", "Parse s b; Bind '' s",
      "Parse PGWEIR_2 b; Bind '' PGWEIR_2"},
