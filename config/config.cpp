@@ -52,6 +52,18 @@ void set_caps(PoolLimits& limits, const Settings& global, const Database& databa
 }  // namespace
 
 const Database* Config::database(std::string_view name) const { return find(databases, name); }
+std::optional<Database> Config::entry_for(std::string_view name) const {
+    const Database* const own = name == "*" ? nullptr : database(name);
+    if (own) return *own;
+    const Database* const fallback = database("*");
+    if (!fallback) return std::nullopt;
+    Database entry = *fallback;
+    entry.name = name;
+    if (entry.dbname.empty() || entry.dbname == "*") entry.dbname = name;
+    entry.auto_database = true;
+    return entry;
+}
+
 const User* Config::user(std::string_view name) const { return find(users, name); }
 const Credential* Config::credential(std::string_view name) const { return find(userlist, name); }
 const Cluster* Config::cluster(std::string_view name) const { return find(clusters, name); }

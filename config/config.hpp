@@ -227,6 +227,8 @@ struct Config {
 
     /// The entry of that name, without falling back to "*"; nullptr when there is none.
     const Database* database(std::string_view name) const;
+    /// What clients of this name get: the entry, else one made from "*", else nothing.
+    std::optional<Database> entry_for(std::string_view name) const;
     const User* user(std::string_view name) const;
     const Credential* credential(std::string_view name) const;
     const Cluster* cluster(std::string_view name) const;

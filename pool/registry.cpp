@@ -89,18 +89,12 @@ Totals& Registry::user_totals(const std::string& user) {
 
 void Registry::apply(const config::ConfigPtr& config) {
     for (Pool* const pool : pools()) {
-        const config::Database* database = config->database(pool->database());
-        if (!database) database = config->database("*");
-        if (!database) {
+        const auto entry = config->entry_for(pool->database());
+        if (entry) {
+            pool->apply(make_pool_settings(*config, *entry, pool->user()));
+        } else {
             pool->reconnect();
-            continue;
         }
-        config::Database entry = *database;
-        if (entry.name == "*") {
-            if (entry.dbname.empty()) entry.dbname = pool->database();
-            entry.name = pool->database();
-        }
-        pool->apply(make_pool_settings(*config, entry, pool->user()));
     }
 }
 

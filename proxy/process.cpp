@@ -182,15 +182,7 @@ void Process::accepted(int fd, net::Address address) {
 
 std::optional<config::Database> Process::database(const config::Config& config,
                                                   const std::string& name) const {
-    if (const config::Database* const entry = config.database(name); entry && name != "*")
-        return *entry;
-    const config::Database* const fallback = config.database("*");
-    if (!fallback) return std::nullopt;
-    config::Database entry = *fallback;
-    entry.name = name;
-    if (entry.dbname.empty() || entry.dbname == "*") entry.dbname = name;
-    entry.auto_database = true;
-    return entry;
+    return config.entry_for(name);
 }
 
 bool Process::disabled(const std::string& database) const {

@@ -140,6 +140,16 @@ def test_bad_reload_changes_nothing(pgweir, cluster):
     assert config(proxy, "default_pool_size") == "8"
 
 
+def test_reload_keeps_servers_of_unchanged_entries(pgweir, cluster):
+    address = f"host={cluster.primary.host} port={cluster.primary.port}"
+    proxy = pgweir(databases={"*": address}, default_pool_size=1)
+    for dbname in ("app", "postgres"):  # the second is made from "*"
+        with proxy.wire(dbname=dbname) as client:
+            before = client.rows("select pg_backend_pid()")
+            proxy.console("reload")
+            assert client.rows("select pg_backend_pid()") == before, dbname
+
+
 # ---- command line
 
 

@@ -74,6 +74,25 @@ app = hots=x
         }));
 }
 
+TEST(Load, EntriesAreMadeFromTheFallback) {
+    const auto loaded = load_ini(R"([pgbouncer]
+auth_type = trust
+[databases]
+app = host=a dbname=x
+* = host=b pool_size=3
+)");
+    ASSERT_TRUE(loaded.config) << testing::PrintToString(lines_of(loaded.problems));
+    EXPECT_EQ(loaded.config->entry_for("app"), *loaded.config->database("app"));
+    const auto made = loaded.config->entry_for("new");
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->name, "new");
+    EXPECT_EQ(made->dbname, "new");
+    EXPECT_EQ(made->pool_size, 3);
+    EXPECT_TRUE(made->auto_database);
+    EXPECT_EQ(made, loaded.config->entry_for("new"));
+    EXPECT_FALSE(load_ini("[pgbouncer]\n[databases]\napp = host=a\n").config->entry_for("new"));
+}
+
 TEST(Load, ReadsTheUserlist) {
     const Files files = {{"a.ini", "[pgbouncer]\nauth_file = users\n"},
                          {"users", "\"bob\" \"x\"\nbroken\n"}};
