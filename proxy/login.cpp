@@ -4,9 +4,7 @@
 
 #include "pool/net/log.hpp"
 #include "pool/registry.hpp"
-#include "protocol/md5.hpp"
 #include "protocol/requests.hpp"
-#include "protocol/secret.hpp"
 #include "proxy/admin/console.hpp"
 #include "proxy/process.hpp"
 
@@ -16,8 +14,6 @@ using net::log::Level;
 using protocol::Origin;
 
 namespace {
-
-constexpr std::size_t password_max = 64 << 10;  // bytes
 
 protocol::Error refuse(const protocol::Sqlstate& state, std::string text) {
     return {state, Origin::client, std::move(text)};
@@ -57,7 +53,7 @@ net::Task<Login::Outcome> Login::log_in() {
         client_.hang_up("client close request");
         co_return Outcome();
     }
-    if (Outcome failure = co_await authenticate()) co_return failure;
+    if (Outcome failure = co_await authentication_.run()) co_return failure;
     if (client_.shard_.process.is_console(client_.database_)) co_return enter_console();
     co_return co_await enter_pool();
 }
@@ -157,133 +153,6 @@ void Login::negotiate(const protocol::StartupPacket& packet) {
     send(reply);
 }
 
-net::Task<Login::Outcome> Login::authenticate() {
-    const config::Config& config = *client_.shard_.worker.config;
-    const AuthType method = config.settings.auth_type;
-    if (method == AuthType::any) co_return Outcome();
-    if (client_.shard_.process.is_owner(client_)) co_return Outcome();
-    const config::Credential* const known = config.credential(client_.user_);
-    const std::string secret = known ? known->secret : std::string();
-    switch (method) {
-        case AuthType::any: co_return Outcome();
-        case AuthType::trust:
-            if (known) co_return Outcome();
-            co_return refuse(protocol::sqlstate::invalid_authorization,
-                             "\"trust\" authentication failed");
-        case AuthType::plain: co_return co_await by_password(method, secret);
-        case AuthType::md5:
-            if (protocol::kind_of_secret(secret) == protocol::SecretKind::scram)
-                co_return co_await by_scram(secret);
-            co_return co_await by_md5(secret);
-        case AuthType::scram_sha_256: co_return co_await by_scram(secret);
-        default: break;
-    }
-    co_return refuse(protocol::sqlstate::feature_not_supported,
-                     "this authentication method is not available in this version of pgweir");
-}
-
-net::Task<protocol::Result<std::string>> Login::password() {
-    auto message = co_await conversation_.message(password_max, Origin::client);
-    if (message.has_error()) co_return message.error();
-    if (message->type != 'p') {
-        co_return protocol::protocol_violation(Origin::client, "expected password response");
-    }
-    co_return std::move(message->payload);
-}
-
-net::Task<Login::Outcome> Login::by_password(AuthType, const std::string& secret) {
-    std::string request;
-    protocol::write_authentication_cleartext(request);
-    send(request);
-    const auto payload = co_await password();
-    if (payload.has_error()) co_return payload.error();
-    const auto given = protocol::read_password(*payload);
-    if (given.has_error()) co_return given.error();
-    if (given->empty()) {
-        co_return refuse(protocol::sqlstate::invalid_password, "empty password returned by client");
-    }
-    const std::string typed(*given);
-    bool right = false;
-    switch (protocol::kind_of_secret(secret)) {
-        case protocol::SecretKind::none: break;
-        case protocol::SecretKind::plain: right = protocol::equal_secret(typed, secret); break;
-        case protocol::SecretKind::md5:
-            right = protocol::equal_secret(protocol::md5_secret(typed, client_.user_), secret);
-            break;
-        case protocol::SecretKind::scram: {
-            pool::Worker& worker = client_.shard_.worker;
-            auto check = [typed, secret] {
-                const auto verifier = protocol::parse_scram_secret(secret);
-                if (!verifier) return false;
-                const auto derived =
-                    protocol::make_verifier(typed, verifier->salt, verifier->iterations);
-                return protocol::equal_secret(derived.stored_key, verifier->stored_key);
-            };
-            right = co_await worker.shared.offload.run<bool>(worker.loop, std::move(check));
-            break;
-        }
-    }
-    if (!right)
-        co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
-    plain_password_ = typed;
-    co_return Outcome();
-}
-
-net::Task<Login::Outcome> Login::by_md5(const std::string& secret) {
-    const std::string salt = protocol::random_bytes(4);
-    std::string request;
-    protocol::write_authentication_md5(request, salt);
-    send(request);
-    const auto payload = co_await password();
-    if (payload.has_error()) co_return payload.error();
-    const auto given = protocol::read_password(*payload);
-    if (given.has_error()) co_return given.error();
-    const bool known = !secret.empty();
-    const std::string md5 = protocol::kind_of_secret(secret) == protocol::SecretKind::md5
-                                ? secret
-                                : protocol::md5_secret(secret, client_.user_);
-    const bool right = protocol::equal_secret(*given, protocol::md5_answer(md5, salt));
-    if (!right || !known)
-        co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
-    co_return Outcome();
-}
-
-net::Task<Login::Outcome> Login::by_scram(const std::string& secret) {
-    const bool usable = protocol::kind_of_secret(secret) == protocol::SecretKind::plain ||
-                        protocol::kind_of_secret(secret) == protocol::SecretKind::scram;
-    std::string request;
-    const std::string_view mechanisms[] = {protocol::scram_sha_256};
-    protocol::write_authentication_sasl(request, mechanisms);
-    send(request);
-    const auto first = co_await password();
-    if (first.has_error()) co_return first.error();
-    const auto initial = protocol::read_sasl_initial(*first);
-    if (initial.has_error()) co_return initial.error();
-    if (initial->mechanism != protocol::scram_sha_256) {
-        co_return protocol::protocol_violation(
-            Origin::client, "client selected an invalid SASL authentication mechanism");
-    }
-    const protocol::ScramVerifier verifier =
-        co_await client_.shard_.process.scram_secrets().verifier(client_.shard_.worker,
-                                                                 client_.user_, secret);
-    protocol::ScramServer scram(verifier, {}, !usable);
-    const auto challenge = scram.first(initial->data.value_or(std::string_view()));
-    if (challenge.has_error()) co_return challenge.error();
-    request.clear();
-    protocol::write_authentication_sasl_continue(request, *challenge);
-    send(request);
-    const auto second = co_await password();
-    if (second.has_error()) co_return second.error();
-    const auto final = scram.finish(*second);
-    if (final.has_error()) co_return final.error();
-    client_key_ = scram.client_key();
-    server_key_ = verifier.server_key;
-    request.clear();
-    protocol::write_authentication_sasl_final(request, *final);
-    send(request);
-    co_return Outcome();
-}
-
 Login::Outcome Login::enter_console() {
     const ConsoleRole role = client_.shard_.process.console_role(client_);
     if (role == ConsoleRole::none) {
@@ -306,7 +175,7 @@ net::Task<Login::Outcome> Login::enter_pool() {
         co_return refuse(protocol::sqlstate::cannot_connect_now,
                          fmt::format("database \"{}\" is disabled", client_.database_));
     }
-    if (config->settings.auth_type == AuthType::any && !database->user) {
+    if (config->settings.auth_type == config::AuthType::any && !database->user) {
         co_return refuse(protocol::sqlstate::invalid_authorization, "bouncer config error");
     }
     client_.pool_ = &client_.shard_.process.registry().pool(*config, *database,
@@ -315,7 +184,8 @@ net::Task<Login::Outcome> Login::enter_pool() {
         client_.pool_ = nullptr;
         co_return failure;
     }
-    remember_credentials(*database);
+    client_.pool_->set_credentials(
+        authentication_.for_servers(*database, client_.pool_->credentials()));
     if (!client_.pool_->welcome()) {
         if (pool::Server* const server = client_.pool_->checkout(client_.shard_.worker, client_)) {
             client_.pool_->give_back(*server);
@@ -331,25 +201,6 @@ Login::Outcome Login::count_in(const config::Database&) {
     const char* const full = client_.shard_.process.client_came(client_);
     if (full) return refuse(protocol::sqlstate::too_many_connections, full);
     return {};
-}
-
-void Login::remember_credentials(const config::Database& database) {
-    pool::ServerCredentials credentials = client_.pool_->credentials();
-    credentials.user = database.user.value_or(client_.user_);
-    const config::Config& config = *client_.shard_.worker.config;
-    const config::Credential* const known = config.credential(credentials.user);
-    if (database.password) {
-        credentials.secret = *database.password;
-    } else if (known) {
-        credentials.secret = known->secret;
-    } else if (!plain_password_.empty() && !database.user) {
-        credentials.secret = plain_password_;
-    }
-    if (!client_key_.empty() && !database.user) {
-        credentials.client_key = client_key_;
-        credentials.server_key = server_key_;
-    }
-    client_.pool_->set_credentials(std::move(credentials));
 }
 
 void Login::welcome() {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "pool/conversation.hpp"
-#include "protocol/scram.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/authenticate.hpp"
 #include "proxy/client.hpp"
 
 namespace pgweir::proxy {
@@ -13,7 +13,8 @@ class Login {
 public:
     explicit Login(Client& client)
         : client_(client),
-          conversation_(client.shard_.worker, client.socket_, client.inbox_) {}
+          conversation_(client.shard_.worker, client.socket_, client.inbox_),
+          authentication_(client, conversation_, client.socket_) {}
 
     void start();
     void input() { conversation_.input(); }
@@ -25,7 +26,6 @@ private:
     template <class T>
     using Task = net::Task<T>;
     using Outcome = std::optional<protocol::Error>;  // empty: well
-    using AuthType = config::AuthType;
 
     Task<void> run();
     Task<Outcome> log_in();
@@ -35,16 +35,9 @@ private:
     Outcome read_options(const std::string& options);
     void negotiate(const protocol::StartupPacket& packet);
 
-    Task<Outcome> authenticate();
-    Task<Outcome> by_password(AuthType method, const std::string& secret);
-    Task<Outcome> by_md5(const std::string& secret);
-    Task<Outcome> by_scram(const std::string& secret);
-    Task<protocol::Result<std::string>> password();
-
     Outcome enter_console();
     Task<Outcome> enter_pool();
     Outcome count_in(const config::Database& database);
-    void remember_credentials(const config::Database& database);
     void welcome();
     void add_host_to_application_name();
     void send(const std::string& bytes) { client_.socket_.send(bytes); }
@@ -53,8 +46,8 @@ private:
     pool::Conversation conversation_;
     net::Story story_;
     net::Signal<Outcome> pool_answer_;
-    protocol::VarSet::Entries variables_;                   // asked for at start-up
-    std::string plain_password_, client_key_, server_key_;  // learnt in passing, for the server
+    Authentication authentication_;
+    protocol::VarSet::Entries variables_;  // asked for at start-up
 };
 
 }  // namespace pgweir::proxy
