@@ -4,19 +4,15 @@ namespace pgweir::pool {
 
 Pool& Registry::pool(const config::Config& config, const config::Database& database,
                      const std::string& user) {
-    {
-        const std::lock_guard lock(mutex_);
-        const auto found = pools_.find({database.name, user});
-        if (found != pools_.end()) return *found->second;
-    }
-    Totals& of_database = database_totals(database.name);
-    Totals& of_user = user_totals(user);
-    auto fresh =
-        std::make_unique<Pool>(*this, database.name, user,
-                               make_pool_settings(config, database, user), of_database, of_user);
     const std::lock_guard lock(mutex_);
-    if (all_paused_ || paused_.contains(database.name)) fresh->pause();
-    return *pools_.try_emplace({database.name, user}, std::move(fresh)).first->second;
+    std::unique_ptr<Pool>& place = pools_[{database.name, user}];
+    if (!place) {
+        place = std::make_unique<Pool>(*this, database.name, user,
+                                       make_pool_settings(config, database, user),
+                                       database_totals_[database.name], user_totals_[user]);
+        if (all_paused_ || paused_.contains(database.name)) place->pause();
+    }
+    return *place;
 }
 
 std::vector<Pool*> Registry::pools() const {
