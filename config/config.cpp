@@ -1,5 +1,7 @@
 #include "config/config.hpp"
 
+#include <algorithm>
+
 namespace pgweir::config {
 
 namespace {
@@ -88,6 +90,18 @@ PoolLimits limits_of(const Config& config, const Database& database, const User*
     set_client_timeouts(limits, global, database, own);
     set_caps(limits, global, database, own);
     return limits;
+}
+
+bool limits_clients(const Config& config) {
+    const auto set = [](const auto& place) {
+        const auto any = [](const auto&... limits) { return ((limits > Duration{}) || ...); };
+        return any(place.query_timeout, place.transaction_timeout, place.idle_transaction_timeout,
+                   place.client_idle_timeout);
+    };
+    const auto set_in = [&](const auto& entries) {
+        return std::ranges::any_of(entries, [&](const auto& item) { return set(item.second); });
+    };
+    return set(config.settings) || set_in(config.databases) || set_in(config.users);
 }
 
 }  // namespace pgweir::config

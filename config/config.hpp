@@ -257,4 +257,7 @@ struct PoolLimits {
 /// `user` is nullptr for a user without an entry in [users].
 PoolLimits limits_of(const Config& config, const Database& database, const User* user);
 
+/// Does any client have a limit on its queries, transactions or idleness?
+bool limits_clients(const Config& config);
+
 }  // namespace pgweir::config

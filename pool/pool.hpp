@@ -24,10 +24,9 @@ struct PoolSettings {
     config::PoolLimits limits;
     std::string reset_query;  // empty: none on give-back
     std::string check_query;  // empty: none
-    std::int64_t check_delay_us = 0, idle_timeout_us = 0, login_retry_us = 0;
+    std::int64_t check_delay_us = 0, login_retry_us = 0;
     std::string unix_socket_dir;
     bool round_robin = false;
-    int max_prepared_statements = 0;
     std::vector<std::string> tracked;  // variables that follow a client, lower case
 };
 

@@ -28,11 +28,9 @@ std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& con
     if (session || s.server_reset_query_always) settings->reset_query = s.server_reset_query;
     settings->check_query = s.server_check_query == "<empty>" ? ";" : s.server_check_query;
     settings->check_delay_us = s.server_check_delay.count();
-    settings->idle_timeout_us = s.server_idle_timeout.count();
     settings->login_retry_us = s.server_login_retry.count();
     settings->unix_socket_dir = s.unix_socket_dir;
     settings->round_robin = s.server_round_robin;
-    settings->max_prepared_statements = s.max_prepared_statements;
     settings->tracked = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings",
                          "application_name"};
     settings->tracked.insert(settings->tracked.end(), s.track_extra_parameters.begin(),
@@ -89,8 +87,8 @@ bool Pool::expired(const Server& server, std::int64_t now_us) const {
 
 void Pool::close_expired(Worker& worker) {
     const std::int64_t now_us = worker.loop.now_us();
-    const PoolSettings& present = settings(worker);
-    const auto& limits = present.limits;
+    const auto& limits = settings(worker).limits;
+    const std::int64_t idle_timeout_us = limits.server_idle_timeout.count();
     std::vector<std::pair<Server*, std::string_view>> done;
     {
         const std::lock_guard lock(mutex_);
@@ -107,8 +105,8 @@ void Pool::close_expired(Worker& worker) {
                        now_us - last_lifetime_close_us_ >= gap_us) {
                 last_lifetime_close_us_ = now_us;
                 done.emplace_back(&server, "server lifetime over");
-            } else if (present.idle_timeout_us > 0 && spare > 0 &&
-                       now_us - place.idle_since_us > present.idle_timeout_us) {
+            } else if (idle_timeout_us > 0 && spare > 0 &&
+                       now_us - place.idle_since_us > idle_timeout_us) {
                 --spare;
                 done.emplace_back(&server, "server idle timeout");
             }

@@ -27,21 +27,6 @@ unsigned thread_count(const config::Config& config) {
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
-/// Is there a limit that has to be looked at ten times a second?
-bool has_query_limits(const config::Config& config) {
-    const config::Settings& s = config.settings;
-    const auto any = [](auto... limits) { return ((limits.count() > 0) || ...); };
-    if (any(s.query_timeout, s.transaction_timeout, s.idle_transaction_timeout,
-            s.client_idle_timeout)) {
-        return true;
-    }
-    return std::any_of(config.users.begin(), config.users.end(), [](const auto& item) {
-        const config::User& user = item.second;
-        return user.query_timeout || user.transaction_timeout || user.idle_transaction_timeout ||
-               user.client_idle_timeout;
-    });
-}
-
 }  // namespace
 
 /// Signals arrive as input on a descriptor of the main loop.
@@ -275,7 +260,8 @@ void Process::tick(Shard& shard) {
         walk_clients(shard);
         // Idle clients are many: they are looked at seldom, unless a limit on queries asks for
         // more.
-        shard.next_walk_us = now_us + (has_query_limits(*shard.worker.config) ? 0 : 10 * tick_us);
+        shard.next_walk_us =
+            now_us + (config::limits_clients(*shard.worker.config) ? 0 : 10 * tick_us);
     }
     if (&shard != &main()) return;
     if (shutdown_ != Shutdown::none) check_exit();

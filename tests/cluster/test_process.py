@@ -150,6 +150,17 @@ def test_reload_keeps_servers_of_unchanged_entries(pgweir, cluster):
             assert client.rows("select pg_backend_pid()") == before, dbname
 
 
+# ---- what an entry says of its own
+
+
+def test_idle_timeout_of_an_entry(pgweir):
+    proxy = pgweir(companion='[databases.app.pool]\nidle_timeout = "200ms"\n')
+    for dbname in ("app", "app_transaction"):
+        assert proxy.rows("select 1", dbname=dbname) == [("1",)]
+    eventually(lambda: proxy.pool("app")["sv_idle"] == 0, what="the idle server closed")
+    assert proxy.pool("app_transaction")["sv_idle"] == 1
+
+
 # ---- command line
 
 

@@ -102,6 +102,23 @@ TEST(Limits, TimeoutsOfUsers) {
     EXPECT_EQ(limits_of(config, Database{}, &user).query_timeout, 1s);
 }
 
+TEST(Limits, OfClientsAnywhere) {
+    Config config;
+    config.databases["app"];
+    config.users["bob"];
+    EXPECT_FALSE(limits_clients(config));
+    config.databases["app"].query_timeout = 0s;
+    EXPECT_FALSE(limits_clients(config));
+    config.databases["app"].client_idle_timeout = 1s;
+    EXPECT_TRUE(limits_clients(config));
+    config.databases.clear();
+    config.users["bob"].transaction_timeout = 1s;
+    EXPECT_TRUE(limits_clients(config));
+    config.users.clear();
+    config.settings.idle_transaction_timeout = 1s;
+    EXPECT_TRUE(limits_clients(config));
+}
+
 TEST(Limits, OfDatabasesOnly) {
     Config config;
     config.settings.min_pool_size = 1;
