@@ -31,6 +31,14 @@ const std::string& server_name(const Outstanding& request) {
                                              : protocol::no_statement_name;
 }
 
+/// Where a name of ours stands in a message, whatever quotation marks its language has.
+std::size_t find_name(std::string_view text, std::string_view name) {
+    const std::size_t at = text.find(name);
+    if (at == std::string_view::npos || at + name.size() == text.size()) return at;
+    const char next = text[at + name.size()];
+    return next >= '0' && next <= '9' ? std::string_view::npos : at;  // a longer number
+}
+
 /// The error with the client's name for the statement where the server used ours.
 std::string with_clients_name(Bytes payload, const Outstanding& request) {
     const std::string& ours = server_name(request);
@@ -41,11 +49,11 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
     while (const auto field = reader.u8()) {
         std::string text(reader.cstring());
         if (field == 'M') {
-            const std::size_t at = text.find('"' + ours + '"');
+            const std::size_t at = find_name(text, ours);
             if (at != std::string::npos && request.named->name.empty()) {
                 text = "unnamed prepared statement does not exist";
             } else if (at != std::string::npos) {
-                text.replace(at + 1, ours.size(), request.named->name);
+                text.replace(at, ours.size(), request.named->name);
             }
         }
         writer.u8(field).cstring(text);
@@ -247,7 +255,8 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
 void Backend::undo_on_server() {
     for (const Outstanding& o : pipeline_.undone()) {
         if (o.statement) statements_.doubt(o.statement);
-        if (o.request == Request::parse && !o.named && !o.statement) statements_.set_unnamed({}, 0);
+        const bool unnamed = !o.named || o.named->name.empty();
+        if (o.request == Request::parse && unnamed && !o.statement) statements_.set_unnamed({}, 0);
     }
 }
 

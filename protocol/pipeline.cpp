@@ -7,7 +7,6 @@ namespace pgweir::protocol {
 
 void Pipeline::push(Outstanding outstanding) {
     const Request request = outstanding.request;
-    outstanding.batch = static_cast<std::uint32_t>(batch_);
     if (request == Request::sync) {
         if (copying_in_) {
             ++swallowed_;
@@ -35,6 +34,13 @@ void Pipeline::push_copy_end() {
 
 void Pipeline::pop() {
     const Request request = queue_.front().request;
+    if (request == Request::parse || request == Request::close) {
+        if (NamedStatement* const named = queue_.front().named.get()) {
+            named->open = false;
+            named->agreed = true;
+            named->before.reset();
+        }
+    }
     if (request == Request::sync) ++answered_;
     if (request == Request::query) surplus_ += std::exchange(swallowed_, 0);
     queue_.pop_front();
@@ -48,6 +54,7 @@ bool Pipeline::only_fakes() const {
 void Pipeline::fail_batch() {
     const auto sync = std::find_if(queue_.begin(), queue_.end(),
                                    [](const Outstanding& o) { return o.request == Request::sync; });
+    if (sync != queue_.begin()) queue_.front().failed = true;
     for (auto it = sync; it != queue_.begin();) undone_.push_back(std::move(*--it));
     skipping_ = sync == queue_.end();
     open_ = open_ || skipping_;

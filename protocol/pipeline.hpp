@@ -44,8 +44,8 @@ struct Outstanding {
     NamedStatementPtr named;
     /// parse and close that the server is sent: the statement it prepares or drops.
     StatementPtr statement;
-    /// Low bits of Pipeline::batch() when it was pushed.
-    std::uint32_t batch = 0;
+    /// undone(): the server read this one and reported an error; the others it read over.
+    bool failed = false;
 };
 
 /// Value; belongs to one server connection. Pure.

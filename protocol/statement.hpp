@@ -87,8 +87,13 @@ struct NamedStatement {
     std::string name;
     StatementPtr statement;     // empty: the client named a statement that it does not have
     bool gone = false;          // its Parse was undone, or it was discarded: not to come back
+    bool agreed = false;        // its Parse was answered
+    bool open = false;          // a Parse or Close of it is not answered yet …
+    std::uint32_t batch = 0;    // … of this batch (low bits of Pipeline::batch())
     std::uint32_t kept_at = 0;  // Pipeline::discards() when its Parse was last found behind one
     std::uint32_t references = 0;
+    /// The unnamed one before this, should the server not get to it.
+    boost::intrusive_ptr<NamedStatement> before;
 
     friend void intrusive_ptr_add_ref(NamedStatement* named) { ++named->references; }
     friend void intrusive_ptr_release(NamedStatement* named) {

@@ -192,8 +192,10 @@ void Client::forward(Bytes input) {
     out.clear();
     backend.flush_fakes(out);
     if (!out.empty()) deliver(out);
-    if (server_ && (server_->full() || backend.pipeline().size() > outstanding_max))
+    undecided_ = step->undecided;
+    if (server_->full() || undecided_ || backend.pipeline().size() > outstanding_max)
         socket_.pause();
+    if (backend.settled()) rest();  // what was left of a COPY that has failed
 }
 
 RequestRules Client::rules() const {
@@ -212,8 +214,8 @@ RequestRules Client::rules() const {
 void Client::deliver(const protocol::Segments& replies) {
     if (pool_) pool_->stats(shard_.worker).sent.add(replies.size());
     socket_.send(replies);
-    if (server_ && server_->backend().pipeline().size() <= outstanding_max / 2 &&
-        !server_->full()) {
+    if (server_ && !undecided_ && !server_->full() &&
+        server_->backend().pipeline().size() <= outstanding_max / 2) {
         socket_.resume();
     }
 }
@@ -235,13 +237,28 @@ void Client::parameter(std::string_view name, std::string_view value) {
 }
 
 void Client::discarded_all() {
-    if (!session_mode_ && server_) frontend_.discard_all(server_->backend().pipeline());
+    if (!session_mode_ && server_)
+        frontend_.statements().discard_all(server_->backend().pipeline());
 }
 
 void Client::settled() {
+    if (server_->backend().settled()) {
+        end_request(server_->backend().tx() == TxStatus::idle);
+        rest();
+    }
+    if (undecided_ && state_ != ClientState::closed) consume_kept();
+}
+
+void Client::consume_kept() {
+    undecided_ = false;
+    consume(inbox_.kept());
+    if (!undecided_) socket_.resume();
+}
+
+void Client::rest() {
     const pool::Backend& backend = server_->backend();
-    if (!backend.settled()) return;
-    end_request(backend.tx() == TxStatus::idle);
+    query_began_us_ = 0;
+    if (backend.tx() == TxStatus::idle) xact_began_us_ = 0;
     const config::PoolMode mode = pool_->settings(shard_.worker).limits.mode;
     if (mode == config::PoolMode::statement && backend.tx() != TxStatus::idle) {
         return close(protocol::protocol_violation(

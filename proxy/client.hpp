@@ -79,7 +79,9 @@ public:
     bool full() const override { return socket_.blocked(); }
     net::Socket* output() override { return &socket_; }
     void parameter(std::string_view name, std::string_view value) override;
-    void undone(std::vector<protocol::Outstanding>& requests) override { frontend_.undo(requests); }
+    void undone(std::vector<protocol::Outstanding>& requests) override {
+        frontend_.statements().undo(requests);
+    }
     void discarded_all() override;
     void settled() override;
     void own_done(const protocol::Error* error) override;
@@ -105,6 +107,10 @@ private:
     bool take_server(pool::Server& server);
     void begin_request();
     void end_request(bool transaction_over);
+    /// Nothing is asked any more: the server goes back, if it may.
+    void rest();
+    /// What was put off until an answer had come is looked at again.
+    void consume_kept();
     void release_server();
     void sever();
     void finish_close(std::string_view reason);
@@ -123,9 +129,10 @@ private:
     ClientState state_ = ClientState::login;
     bool session_mode_ = false;
     bool preparing_ =
-        false;               // has a server, which is being given the client's variables or checked
-    bool notified_ = false;  // of waiting, this time
-    bool counted_ = false;   // in max_client_conn and the caps
+        false;  // has a server, which is being given the client's variables or checked
+    bool undecided_ = false;  // what comes next hangs on an answer of the server's
+    bool notified_ = false;   // of waiting, this time
+    bool counted_ = false;    // in max_client_conn and the caps
     std::uint32_t id_;
     std::string user_, database_;
     net::Address address_;

@@ -2,24 +2,9 @@
 // answers are then to be expected.
 #pragma once
 
-#include "pool/backend.hpp"
-#include "protocol/requests.hpp"
+#include "proxy/statements.hpp"
 
 namespace pgweir::proxy {
-
-using protocol::Bytes;
-using protocol::Result;
-using protocol::Segments;
-
-/// What applies to a client's requests.
-struct RequestRules {
-    /// Statements a server keeps for all clients together; 0: names are passed on as they are
-    /// (session mode, or max_prepared_statements = 0).
-    std::size_t server_max = 0;
-    protocol::StatementTable* table = nullptr;
-    std::size_t message_max = 0x7fffffff;  // bytes of payload: max_packet_size
-    bool simple_query = true;              // false: Query messages are refused (disable_pqexec)
-};
 
 /// The pure half of a client connection. Value; no sockets, no clock.
 class Frontend {
@@ -28,6 +13,7 @@ public:
         std::size_t consumed = 0;   // bytes of the input that are done with
         bool terminate = false;     // the client said goodbye
         bool wants_server = false;  // the next message needs a server, and enough of it is there
+        bool undecided = false;     // what the next message means hangs on an answer to come
         // For the statistics: Parse messages taken from the client and sent to the server, Binds.
         unsigned client_parses = 0, server_parses = 0, binds = 0;
     };
@@ -58,46 +44,26 @@ public:
     bool mid_message() const { return missing_ > 0; }
 
     /// The server goes back to its pool.
-    void released() { unnamed_on_ = nullptr; }
+    void released() { statements_.released(); }
 
-    /// Requests that the server did not carry out take their effect on the client's names back;
-    /// after DISCARD ALL the names go, but for those prepared behind it.
-    void undo(std::vector<protocol::Outstanding>& undone);
-    void discard_all(const protocol::Pipeline& pipeline);
-    const protocol::StatementNames& names() const { return names_; }
+    Statements& statements() { return statements_; }
+    const Statements& statements() const { return statements_; }
 
 private:
-    enum class Take : std::uint8_t { done, more, bad };
+    enum class Take : std::uint8_t { done, more, undecided };
 
     bool answer_one(const protocol::Frame& frame, Step& step, Segments& replies);
     bool pass_rest(Bytes& input, Segments* out);
-    Result<Take> take(const protocol::Frame& frame, Bytes whole, const RequestRules& rules,
-                      pool::Backend& server, Segments& out);
-    Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, const RequestRules& rules,
-                            pool::Backend& server, Segments& out);
-    Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, const RequestRules& rules,
-                           pool::Backend& server, Segments& out);
-    Result<Take> take_target(const protocol::Frame& frame, Bytes whole, const RequestRules& rules,
-                             pool::Backend& server, Segments& out);
-    protocol::NamedStatementPtr resolve(std::string_view name, const RequestRules& rules,
-                                        pool::Backend& server, Segments& out);
-    void keep_unnamed(const protocol::Frame& frame, const RequestRules& rules,
-                      pool::Backend& server);
-    bool has_unnamed(pool::Backend& server, Segments& out);
-    void forget_unnamed(pool::Backend& server);
-    void prepare_on_server(const protocol::StatementPtr& statement,
-                           const protocol::NamedStatementPtr& named, const RequestRules& rules,
-                           pool::Backend& server, Segments& out);
+    Result<Take> take(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Result<Take> take_target(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Result<Take> take_statement(char type, std::string_view name, Bytes whole, Translation& step);
 
-    protocol::StatementNames names_;
-    protocol::StatementPtr unnamed_;  // empty: none, or too large to be kept
-    const pool::Backend* unnamed_on_ =
-        nullptr;                       // where the last Parse of it was sent, while that is ours
-    std::uint32_t unnamed_batch_ = 0;  // … and in which batch
-    std::size_t missing_ = 0;          // bytes of the present message that are still to come
-    bool passing_ = false;             // … and go to the server
-    bool dropping_ = false;            // to the next Sync: the batch has been cancelled
-    Step step_;                        // being made
+    Statements statements_;
+    std::size_t missing_ = 0;  // bytes of the present message that are still to come
+    bool passing_ = false;     // … and go to the server
+    bool dropping_ = false;    // to the next Sync: the batch has been cancelled
 };
 
 }  // namespace pgweir::proxy

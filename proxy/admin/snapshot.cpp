@@ -84,7 +84,7 @@ Connection describe(const Client& client, std::int64_t now_us) {
         seen.remote_pid = peer_pid(client.fd());
     }
     seen.vars = client.vars();
-    seen.prepared_statements = client.frontend().names().size();
+    seen.prepared_statements = client.frontend().statements().names().size();
     seen.kept_bytes = client.kept_bytes();
     seen.unsent_bytes = client.unsent_bytes();
     return seen;

@@ -56,7 +56,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* raw, std::size_t size)
                           if (taken.has_error()) return {};
                           return *taken;
                       });
-            if (!backend.pipeline().undone().empty()) frontend.undo(backend.pipeline().undone());
+            if (!backend.pipeline().undone().empty())
+                frontend.statements().undo(backend.pipeline().undone());
             if (!alive) break;
         }
     }

@@ -33,6 +33,7 @@ public:
         std::string received;
         int server = 0;  // 0: not linked
         bool waiting = false;
+        bool undecided = false;  // what comes next hangs on an answer of the server's
         bool gone = false;
     };
     struct Server {
@@ -69,7 +70,11 @@ public:
         } else if (!joined.empty()) {
             nobody_heard += joined;
         }
-        if (server.backend.findings().ready && server.client != 0) settled(id);
+        if (!server.backend.findings().ready || server.client == 0) return;
+        const int client_id = server.client;
+        settled(id);
+        Client& asker = client(client_id);
+        if (asker.undecided && asker.server != 0) forward(client_id);
     }
 
     /// The connection to a server ends; its client is told so and closed.
@@ -198,6 +203,7 @@ private:
         server.received += out.joined();
         if (!step) return lose_client(id);
         client.inbox.erase(0, step->consumed);
+        client.undecided = step->undecided;
         if (step->terminate) return lose_client(id);
         out.clear();
         server.backend.flush_fakes(out);
@@ -209,9 +215,9 @@ private:
         auto& undone = server.backend.pipeline().undone();
         if (server.client != 0) {
             proxy::Frontend& frontend = client(server.client).frontend;
-            if (!undone.empty()) frontend.undo(undone);
+            if (!undone.empty()) frontend.statements().undo(undone);
             if (found.discarded_all && options_.mode != config::PoolMode::session) {
-                frontend.discard_all(server.backend.pipeline());
+                frontend.statements().discard_all(server.backend.pipeline());
             }
         }
         undone.clear();

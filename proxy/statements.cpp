@@ -1,0 +1,236 @@
+#include "proxy/statements.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace pgweir::proxy {
+
+using protocol::NamedStatement;
+using protocol::NamedStatementPtr;
+using protocol::Outstanding;
+using protocol::Reply;
+using protocol::Request;
+using protocol::StatementPtr;
+
+namespace {
+
+bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
+    const protocol::Pipeline& pipeline = server.pipeline();
+    return server.statements().use(statement, pipeline.batch(), pipeline.answered());
+}
+
+/// `named` is asked for, or to be closed, in the batch being sent.
+void push_about(protocol::Pipeline& pipeline, Request request, Reply reply,
+                const NamedStatementPtr& named, const StatementPtr& statement) {
+    named->open = true;
+    named->batch = static_cast<std::uint32_t>(pipeline.batch());
+    pipeline.push({request, reply, named, statement});
+}
+
+}  // namespace
+
+std::string_view name_on_server(const NamedStatement& named) {
+    return named.statement ? std::string_view(named.statement->server_name())
+                           : protocol::no_statement_name;
+}
+
+Statements::Found Statements::find(std::string_view name, const pool::Backend& server) {
+    const protocol::Pipeline& pipeline = server.pipeline();
+    Found found{name.empty() ? unnamed_ : names_.find(name)};
+    const auto batch = static_cast<std::uint32_t>(pipeline.batch());
+    const auto hangs = [batch](const NamedStatementPtr& named) {
+        return named && named->open && named->batch != batch;
+    };
+    found.undecided = hangs(found.named);
+    if (discarding_) {
+        discarding_ = !pipeline.empty();
+        found.undecided |= discarding_;
+    }
+    if (!closing_.empty()) {
+        std::erase_if(closing_, [](const NamedStatementPtr& named) { return !named->open; });
+        found.undecided |= std::any_of(
+            closing_.begin(), closing_.end(),
+            [&](const NamedStatementPtr& named) { return named->name == name && hangs(named); });
+    }
+    return found;
+}
+
+bool Statements::parse(Translation& step, const protocol::Parse& parse, Bytes whole) {
+    if (parse.name.empty()) {  // it replaces whatever there may be
+        parse_unnamed(step, parse, whole);
+        return true;
+    }
+    const Found found = find(parse.name, step.server);
+    if (found.undecided) return false;
+    ++step.client_parses;
+    if (found.named) {
+        parse_twice(step, parse);
+        return true;
+    }
+    const StatementPtr statement = step.rules.table->intern(parse.query, parse.types);
+    const NamedStatementPtr named(new NamedStatement(parse.name, statement));
+    names_.add(named);
+    // In a failed transaction it is PostgreSQL's to refuse.
+    const bool failed = step.server.tx() == protocol::TxStatus::failed;
+    if (!failed && is_prepared(*statement, step.server)) {
+        push_about(step.pipeline(), Request::parse, Reply::fake, named, {});
+    } else {
+        prepare(step, statement, named);
+    }
+    return true;
+}
+
+/// PostgreSQL makes the error, so that the transaction fails as it must, and because it may have
+/// another one to report: the same name twice. Backend puts the client's name into it.
+void Statements::parse_twice(Translation& step, const protocol::Parse& parse) {
+    std::string twice;
+    const NamedStatementPtr duplicate(new NamedStatement(parse.name, {}));
+    for (const Reply reply : {Reply::skip, Reply::forward}) {
+        protocol::write_parse(twice, protocol::taken_statement_name, parse.query, parse.types);
+        step.pipeline().push({Request::parse, reply, duplicate, {}});
+    }
+    step.out.own(std::move(twice));
+}
+
+/// Sends the Parse: the client's own when `named` is given, else one of ours that it never sees.
+void Statements::prepare(Translation& step, const StatementPtr& statement,
+                         const NamedStatementPtr& named) {
+    ++step.server_parses;
+    std::string bytes;
+    protocol::Pipeline& pipeline = step.pipeline();
+    protocol::ServerStatements& there = step.server.statements();
+    const bool fresh = there.add(statement, pipeline.batch());
+    while (const StatementPtr oldest = there.evict(step.rules.server_max)) {
+        protocol::write_close(bytes, 'S', oldest->server_name());
+        pipeline.push({Request::close, Reply::skip, {}, oldest});
+    }
+    if (!fresh || pipeline.batch() != pipeline.answered()) {
+        // It may be there already, or still: a Parse or Close before this batch may yet be skipped.
+        protocol::write_close(bytes, 'S', statement->server_name());
+        pipeline.push({Request::close, Reply::skip, {}, {}});
+    }
+    protocol::write_parse(bytes, statement->server_name(), statement->query(), statement->types());
+    if (named) {
+        push_about(pipeline, Request::parse, Reply::forward, named, statement);
+    } else {
+        pipeline.push({Request::parse, Reply::skip, {}, statement});
+    }
+    step.out.own(std::move(bytes));
+}
+
+/// The unnamed statement follows the client too. It goes to the server's own unnamed one.
+void Statements::parse_unnamed(Translation& step, const protocol::Parse& parse, Bytes whole) {
+    ++step.client_parses;
+    unkept_on_ = nullptr;
+    const auto says = [&parse](const StatementPtr& statement) {
+        return statement && statement->query() == parse.query && statement->types() == parse.types;
+    };
+    // Drivers send the same text all day: then nothing is to be looked up or made.
+    const bool same = unnamed_ && says(unnamed_->statement);
+    if (!same || unnamed_->open) {
+        const StatementPtr statement =
+            same ? unnamed_->statement : step.rules.table->intern(parse.query, parse.types);
+        const NamedStatementPtr fresh(new NamedStatement("", statement));
+        fresh->before = std::exchange(unnamed_, fresh);
+    }
+    ++step.server_parses;
+    step.server.statements().set_unnamed(unnamed_->statement, step.pipeline().batch());
+    push_about(step.pipeline(), Request::parse, Reply::forward, unnamed_, {});
+    step.out.add(whole);
+}
+
+void Statements::parse_unkept(Translation& step) {
+    ++step.client_parses;
+    ++step.server_parses;
+    unnamed_.reset();
+    unkept_on_ = &step.server;
+    step.server.statements().set_unnamed({}, step.pipeline().batch());
+    step.pipeline().push({Request::parse, Reply::forward, {}, {}});
+}
+
+NamedStatementPtr Statements::resolve(Translation& step, Found found, std::string_view name) {
+    if (name.empty()) return resolve_unnamed(step);
+    NamedStatementPtr& named = found.named;
+    if (!named) return NamedStatementPtr(new NamedStatement(name, {}));
+    if (!is_prepared(*named->statement, step.server)) prepare(step, named->statement, {});
+    return std::move(named);
+}
+
+NamedStatementPtr Statements::resolve_unnamed(Translation& step) {
+    if (unkept_on_ == &step.server) return {};
+    if (!unnamed_) return NamedStatementPtr(new NamedStatement("", {}));
+    protocol::Pipeline& pipeline = step.pipeline();
+    const protocol::Statement& statement = *unnamed_->statement;
+    protocol::ServerStatements& there = step.server.statements();
+    if (there.has_unnamed(statement, pipeline.batch(), pipeline.answered())) return {};
+    std::string bytes;
+    protocol::write_parse(bytes, "", statement.query(), statement.types());
+    step.out.own(std::move(bytes));
+    pipeline.push({Request::parse, Reply::skip, {}, {}});
+    there.set_unnamed(unnamed_->statement, pipeline.batch());
+    ++step.server_parses;
+    return {};
+}
+
+void Statements::close(Translation& step, const Found& found, std::string_view name, Bytes whole) {
+    if (name.empty()) {
+        unnamed_.reset();
+        unkept_on_ = nullptr;
+        step.server.statements().set_unnamed({}, 0);
+        step.pipeline().push({Request::close, Reply::forward, {}, {}});
+        step.out.add(whole);
+        return;
+    }
+    // The server keeps its copy: others use it, and it goes when it is the least recently used.
+    const NamedStatementPtr& named = found.named;
+    if (!named) return step.pipeline().push({Request::close, Reply::fake, {}, {}});
+    names_.remove(*named);
+    closing_.push_back(named);
+    push_about(step.pipeline(), Request::close, Reply::fake, named, {});
+}
+
+void Statements::simple_query(pool::Backend& server, bool discards) {
+    unnamed_.reset();
+    unkept_on_ = nullptr;
+    server.statements().set_unnamed({}, 0);
+    if (!discards) return;
+    server.statements().doubt_all();
+    discarding_ = true;
+}
+
+void Statements::undo(std::vector<Outstanding>& undone) {
+    for (const Outstanding& o : undone) {
+        if (o.request == Request::parse) {
+            undo_parse(o);
+        } else if (o.request == Request::close && o.named) {
+            o.named->open = false;
+            if (!o.named->gone) names_.add(o.named);
+        }
+    }
+    undone.clear();
+}
+
+void Statements::undo_parse(const Outstanding& o) {
+    if (!o.named) {
+        if (!o.statement && o.reply == Reply::forward) unkept_on_ = nullptr;
+        return;
+    }
+    NamedStatement& named = *o.named;
+    named.open = false;
+    if (!named.name.empty()) {
+        names_.remove(named);
+        named.gone = true;
+    } else if (o.failed) {
+        unnamed_.reset();  // one that was read replaced its predecessor before it failed
+    } else if (o.named == unnamed_ && !named.agreed) {
+        unnamed_ = std::move(named.before);
+    }
+}
+
+void Statements::discard_all(const protocol::Pipeline& pipeline) {
+    names_.erase_if([&](NamedStatement& named) {
+        return std::exchange(named.kept_at, 0) != pipeline.discards();
+    });
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,90 @@
+// What a client has prepared, and getting it onto whatever server the client has.
+#pragma once
+
+#include <vector>
+
+#include "pool/backend.hpp"
+#include "protocol/requests.hpp"
+
+namespace pgweir::proxy {
+
+using protocol::Bytes;
+using protocol::Result;
+using protocol::Segments;
+
+/// What applies to a client's requests.
+struct RequestRules {
+    /// Statements a server keeps for all clients together; 0: names are passed on as they are
+    /// (session mode, or max_prepared_statements = 0).
+    std::size_t server_max = 0;
+    protocol::StatementTable* table = nullptr;
+    std::size_t message_max = 0x7fffffff;  // bytes of payload: max_packet_size
+    bool simple_query = true;              // false: Query messages are refused (disable_pqexec)
+};
+
+/// One step of translating requests: where to, and what came of it.
+struct Translation {
+    const RequestRules& rules;
+    pool::Backend& server;
+    Segments& out;
+    // For the statistics: Parse messages taken from the client and sent to the server, Binds.
+    unsigned client_parses = 0, server_parses = 0, binds = 0;
+
+    protocol::Pipeline& pipeline() const { return server.pipeline(); }
+};
+
+/// The names a client has given, the empty one included. A name is given and taken back when the
+/// request is sent, not when the server has agreed; what hangs on an answer that is still to come
+/// is therefore asked for with find() first. Value; pure.
+class Statements {
+public:
+    /// What a name means when it is asked for now.
+    struct Found {
+        protocol::NamedStatementPtr named;  // empty: nothing, or the server's unnamed one
+        /// An answer still to come decides whether there is such a statement, and which. Within a
+        /// batch none does: after a failure nothing of it is carried out.
+        bool undecided = false;
+    };
+    Found find(std::string_view name, const pool::Backend& server);
+
+    /// A Parse, whole; `whole` is the message. False: undecided, nothing was done.
+    bool parse(Translation& step, const protocol::Parse& parse, Bytes whole);
+    /// An unnamed Parse too large to be kept: the statement lasts as long as the server is ours.
+    void parse_unkept(Translation& step);
+    /// Gets what was found on the server, by the time that reads what follows. Returns what the
+    /// server is to be told; empty: the client's own words.
+    protocol::NamedStatementPtr resolve(Translation& step, Found found, std::string_view name);
+    /// A Close of what was found.
+    void close(Translation& step, const Found& found, std::string_view name, Bytes whole);
+
+    /// A simple query is sent: PostgreSQL drops the unnamed statement. `discards`: and perhaps all.
+    void simple_query(pool::Backend& server, bool discards);
+    /// The server goes back to its pool.
+    void released() { unkept_on_ = nullptr; }
+
+    /// Requests that the server did not carry out take their effect on the client's names back;
+    /// after DISCARD ALL the names go, but for those prepared behind it.
+    void undo(std::vector<protocol::Outstanding>& undone);
+    void discard_all(const protocol::Pipeline& pipeline);
+
+    const protocol::StatementNames& names() const { return names_; }
+
+private:
+    void parse_unnamed(Translation& step, const protocol::Parse& parse, Bytes whole);
+    static void parse_twice(Translation& step, const protocol::Parse& parse);
+    void prepare(Translation& step, const protocol::StatementPtr& statement,
+                 const protocol::NamedStatementPtr& named);
+    protocol::NamedStatementPtr resolve_unnamed(Translation& step);
+    void undo_parse(const protocol::Outstanding& o);
+
+    protocol::StatementNames names_;  // but for the empty one
+    protocol::NamedStatementPtr unnamed_;
+    std::vector<protocol::NamedStatementPtr> closing_;  // taken away, if the server agrees
+    const pool::Backend* unkept_on_ = nullptr;  // that has an unnamed statement we did not keep
+    bool discarding_ = false;                   // a simple query under way may discard every name
+};
+
+/// What the server is told when a name is asked for.
+std::string_view name_on_server(const protocol::NamedStatement& named);
+
+}  // namespace pgweir::proxy
