@@ -181,72 +181,60 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
     registry_.room_made(server.worker());
 }
 
-bool Pool::begin_opening(std::int64_t now_us, bool for_min_size) {
+std::optional<Pool::Opening> Pool::begin_opening(Worker& here, bool for_min_size) {
+    const std::int64_t now_us = here.loop.now_us();
     const std::lock_guard lock(mutex_);
-    if (failures_ > 0 && (ledger_.opening() > 0 || now_us < retry_at_us_)) return false;
+    if (failures_ > 0 && (ledger_.opening() > 0 || now_us < retry_at_us_)) return std::nullopt;
     const int size = current_->limits.size;
     const bool below_min = for_min_size && !ledger_.paused() &&
                            ledger_.total() < current_->limits.min_size &&
                            (size == 0 || ledger_.total() < size);
-    if (!below_min && !ledger_.wants_server(now_us)) return false;
+    if (!below_min && !ledger_.wants_server(now_us)) return std::nullopt;
     if (!database_totals_.servers.acquire(current_->limits.max_db_connections)) {
         registry_.note_starved();
-        return false;
+        return std::nullopt;
     }
     if (!user_totals_.servers.acquire(current_->limits.max_user_connections)) {
         database_totals_.servers.release();
         registry_.note_starved();
-        return false;
+        return std::nullopt;
     }
     if (ledger_.from_reserve()) {
         net::log::print(Level::debug, {}, "taking connection from reserve_pool");
     }
     ledger_.begin_opening();
-    return true;
+    if (WaiterPlace* const eldest = ledger_.oldest()) {
+        return Opening{eldest->worker, static_cast<Peer*>(eldest)->startup()};
+    }
+    return Opening{here.index, here.shared.vars.empty()};
 }
 
 void Pool::open_wanted(Worker& here) {
-    const std::int64_t now_us = here.loop.now_us();
-    while (true) {
-        if (begin_opening(now_us, false)) {
-            unsigned where = here.index;
-            protocol::Vars startup = here.shared.vars.empty();
-            {
-                const std::lock_guard lock(mutex_);
-                if (WaiterPlace* const eldest = ledger_.oldest()) {
-                    where = eldest->worker;
-                    startup = static_cast<Peer*>(eldest)->startup();
-                }
-            }
-            open_on(where, std::move(startup), here);
-            continue;
-        }
-        bool blocked;
-        {
-            const std::lock_guard lock(mutex_);
-            const auto& limits = current_->limits;
-            const auto at_limit = [](const Quota& quota, int max) {
-                return max > 0 && quota.used.load(std::memory_order_relaxed) >= max;
-            };
-            blocked = failures_ == 0 && ledger_.wants_server(now_us) &&
-                      (at_limit(database_totals_.servers, limits.max_db_connections) ||
-                       at_limit(user_totals_.servers, limits.max_user_connections));
-        }
-        if (blocked) registry_.make_room(*this, here);
-        return;
+    while (auto opening = begin_opening(here, false)) open_on(std::move(*opening), here);
+    bool blocked;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto& limits = current_->limits;
+        const auto at_limit = [](const Quota& quota, int max) {
+            return max > 0 && quota.used.load(std::memory_order_relaxed) >= max;
+        };
+        blocked = failures_ == 0 && ledger_.wants_server(here.loop.now_us()) &&
+                  (at_limit(database_totals_.servers, limits.max_db_connections) ||
+                   at_limit(user_totals_.servers, limits.max_user_connections));
     }
+    if (blocked) registry_.make_room(*this, here);
 }
 
-void Pool::open_on(unsigned index, protocol::Vars startup, Worker& here) {
-    Worker& worker = *registry_.workers()[index];
-    const auto open = [this, &worker, startup = std::move(startup)] {
+void Pool::open_on(Opening opening, Worker& here) {
+    Worker& worker = *registry_.workers()[opening.worker];
+    const auto open = [this, &worker, startup = std::move(opening.startup)] {
         const std::uint32_t id = worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
         auto server = std::make_unique<Server>(worker, *this, id, startup);
         Server& fresh = *server;
         worker.servers.emplace(id, std::move(server));
         fresh.open();
     };
-    if (index == here.index) {
+    if (&worker == &here) {
         open();
     } else {
         worker.loop.post(open);

@@ -123,12 +123,18 @@ public:
     bool evict(Worker& here);
 
 private:
-    bool begin_opening(std::int64_t now_us, bool for_min_size);
-    void open_on(unsigned worker, protocol::Vars startup, Worker& here);
+    /// A connection that is to be made: on which worker, with which start-up parameters.
+    struct Opening {
+        unsigned worker;
+        protocol::Vars startup;
+    };
+    std::optional<Opening> begin_opening(Worker& here, bool for_min_size);
+    void open_on(Opening opening, Worker& here);
     void move(Server& server, unsigned to);
     void fetch(unsigned from, std::uint32_t server, unsigned to);
     void refuse_expired(Worker& worker);
     void refuse_all(const protocol::Error& error);
+    void refuse(Worker& worker, std::int64_t since_us, const protocol::Error& error);
     void close_expired(Worker& worker);
     bool expired(const Server& server, std::int64_t now_us) const;
     void set_ledger_limits();

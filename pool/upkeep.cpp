@@ -42,41 +42,32 @@ void Pool::tick(Worker& worker) {
     refuse_expired(worker);
     close_expired(worker);
     if (worker.index != 0) return;
-    while (begin_opening(worker.loop.now_us(), true))
-        open_on(0, worker.shared.vars.empty(), worker);
+    while (auto opening = begin_opening(worker, true)) open_on(std::move(*opening), worker);
     open_wanted(worker);
 }
 
 void Pool::refuse_expired(Worker& worker) {
     const std::int64_t timeout_us = settings(worker).limits.query_wait_timeout.count();
-    if (timeout_us == 0) return;
-    while (true) {
-        WaiterPlace* late;
-        {
-            const std::lock_guard lock(mutex_);
-            late = ledger_.oldest(worker.index);
-            if (!late || late->since_us + timeout_us > worker.loop.now_us()) return;
-            ledger_.stop_waiting(*late);
-        }
-        static_cast<Peer*>(late)->refused(wait_timeout());
-    }
+    if (timeout_us > 0) refuse(worker, worker.loop.now_us() - timeout_us, wait_timeout());
 }
 
 void Pool::refuse_all(const protocol::Error& error) {
     for (Worker* const worker : registry_.workers()) {
-        worker->loop.post([this, worker, error] {
-            std::int64_t until_us = worker->loop.now_us();
-            while (true) {
-                WaiterPlace* next;
-                {
-                    const std::lock_guard lock(mutex_);
-                    next = ledger_.oldest(worker->index);
-                    if (!next || next->since_us > until_us) return;
-                    ledger_.stop_waiting(*next);
-                }
-                static_cast<Peer*>(next)->refused(error);
-            }
-        });
+        worker->loop.post([this, worker, error] { refuse(*worker, worker->loop.now_us(), error); });
+    }
+}
+
+/// Those of a worker's queue that have waited since `since_us` or longer.
+void Pool::refuse(Worker& worker, std::int64_t since_us, const protocol::Error& error) {
+    while (true) {
+        WaiterPlace* next;
+        {
+            const std::lock_guard lock(mutex_);
+            next = ledger_.oldest(worker.index);
+            if (!next || next->since_us > since_us) return;
+            ledger_.stop_waiting(*next);
+        }
+        static_cast<Peer*>(next)->refused(error);
     }
 }
 

@@ -42,13 +42,9 @@ void Process::handle_signal(int signal) {
 
 bool Process::reload() {
     const config::Loaded loaded = config::load(options_.config);
-    for (const auto& problem : loaded.warnings) {
-        net::log::print(Level::warning, {}, "{}", config::text(problem));
-    }
+    log_problems(Level::warning, loaded.warnings);
     if (!loaded.config) {
-        for (const auto& problem : loaded.problems) {
-            net::log::print(Level::error, {}, "{}", config::text(problem));
-        }
+        log_problems(Level::error, loaded.problems);
         net::log::print(Level::error, {}, "RELOAD failed: the configuration stays as it was");
         return false;
     }
@@ -64,10 +60,7 @@ void Process::apply(config::ConfigPtr config) {
                      registry_->apply(config);
                      visit_shards(
                          [](Shard& shard) {
-                             std::vector<Client*> all;
-                             for (const auto& [id, client] : shard.clients)
-                                 all.push_back(client.get());
-                             for (Client* const client : all) client->refresh();
+                             shard.for_each_client([](Client& client) { client.refresh(); });
                          },
                          [] {});
                  });
@@ -119,14 +112,12 @@ bool Process::servers_free(const std::string& database) const {
 void Process::close_all_clients(const std::string& database, const protocol::Error& error) {
     visit_shards(
         [this, database, error](Shard& shard) {
-            std::vector<Client*> all;
-            for (const auto& [id, client] : shard.clients) {
-                const bool console = client->is_console() || is_console(client->database());
-                if (database.empty() || (client->database() == database && !console)) {
-                    all.push_back(client.get());
+            shard.for_each_client([&](Client& client) {
+                const bool console = client.is_console() || is_console(client.database());
+                if (database.empty() || (client.database() == database && !console)) {
+                    client.close(error);
                 }
-            }
-            for (Client* const client : all) client->close(error);
+            });
         },
         [] {});
 }

@@ -76,12 +76,6 @@ private:
     Shard& shard_;
 };
 
-Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner)
-    : worker(index, shared, std::move(config)),
-      process(owner) {}
-
-Shard::~Shard() = default;
-
 Process::Process(const Options& options, config::ConfigPtr config) : options_(options) {
     std::vector<pool::Worker*> workers;
     for (unsigned i = 0; i < thread_count(*config); ++i) {
@@ -257,7 +251,7 @@ void Process::tick(Shard& shard) {
     const std::int64_t now_us = shard.worker.loop.now_us();
     for (pool::Pool* const pool : registry_->pools()) pool->tick(shard.worker);
     if (now_us >= shard.next_walk_us) {
-        walk_clients(shard);
+        shard.for_each_client([now_us](Client& client) { client.check_timeouts(now_us); });
         // Idle clients are many: they are looked at seldom, unless a limit on queries asks for
         // more.
         shard.next_walk_us =
@@ -271,13 +265,6 @@ void Process::tick(Shard& shard) {
         next_stats_us_ =
             now_us + std::max<std::int64_t>(config()->settings.stats_period.count(), tick_us);
     }
-}
-
-void Process::walk_clients(Shard& shard) {
-    std::vector<Client*> all;  // a timeout takes its client out of the table
-    all.reserve(shard.clients.size());
-    for (const auto& [id, client] : shard.clients) all.push_back(client.get());
-    for (Client* const client : all) client->check_timeouts(shard.worker.loop.now_us());
 }
 
 void Process::log_stats() const {

@@ -92,13 +92,11 @@ private:
     void stop_threads();
     void handle_signal(int signal);
     void tick(Shard& shard);
-    void walk_clients(Shard& shard);
     void log_stats() const;
     void check_exit();
     void close_all_clients(const std::string& database, const protocol::Error& error);
     void configure_log(const config::Config& config);
     std::vector<pool::Pool*> pools_of(const std::string& database) const;
-    void count_in_pools(pool::Pool& pool);
 
     Options options_;
     pool::Shared shared_;

@@ -1,6 +1,7 @@
 // One worker with its clients.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <unordered_map>
 
@@ -21,6 +22,9 @@ class Process;
 struct Shard {
     Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner);
     ~Shard();
+
+    /// Every client there is now; what it does may end clients, its own and others.
+    void for_each_client(const std::function<void(Client&)>& visit);
 
     pool::Worker worker;
     Process& process;

@@ -97,6 +97,10 @@ net::log::Sink log_sink(const Options& options, const config::Config& config) {
     return sink;
 }
 
+void log_problems(net::log::Level level, const std::vector<config::Problem>& problems) {
+    for (const auto& problem : problems) net::log::print(level, {}, "{}", config::text(problem));
+}
+
 int start(const Options& options) {
     const config::Loaded loaded = config::load(options.config);
     for (const auto& problem : loaded.problems) std::cerr << config::text(problem) << "\n";
@@ -120,8 +124,7 @@ int start(const Options& options) {
             fmt::format("cannot open logfile {}: {}", settings.logfile, std::strerror(errno)));
     }
     if (options.daemon) into_background();
-    for (const auto& warning : loaded.warnings)
-        net::log::print(Level::warning, {}, "{}", config::text(warning));
+    log_problems(Level::warning, loaded.warnings);
     raise_descriptor_limit(settings);
     std::signal(SIGPIPE, SIG_IGN);
     if (!settings.pidfile.empty()) std::ofstream(settings.pidfile) << getpid() << "\n";

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <csignal>
+#include <vector>
 
 #include "config/config.hpp"
+#include "config/problem.hpp"
 #include "pool/net/log.hpp"
 #include "proxy/options.hpp"
 
@@ -20,5 +22,8 @@ sigset_t hold_signals();
 
 /// Where the log goes, by configuration and command line.
 net::log::Sink log_sink(const Options& options, const config::Config& config);
+
+/// A line for each thing that is wrong with a configuration.
+void log_problems(net::log::Level level, const std::vector<config::Problem>& problems);
 
 }  // namespace pgweir::proxy

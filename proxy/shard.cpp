@@ -1,0 +1,25 @@
+#include "proxy/shard.hpp"
+
+#include <vector>
+
+#include "proxy/client.hpp"
+
+namespace pgweir::proxy {
+
+Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner)
+    : worker(index, shared, std::move(config)),
+      process(owner) {}
+
+Shard::~Shard() = default;
+
+/// Clients that end leave the table at the end of the turn, or at once: by id, so that both will do.
+void Shard::for_each_client(const std::function<void(Client&)>& visit) {
+    std::vector<std::uint32_t> ids;
+    ids.reserve(clients.size());
+    for (const auto& [id, client] : clients) ids.push_back(id);
+    for (const std::uint32_t id : ids) {
+        if (const auto found = clients.find(id); found != clients.end()) visit(*found->second);
+    }
+}
+
+}  // namespace pgweir::proxy
