@@ -1,53 +1,205 @@
 #include "proxy/authenticate.hpp"
 
+#include <algorithm>
+#include <chrono>
+
+#include <openssl/crypto.h>
+
+#include "pool/net/log.hpp"
+#include "pool/registry.hpp"
 #include "protocol/md5.hpp"
 #include "protocol/replies.hpp"
 #include "protocol/requests.hpp"
-#include "protocol/scram.hpp"
 #include "protocol/secret.hpp"
+#include "proxy/ldap.hpp"
+#include "proxy/pam.hpp"
 #include "proxy/process.hpp"
+#include "proxy/socket_peer.hpp"
 
 namespace pgweir::proxy {
 
+using net::log::Level;
 using protocol::Origin;
+using protocol::SecretKind;
 
 namespace {
 
-constexpr std::size_t password_max = 64 << 10;  // bytes
+constexpr std::size_t message_max = 64 << 10;  // bytes
 
 protocol::Error refuse(const protocol::Sqlstate& state, std::string text) {
     return {state, Origin::client, std::move(text)};
 }
 
-}  // namespace
-
-net::Task<Authentication::Outcome> Authentication::run() {
-    const config::Config& config = *client_.shard().worker.config;
-    const AuthType method = config.settings.auth_type;
-    if (method == AuthType::any) co_return Outcome();
-    if (client_.shard().process.is_owner(client_)) co_return Outcome();
-    const config::Credential* const known = config.credential(client_.user());
-    const std::string secret = known ? known->secret : std::string();
-    switch (method) {
-        case AuthType::any: co_return Outcome();
-        case AuthType::trust:
-            if (known) co_return Outcome();
-            co_return refuse(protocol::sqlstate::invalid_authorization,
-                             "\"trust\" authentication failed");
-        case AuthType::plain: co_return co_await by_password(method, secret);
-        case AuthType::md5:
-            if (protocol::kind_of_secret(secret) == protocol::SecretKind::scram)
-                co_return co_await by_scram(secret);
-            co_return co_await by_md5(secret);
-        case AuthType::scram_sha_256: co_return co_await by_scram(secret);
-        default: break;
-    }
-    co_return refuse(protocol::sqlstate::feature_not_supported,
-                     "this authentication method is not available in this version of pgweir");
+protocol::Error wrong_password() {
+    return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
 }
 
-net::Task<protocol::Result<std::string>> Authentication::password() {
-    auto message = co_await conversation_.message(password_max, Origin::client);
+protocol::Error misconfigured() {
+    return {protocol::sqlstate::config_file_error, Origin::proxy, "bouncer config error"};
+}
+
+void cleanse(std::string& secret) { OPENSSL_cleanse(secret.data(), secret.size()); }
+
+}  // namespace
+
+Authentication::Authentication(const Client& client, pool::Conversation& conversation,
+                               net::Socket& socket)
+    : client_(client),
+      conversation_(conversation),
+      socket_(socket),
+      config_(client.shard().worker.config) {}
+
+Authentication::~Authentication() {
+    for (std::string* const secret : {&secret_, &plain_password_, &client_key_, &server_key_})
+        cleanse(*secret);
+}
+
+ScramSecrets& Authentication::secrets() const { return client_.shard().process.scram_secrets(); }
+
+net::Task<Authentication::Outcome> Authentication::run() {
+    Outcome failure = co_await prove();
+    // Whatever was waited for, it may have come in the very turn in which the client was severed.
+    if (!failure && client_.state() == ClientState::closed) {
+        failure = refuse(protocol::sqlstate::connection_failure, "client close request");
+    }
+    if (!failure) co_return failure;
+    if (!question_.empty()) secrets().found.forget(question_);
+    if (no_row_ && failure->sqlstate == protocol::sqlstate::invalid_password)
+        failure->message = "no such user";
+    co_return failure;
+}
+
+net::Task<Authentication::Outcome> Authentication::prove() {
+    if (config_->settings.auth_type == AuthType::any) co_return Outcome();
+    if (client_.shard().process.is_owner(client_)) co_return Outcome();
+    const auto demanded = demand();
+    if (demanded.has_error()) co_return demanded.error();
+    const config::HbaRule* const rule = demanded->rule;
+    switch (demanded->method) {
+        case AuthType::ldap:
+            co_return co_await by_ldap(rule ? rule->options : config_->settings.auth_ldap_options);
+        case AuthType::pam: co_return co_await by_pam();
+        default: break;
+    }
+    if (Outcome failure = co_await look_up()) co_return failure;
+    switch (demanded->method) {
+        case AuthType::trust:
+            if (known_) co_return Outcome();
+            co_return refuse(protocol::sqlstate::invalid_authorization,
+                             no_row_ ? "no such user" : "\"trust\" authentication failed");
+        case AuthType::cert: co_return co_await by_certificate(rule);
+        case AuthType::peer: co_return co_await by_peer(rule);
+        case AuthType::plain: co_return co_await by_plain();
+        case AuthType::md5:
+            if (expects_scram()) co_return co_await by_scram();
+            co_return co_await by_md5();
+        case AuthType::scram_sha_256: co_return co_await by_scram();
+        default: co_return misconfigured();
+    }
+}
+
+protocol::Result<Authentication::Demand> Authentication::demand() const {
+    if (config_->settings.auth_type != AuthType::hba) return Demand{config_->settings.auth_type};
+    config::HbaClient who{.address = address_of(client_),
+                          .tls = uses_tls(client_),
+                          .physical_replication = false,
+                          .database = client_.database(),
+                          .user = client_.user()};
+    const config::HbaRule* const rule = config_->hba ? config::match(*config_->hba, who) : nullptr;
+    if (!rule) {
+        return refuse(protocol::sqlstate::invalid_authorization,
+                      "no authentication method is found");
+    }
+    if (!rule->method) return refuse(protocol::sqlstate::invalid_authorization, "login rejected");
+    return Demand{*rule->method, rule};
+}
+
+/// Finds the user's secret: in the password file, else by asking a database.
+net::Task<Authentication::Outcome> Authentication::look_up() {
+    if (const config::Credential* const listed = config_->credential(client_.user())) {
+        known_ = true;
+        secret_ = listed->secret;
+        co_return Outcome();
+    }
+    Process& process = client_.shard().process;
+    const config::Settings& settings = config_->settings;
+    // The entry itself, or one made of "*" that goes by this name.
+    const bool console = process.is_console(client_.database());
+    const auto own = console ? std::nullopt : process.database(*config_, client_.database());
+    if (!own && !console) co_return Outcome();  // told after the password, which nobody has
+
+    const std::string user = own ? own->auth_user.value_or(settings.auth_user) : settings.auth_user;
+    std::string where =
+        own ? own->auth_dbname.value_or(settings.auth_dbname) : settings.auth_dbname;
+    if (user.empty() || (where.empty() && console)) co_return Outcome();
+    if (where.empty()) where = own->name;
+    auto asking = process.database(*config_, where);
+    if (!asking) {
+        net::log::print(Level::error, client_.log_context(),
+                        "authentication database \"{}\" is not configured", where);
+        co_return misconfigured();
+    }
+    if (process.disabled(where)) {
+        co_return refuse(protocol::sqlstate::cannot_connect_now,
+                         fmt::format("authentication database \"{}\" is disabled", where));
+    }
+    asking->auth_user = user;
+    std::string query = own ? own->auth_query.value_or(settings.auth_query) : settings.auth_query;
+    co_return co_await ask_database(*asking, std::move(query));
+}
+
+net::Task<Authentication::Outcome> Authentication::ask_database(const config::Database& asking,
+                                                                std::string query) {
+    constexpr char between = '\0';  // is in none of the parts
+    question_ =
+        asking.name + between + *asking.auth_user + between + query + between + client_.user();
+    std::optional<FoundSecret> found = secrets().found.find(question_, worker().loop.now_us());
+    remembered_ = found.has_value();
+    if (!found) {
+        pool::Pool& pool =
+            client_.shard().process.registry().pool(*config_, asking, *asking.auth_user);
+        pool::ServerCredentials credentials = pool.credentials();
+        credentials.user = *asking.auth_user;
+        if (const config::Credential* const listed = config_->credential(credentials.user))
+            credentials.secret = listed->secret;
+        pool.set_credentials(std::move(credentials));
+        AuthQuery errand(worker(), pool);
+        auto answer = co_await errand.run(std::move(query), client_.user());
+        if (answer.has_error()) {
+            net::log::print(Level::error, client_.log_context(), "auth_query failed: {}",
+                            answer.error().message);
+            co_return misconfigured();
+        }
+        found = *std::move(answer);
+        secrets().found.keep(question_, *found, worker().loop.now_us());
+    }
+    known_ = found->has_value();
+    no_row_ = !known_;
+    secret_ = found->value_or(std::string());
+    co_return Outcome();
+}
+
+net::Task<bool> Authentication::look_up_again() {
+    if (!std::exchange(remembered_, false)) co_return false;
+    secrets().found.forget(question_);
+    const std::string before = secret_;
+    if (co_await look_up()) co_return false;
+    co_return secret_ != before;
+}
+
+/// With auth_type md5, whether a SCRAM secret is to be asked for. Of a user who is not there it
+/// is what most will have.
+bool Authentication::expects_scram() const {
+    if (known_ && !secret_.empty()) return protocol::kind_of_secret(secret_) == SecretKind::scram;
+    if (!question_.empty()) return true;  // what a server of today keeps
+    const auto& listed = config_->userlist;
+    return std::any_of(listed.begin(), listed.end(), [](const auto& item) {
+        return protocol::kind_of_secret(item.second.secret) == SecretKind::scram;
+    });
+}
+
+net::Task<protocol::Result<std::string>> Authentication::message() {
+    auto message = co_await conversation_.message(message_max, Origin::client);
     if (message.has_error()) co_return message.error();
     if (message->type != 'p') {
         co_return protocol::protocol_violation(Origin::client, "expected password response");
@@ -55,89 +207,104 @@ net::Task<protocol::Result<std::string>> Authentication::password() {
     co_return std::move(message->payload);
 }
 
-net::Task<Authentication::Outcome> Authentication::by_password(AuthType,
-                                                               const std::string& secret) {
+net::Task<protocol::Result<std::string>> Authentication::typed_password() {
     std::string request;
     protocol::write_authentication_cleartext(request);
     send(request);
-    const auto payload = co_await password();
+    auto payload = co_await message();
     if (payload.has_error()) co_return payload.error();
     const auto given = protocol::read_password(*payload);
     if (given.has_error()) co_return given.error();
-    if (given->empty()) {
+    std::string password(*given);
+    cleanse(*payload);
+    if (password.empty()) {
         co_return refuse(protocol::sqlstate::invalid_password, "empty password returned by client");
     }
-    const std::string typed(*given);
-    bool right = false;
-    switch (protocol::kind_of_secret(secret)) {
-        case protocol::SecretKind::none: break;
-        case protocol::SecretKind::plain: right = protocol::equal_secret(typed, secret); break;
-        case protocol::SecretKind::md5:
-            right = protocol::equal_secret(protocol::md5_secret(typed, client_.user()), secret);
-            break;
-        case protocol::SecretKind::scram: {
-            pool::Worker& worker = client_.shard().worker;
-            auto check = [typed, secret] {
-                const auto verifier = protocol::parse_scram_secret(secret);
-                if (!verifier) return false;
-                const auto derived =
-                    protocol::make_verifier(typed, verifier->salt, verifier->iterations);
-                return protocol::equal_secret(derived.stored_key, verifier->stored_key);
-            };
-            right = co_await worker.shared.offload.run<bool>(worker.loop, std::move(check));
-            break;
-        }
-    }
-    if (!right)
-        co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
-    plain_password_ = typed;
-    co_return Outcome();
+    co_return password;
 }
 
-net::Task<Authentication::Outcome> Authentication::by_md5(const std::string& secret) {
+net::Task<Authentication::Outcome> Authentication::by_plain() {
+    auto password = co_await typed_password();
+    if (password.has_error()) co_return password.error();
+    bool right = co_await fits(*password);
+    if (!right && co_await look_up_again()) right = co_await fits(*password);
+    if (right && known_) plain_password_ = *password;
+    cleanse(*password);
+    co_return right&& known_ ? Outcome() : wrong_password();
+}
+
+net::Task<bool> Authentication::fits(const std::string& password) {
+    switch (protocol::kind_of_secret(secret_)) {
+        case SecretKind::plain: co_return protocol::equal_secret(password, secret_);
+        case SecretKind::md5:
+            co_return protocol::equal_secret(protocol::md5_secret(password, client_.user()),
+                                             secret_);
+        case SecretKind::none:
+            if (!expects_scram()) co_return false;
+            break;  // as long as if there were one
+        case SecretKind::scram: break;
+    }
+    const protocol::ScramVerifier verifier =
+        co_await secrets().verifier(worker(), client_.user(), secret_);
+    auto check = [typed = std::string(password), verifier]() mutable {
+        const auto derived = protocol::make_verifier(typed, verifier.salt, verifier.iterations);
+        cleanse(typed);
+        return protocol::equal_secret(derived.stored_key, verifier.stored_key);
+    };
+    const bool equal = co_await worker().shared.offload.run<bool>(worker().loop, std::move(check));
+    co_return equal && !secret_.empty();
+}
+
+net::Task<Authentication::Outcome> Authentication::by_md5() {
     const std::string salt = protocol::random_bytes(4);
     std::string request;
     protocol::write_authentication_md5(request, salt);
     send(request);
-    const auto payload = co_await password();
+    const auto payload = co_await message();
     if (payload.has_error()) co_return payload.error();
     const auto given = protocol::read_password(*payload);
     if (given.has_error()) co_return given.error();
-    const bool known = !secret.empty();
-    const std::string md5 = protocol::kind_of_secret(secret) == protocol::SecretKind::md5
-                                ? secret
-                                : protocol::md5_secret(secret, client_.user());
-    const bool right = protocol::equal_secret(*given, protocol::md5_answer(md5, salt));
-    if (!right || !known)
-        co_return refuse(protocol::sqlstate::invalid_password, "password authentication failed");
-    co_return Outcome();
+    const std::string answer(*given);
+    const auto right = [&] {
+        const SecretKind kind = protocol::kind_of_secret(secret_);
+        const std::string md5 =
+            kind == SecretKind::md5 ? secret_ : protocol::md5_secret(secret_, client_.user());
+        return protocol::equal_secret(answer, protocol::md5_answer(md5, salt)) &&
+               (kind == SecretKind::md5 || kind == SecretKind::plain);
+    };
+    if (right() || (co_await look_up_again() && right())) co_return Outcome();
+    co_return wrong_password();
 }
 
-net::Task<Authentication::Outcome> Authentication::by_scram(const std::string& secret) {
-    const bool usable = protocol::kind_of_secret(secret) == protocol::SecretKind::plain ||
-                        protocol::kind_of_secret(secret) == protocol::SecretKind::scram;
+net::Task<Authentication::Outcome> Authentication::by_scram() {
+    const SecretKind kind = protocol::kind_of_secret(secret_);
+    const bool usable = kind == SecretKind::plain || kind == SecretKind::scram;
+    const std::optional<protocol::ChannelBinding> binding = channel_binding(client_);
+    constexpr std::string_view mechanisms[] = {protocol::scram_sha_256_plus,
+                                               protocol::scram_sha_256};
+    const std::span<const std::string_view> offered =
+        std::span(mechanisms).subspan(binding ? 0 : 1);
     std::string request;
-    const std::string_view mechanisms[] = {protocol::scram_sha_256};
-    protocol::write_authentication_sasl(request, mechanisms);
+    protocol::write_authentication_sasl(request, offered);
     send(request);
-    const auto first = co_await password();
+    const auto first = co_await message();
     if (first.has_error()) co_return first.error();
     const auto initial = protocol::read_sasl_initial(*first);
     if (initial.has_error()) co_return initial.error();
-    if (initial->mechanism != protocol::scram_sha_256) {
+    if (std::find(offered.begin(), offered.end(), initial->mechanism) == offered.end()) {
         co_return protocol::protocol_violation(
             Origin::client, "client selected an invalid SASL authentication mechanism");
     }
     const protocol::ScramVerifier verifier =
-        co_await client_.shard().process.scram_secrets().verifier(client_.shard().worker,
-                                                                  client_.user(), secret);
-    protocol::ScramServer scram(verifier, {}, !usable);
-    const auto challenge = scram.first(initial->data.value_or(std::string_view()));
+        co_await secrets().verifier(worker(), client_.user(), secret_);
+    protocol::ScramServer scram(verifier, binding, !usable);
+    const auto challenge =
+        scram.first(initial->data.value_or(std::string_view()), initial->mechanism);
     if (challenge.has_error()) co_return challenge.error();
     request.clear();
     protocol::write_authentication_sasl_continue(request, *challenge);
     send(request);
-    const auto second = co_await password();
+    const auto second = co_await message();
     if (second.has_error()) co_return second.error();
     const auto final = scram.finish(*second);
     if (final.has_error()) co_return final.error();
@@ -149,19 +316,93 @@ net::Task<Authentication::Outcome> Authentication::by_scram(const std::string& s
     co_return Outcome();
 }
 
+bool Authentication::may_be(const std::string& name, const config::HbaRule* rule) const {
+    if (!known_) return false;
+    return rule ? config::may_be(*config_->hba, *rule, name, client_.user())
+                : name == client_.user();
+}
+
+net::Task<Authentication::Outcome> Authentication::by_certificate(const config::HbaRule* rule) {
+    const auto name = peer_common_name(client_);
+    if (name && may_be(*name, rule)) co_return Outcome();
+    net::log::print(Level::error, client_.log_context(), "{}",
+                    !uses_tls(client_) ? "TLS connection required"
+                    : !name            ? "TLS client certificate required"
+                                       : "TLS certificate name mismatch");
+    co_return refuse(protocol::sqlstate::invalid_authorization,
+                     "certificate authentication failed");
+}
+
+net::Task<Authentication::Outcome> Authentication::by_peer(const config::HbaRule* rule) {
+    if (const auto uid = uid_of(client_)) {
+        auto ask = [uid = *uid] { return name_of_uid(uid); };
+        const auto name = co_await secrets().slow.threads().run<std::optional<std::string>>(
+            worker().loop, std::move(ask));
+        if (name && may_be(*name, rule)) co_return Outcome();
+    }
+    co_return refuse(protocol::sqlstate::invalid_authorization, "unix socket login rejected");
+}
+
+net::Task<Authentication::Outcome> Authentication::by_check(Check check, const char* refusal) {
+    auto password = co_await typed_password();
+    if (password.has_error()) co_return password.error();
+    auto run = [check = std::move(check), typed = *password]() mutable {
+        auto result = check(typed);
+        cleanse(typed);
+        return result.has_error() ? Outcome(result.error()) : Outcome();
+    };
+    const Outcome failure =
+        co_await secrets().slow.threads().run<Outcome>(worker().loop, std::move(run));
+    if (!failure) plain_password_ = *password;
+    cleanse(*password);
+    if (!failure) co_return Outcome();
+    net::log::print(Level::warning, client_.log_context(), "{}", failure->message);
+    co_return refuse(protocol::sqlstate::invalid_password, refusal);
+}
+
+net::Task<Authentication::Outcome> Authentication::by_ldap(const std::string& options) {
+    auto parsed = parse_ldap_options(options);
+    if (parsed.has_error()) {
+        net::log::print(Level::error, client_.log_context(), "{}", parsed.error().message);
+        co_return misconfigured();
+    }
+    const std::int64_t most_us = config_->settings.client_login_timeout.count();
+    const auto from = std::chrono::steady_clock::now();
+    Check check = [parsed = *std::move(parsed), user = client_.user(), &slow = secrets().slow, from,
+                   most_us](const std::string& password) {
+        const GiveUp give_up = [&] {
+            const std::chrono::microseconds past =
+                std::chrono::duration_cast<std::chrono::microseconds>(
+                    std::chrono::steady_clock::now() - from);
+            return slow.ending() || (most_us > 0 && past.count() > most_us);
+        };
+        return ldap_check(parsed, user, password, give_up);
+    };
+    co_return co_await by_check(std::move(check), "LDAP authentication failed");
+}
+
+net::Task<Authentication::Outcome> Authentication::by_pam() {
+    Check check = [user = client_.user(), host = client_.address().host()](
+                      const std::string& password) { return pam_check(user, password, host); };
+    co_return co_await by_check(std::move(check), "PAM authentication failed");
+}
+
 pool::ServerCredentials Authentication::for_servers(const config::Database& database,
                                                     pool::ServerCredentials known) const {
+    const bool forced = database.user && *database.user != client_.user();
     known.user = database.user.value_or(client_.user());
-    const config::Config& config = *client_.shard().worker.config;
-    const config::Credential* const listed = config.credential(known.user);
+    const config::Credential* const listed = config_->credential(known.user);
     if (database.password) {
         known.secret = *database.password;
+    } else if (!forced && !plain_password_.empty()) {
+        known.secret = plain_password_;
     } else if (listed) {
         known.secret = listed->secret;
-    } else if (!plain_password_.empty() && !database.user) {
-        known.secret = plain_password_;
+    } else if (!forced && !secret_.empty()) {
+        known.secret = secret_;
     }
-    if (!client_key_.empty() && !database.user) {
+    // The keys of another user are the forced one's as well where both have the same secret.
+    if (!client_key_.empty() && (!forced || protocol::equal_secret(known.secret, secret_))) {
         known.client_key = client_key_;
         known.server_key = server_key_;
     }

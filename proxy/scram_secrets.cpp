@@ -16,10 +16,10 @@ net::Task<protocol::ScramVerifier> ScramSecrets::verifier(pool::Worker& worker, 
         case protocol::SecretKind::plain: {
             {
                 const std::lock_guard lock(mutex_);
-                const auto found = derived_.find(user);
-                if (found != derived_.end() && found->second.secret == secret &&
-                    found->second.iterations == iterations) {
-                    co_return found->second.verifier;
+                const auto known = derived_.find(user);
+                if (known != derived_.end() && known->second.secret == secret &&
+                    known->second.iterations == iterations) {
+                    co_return known->second.verifier;
                 }
             }
             constexpr int salt_size = 16;

@@ -1,0 +1,59 @@
+#include "proxy/socket_peer.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include <netinet/in.h>
+#include <pwd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace pgweir::proxy {
+
+std::optional<config::HbaAddress> address_of(const Client& client) {
+    const sockaddr_storage& storage = client.address().storage;
+    config::HbaAddress address;
+    if (storage.ss_family == AF_INET) {
+        sockaddr_in v4;
+        std::memcpy(&v4, &storage, sizeof v4);
+        std::memcpy(address.bytes.data(), &v4.sin_addr, sizeof v4.sin_addr);
+        return address;
+    }
+    if (storage.ss_family != AF_INET6) return std::nullopt;
+    sockaddr_in6 v6;
+    std::memcpy(&v6, &storage, sizeof v6);
+    const auto* const bytes = v6.sin6_addr.s6_addr;
+    address.v6 = !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
+    constexpr int mapped_front = 12;  // bytes
+    std::copy(bytes + (address.v6 ? 0 : mapped_front), bytes + sizeof v6.sin6_addr,
+              address.bytes.begin());
+    return address;
+}
+
+std::optional<uid_t> uid_of(const Client& client) {
+    if (!client.address().is_unix()) return std::nullopt;
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (getsockopt(client.fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+        return std::nullopt;
+    return credentials.uid;
+}
+
+std::optional<std::string> name_of_uid(uid_t uid) {
+    passwd entry{};
+    passwd* found = nullptr;
+    std::vector<char> text(1 << 12);
+    while (getpwuid_r(uid, &entry, text.data(), text.size(), &found) == ERANGE)
+        text.resize(2 * text.size());
+    return found ? std::optional<std::string>(found->pw_name) : std::nullopt;
+}
+
+bool uses_tls(const Client&) { return false; }
+
+std::optional<std::string> peer_common_name(const Client&) { return std::nullopt; }
+
+std::optional<protocol::ChannelBinding> channel_binding(const Client&) { return std::nullopt; }
+
+}  // namespace pgweir::proxy
