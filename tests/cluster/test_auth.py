@@ -447,6 +447,21 @@ def test_typed_password_serves_servers(pgweir, stored, user):
     assert psql(proxy, user, PASSWORDS[user]) == user
 
 
+@pytest.mark.pgweir
+@pytest.mark.parametrize("password", [
+    "\u2168", "I\u00adX", "a\u00a0b", "e\u0301", "\u00e9", "\ufb01n", "\uff21\uff22", "\u043f\u0430\u0440\u043e\u043b\u044c",
+    "\u0627\u0644\u0633\u0631", "\u06271", "\u1112\u1161\u11ab", "\u2126\u212b", "\U0001f600\u00a0", "\u00a0\ue000",
+    "\u0340a", "\u200b", "\u200bx"], ids=ascii)
+def test_unicode_passwords(pgweir, cluster, password):
+    """PostgreSQL, libpq and we make the same of a password, whatever its letters are."""
+    try:
+        cluster.primary.rows(f"alter role scram_user password '{password}'")
+        proxy = pgweir(auth_type="scram-sha-256", userlist={"scram_user": password})
+        assert psql(proxy, "scram_user", password) == "scram_user"
+    finally:
+        cluster.primary.rows(f"alter role scram_user password '{PASSWORDS['scram_user']}'")
+
+
 # ------------------------------------------------------------------------------------------- LDAP
 
 PEOPLE = {"scram_user": PASSWORDS["scram_user"], "app": "directory's own", "x*": "starred"}

@@ -15,7 +15,10 @@ struct PrepCase {
 constexpr PrepCase changed_cases[] = {
     {"RFC 4013: soft hyphen", "I\u00ADX", "IX"},
     {"RFC 4013: feminine ordinal", "\u00AA", "a"},
-    {"RFC 4013: roman nine stays, its table is left out", "\u2168", "\u2168"},
+    {"RFC 4013: roman nine", "\u2168", "IX"},
+    {"combining accent", "e\u0301", "\u00E9"},
+    {"compatibility ideograph", "\uF900", "\u8C48"},
+    {"Hangul from its letters", "\u1112\u1161\u11AB", "\uD55C"},
     {"no-break space", "a\u00A0b", "a b"},
     {"zero width space is a space first", "a\u200Bb", "a b"},
     {"joiner", "a\u200Db", "ab"},
@@ -47,6 +50,7 @@ constexpr std::string_view unchanged[] = {
     "\u00A0\uE000",            // private use
     "\u00A0\uFFFE",            // not a character
     "\u00A0\U0001F600",        // unassigned in Unicode 3.2
+    "\u0340a",                 // prohibited, though its normal form is not
     "\u00AD",                  // nothing would be left
     "\u06271\u00AD",           // RFC 4013: right to left must be at both ends
     "\u0627a\u0627\u00AD",     // no left to right among right to left
