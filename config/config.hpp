@@ -133,6 +133,8 @@ struct Settings {
 
     /// How the operator spelled the lists, by setting: SHOW CONFIG repeats it while it still holds.
     std::map<std::string, std::string, std::less<>> list_texts;
+    /// What SET gave to settings that have no default, by setting: see reload().
+    std::map<std::string, std::string, std::less<>> set_texts;
 
     friend bool operator==(const Settings&, const Settings&) = default;
 };

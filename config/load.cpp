@@ -146,6 +146,14 @@ Loaded load(const std::string& path, const Sources& sources) {
     return loaded(read_all(path, sources), sources);
 }
 
+Loaded reload(const Config& present, const Sources& sources) {
+    Draft draft = read_all(present.settings.conffile, sources);
+    for (const auto& [name, text] : present.settings.set_texts) {
+        if (!draft.places.contains(name)) (void)set(draft.config.settings, name, text);
+    }
+    return loaded(std::move(draft), sources);
+}
+
 Loaded from_environment(const Sources& sources) {
     Draft draft;
     draft.file = environment_file;

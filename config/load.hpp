@@ -32,6 +32,10 @@ Sources system_sources();
 /// (FILE.pgweir.toml beside FILE.ini) when there is one. Blocking; call it off the workers.
 Loaded load(const std::string& path, const Sources& sources = system_sources());
 
+/// Loads the file `present.settings.conffile` names. What SET gave to a setting that has no default
+/// stays, as in PgBouncer, where the file says nothing of it.
+Loaded reload(const Config& present, const Sources& sources = system_sources());
+
 /// The configuration of a program started without a file: from POSTGRESQL_*, PGBOUNCER_* and
 /// PGWEIR_* variables, see config/environment.hpp.
 Loaded from_environment(const Sources& sources = system_sources());

@@ -126,7 +126,12 @@ Result<void> set(Settings& settings, std::string_view name, std::string_view tex
     }
     if (!setting->changeable) return {};
     auto done = assign(settings, *setting, text);
-    if (!done.has_error()) return done;
+    if (!done.has_error()) {
+        if (is_nullable(*setting)) {
+            settings.set_texts.insert_or_assign(std::string(setting->name), std::string(text));
+        }
+        return done;
+    }
     return protocol::Error{protocol::sqlstate::config_file_error, protocol::Origin::client,
                            fmt::format("{}: {}", setting->name, done.error().message)};
 }

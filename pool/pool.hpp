@@ -108,6 +108,8 @@ public:
     /// Goes up with every reconnect(): servers of an older one are obsolete, wherever they are.
     std::uint32_t epoch() const { return epoch_.load(std::memory_order_relaxed); }
     void apply(std::shared_ptr<const PoolSettings> settings);
+    /// Its entry is gone: servers are closed and none is kept for later.
+    void retire();
     struct Counts {
         int total, idle, in_use, opening, waiting;
         std::int64_t oldest_wait_us;  // 0 = nobody waits

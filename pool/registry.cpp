@@ -2,6 +2,24 @@
 
 namespace pgweir::pool {
 
+namespace {
+
+/// A forced user's secret stands in the configuration, whoever the clients are.
+void know_forced_user(Pool& pool, const config::Config& config, const config::Database& entry) {
+    if (entry.user != pool.user()) return;
+    ServerCredentials credentials = pool.credentials();
+    credentials.user = pool.user();
+    const config::Credential* const known = config.credential(pool.user());
+    if (entry.password) {
+        credentials.secret = *entry.password;
+    } else if (known) {
+        credentials.secret = known->secret;
+    }
+    pool.set_credentials(std::move(credentials));
+}
+
+}  // namespace
+
 Pool& Registry::pool(const config::Config& config, const config::Database& database,
                      const std::string& user) {
     const std::lock_guard lock(mutex_);
@@ -10,6 +28,7 @@ Pool& Registry::pool(const config::Config& config, const config::Database& datab
         place = std::make_unique<Pool>(*this, database.name, user,
                                        make_pool_settings(config, database, user),
                                        database_totals_[database.name], user_totals_[user]);
+        know_forced_user(*place, config, database);
         if (all_paused_ || paused_.contains(database.name)) place->pause();
     }
     return *place;
@@ -87,10 +106,16 @@ void Registry::apply(const config::ConfigPtr& config) {
     for (Pool* const pool : pools()) {
         const auto entry = config->entry_for(pool->database());
         if (entry) {
+            know_forced_user(*pool, *config, *entry);
             pool->apply(make_pool_settings(*config, *entry, pool->user()));
         } else {
-            pool->reconnect();
+            pool->retire();
         }
+    }
+    for (const auto& [name, entry] : config->databases) {
+        if (name == "*" || !entry.user) continue;
+        const config::User* const user = config->user(*entry.user);
+        if (config::limits_of(*config, entry, user).min_size > 0) pool(*config, entry, *entry.user);
     }
 }
 

@@ -41,8 +41,9 @@ public:
     Totals& database_totals(const std::string& database);
     Totals& user_totals(const std::string& user);
 
-    /// A new configuration: pools take their new limits, changed entries have their servers
-    /// replaced.
+    /// A new configuration, the first one too: pools take their limits, changed entries have their
+    /// servers replaced. Entries with a forced user and a min_pool_size get their pool without any
+    /// client, as in PgBouncer.
     void apply(const config::ConfigPtr& config);
 
     /// A shared limit (per database or user) stands in the way of `wanting`: closes an idle server

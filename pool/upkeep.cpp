@@ -24,6 +24,7 @@ std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& con
     settings->database = database;
     if (settings->database.dbname.empty()) settings->database.dbname = database.name;
     settings->limits = config::limits_of(config, database, config.user(user));
+    if (database.user.value_or(user) != user) settings->limits.min_size = 0;  // nobody comes here
     const bool session = settings->limits.mode == config::PoolMode::session;
     if (session || s.server_reset_query_always) settings->reset_query = s.server_reset_query;
     settings->check_query = s.server_check_query == "<empty>" ? ";" : s.server_check_query;
@@ -190,6 +191,17 @@ void Pool::apply(std::shared_ptr<const PoolSettings> settings) {
         worker->loop.post([this, worker, settings] { settings_[worker->index] = settings; });
     }
     if (changed) reconnect();
+}
+
+void Pool::retire() {
+    std::shared_ptr<PoolSettings> last;
+    {
+        const std::lock_guard lock(mutex_);
+        last = std::make_shared<PoolSettings>(*current_);
+    }
+    last->limits.min_size = 0;
+    apply(std::move(last));
+    reconnect();
 }
 
 Pool::Counts Pool::counts(std::int64_t now_us) const {

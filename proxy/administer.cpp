@@ -41,7 +41,7 @@ void Process::handle_signal(int signal) {
 }
 
 bool Process::reload() {
-    const config::Loaded loaded = config::load(options_.config);
+    const config::Loaded loaded = config::reload(*config());
     log_problems(Level::warning, loaded.warnings);
     if (!loaded.config) {
         log_problems(Level::error, loaded.problems);
@@ -171,7 +171,8 @@ void Process::check_exit() {
             if (servers_free({})) shut_down(Shutdown::now);
             return;
         case Shutdown::wait_for_clients:
-            if (clients_.load(std::memory_order_relaxed) == 0) shut_down(Shutdown::now);
+            // The console's as well, as in PgBouncer: who asked may look on until the end.
+            if (clients_gone) shut_down(Shutdown::now);
             return;
         case Shutdown::now:
             if (clients_gone) main().worker.loop.stop();

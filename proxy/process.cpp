@@ -113,6 +113,7 @@ int Process::run() {
 }
 
 void Process::start_threads() {
+    registry_->apply(config());
     for (const auto& shard : shards_) tickers_.push_back(std::make_unique<Ticker>(*this, *shard));
     for (std::size_t i = 1; i < shards_.size(); ++i) {
         threads_.emplace_back([shard = shards_[i].get()] { shard->worker.loop.run(); });

@@ -12,7 +12,7 @@ Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Pro
 
 Shard::~Shard() = default;
 
-/// Clients that end leave the table at the end of the turn, or at once: by id, so that both will do.
+/// By id, so that it does not matter when those that end leave the table.
 void Shard::for_each_client(const std::function<void(Client&)>& visit) {
     std::vector<std::uint32_t> ids;
     ids.reserve(clients.size());

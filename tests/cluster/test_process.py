@@ -69,6 +69,20 @@ def test_term_waits_for_clients(pgweir):
         ended(proxy)
 
 
+def test_waits_for_the_console_too(pgweir):
+    proxy = pgweir()
+    with proxy.wire(dbname="pgbouncer", user="postgres") as console:
+        with proxy.wire() as client:
+            client.query("select 1")
+            console.query("shutdown wait_for_clients")
+            eventually(lambda: refuses(proxy), what="new clients turned away")
+            client.terminate()
+        eventually(lambda: len(console.rows("show clients")) == 1, what="the client gone")
+        assert proxy.process.alive
+        console.terminate()
+        ended(proxy)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_second_signal_hastens(pgweir, number):
     proxy = pgweir()
@@ -150,6 +164,22 @@ def test_reload_keeps_servers_of_unchanged_entries(pgweir, cluster):
             assert client.rows("select pg_backend_pid()") == before, dbname
 
 
+def test_set_conffile_and_auth_file(pgweir, cluster):
+    proxy = pgweir(auth_type="plain")
+    text = proxy.ini(cluster, auth_type="plain", default_pool_size=7)
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("auth_file"))
+    other = proxy.write("other.ini", text)
+    users = proxy.write("other.txt", '"app" "changed"\n"postgres" "postgres-secret"\n')
+    proxy.console(f"set conffile = '{other}'")
+    proxy.console(f"set auth_file = '{users}'")
+    assert proxy.rows("select 1") == [("1",)]
+    proxy.console("reload")
+    assert config(proxy, "default_pool_size") == "7"
+    with pytest.raises(ServerError):
+        proxy.rows("select 1")
+    proxy.wire(password="changed").terminate()
+
+
 # ---- what an entry says of its own
 
 
@@ -159,6 +189,21 @@ def test_idle_timeout_of_an_entry(pgweir):
         assert proxy.rows("select 1", dbname=dbname) == [("1",)]
     eventually(lambda: proxy.pool("app")["sv_idle"] == 0, what="the idle server closed")
     assert proxy.pool("app_transaction")["sv_idle"] == 1
+
+
+def test_forced_user_needs_no_client(pgweir, cluster):
+    address = f"host={cluster.primary.host} port={cluster.primary.port} dbname=app user=app password=app-secret"
+    forced = {"forced": f"{address} min_pool_size=2"}
+    proxy = pgweir(databases=forced)
+    eventually(lambda: proxy.pool("forced").get("sv_idle") == 2, what="servers without any client")
+    proxy.config.write_text(proxy.config.read_text().replace("min_pool_size=2", "min_pool_size=3"))
+    proxy.console("reload")
+    eventually(lambda: proxy.pool("forced")["sv_idle"] == 3, what="one more after RELOAD")
+    without = "\n".join(line for line in proxy.config.read_text().splitlines() if not line.startswith("forced"))
+    proxy.config.write_text(without)
+    proxy.console("reload")
+    eventually(lambda: proxy.pool("forced")["sv_idle"] == 0, what="none of an entry that is gone")
+    assert proxy.pool("forced")["sv_login"] == 0
 
 
 # ---- command line

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "config/settings.hpp"
 #include "tests/unit/config/files.hpp"
 
 namespace pgweir::config {
@@ -103,6 +104,27 @@ TEST(Load, ReadsTheUserlist) {
     EXPECT_EQ(lines_of(loaded.warnings),
               Lines{"users:2: broken line in the auth file: expected \"name\" \"secret\", both in "
                     "double quotes"});
+}
+
+TEST(Reload, KeepsWhatSetGaveToASettingWithoutADefault) {
+    Files files = {{"a.ini", "[pgbouncer]\n"},
+                   {"b.ini", "[pgbouncer]\nmax_client_conn = 7\n"},
+                   {"users", "\"bob\" \"x\"\n"}};
+    Config config = *load("a.ini", sources_of(files)).config;
+    ASSERT_FALSE(set(config.settings, "AUTH_FILE", "users").has_error());
+    ASSERT_FALSE(set(config.settings, "max_client_conn", "9").has_error());
+    config = *reload(config, sources_of(files)).config;
+    EXPECT_EQ(config.settings.auth_file, "users");
+    EXPECT_TRUE(config.credential("bob"));
+    EXPECT_EQ(config.settings.max_client_conn, 100);
+    ASSERT_FALSE(set(config.settings, "conffile", "b.ini").has_error());
+    config = *reload(config, sources_of(files)).config;
+    EXPECT_EQ(config.settings.conffile, "b.ini");
+    EXPECT_EQ(config.settings.max_client_conn, 7);
+    EXPECT_TRUE(config.credential("bob"));
+    files["b.ini"] += "auth_file = none\n";
+    config = *reload(config, sources_of(files)).config;
+    EXPECT_EQ(config.settings.auth_file, "none");
 }
 
 TEST(Load, GoesOnWithoutTheUserlist) {
