@@ -15,11 +15,17 @@ public:
         : conversation_(worker, socket_, inbox_),
           worker_(worker) {}
 
-    net::Task<bool> send(net::Address address, std::string packet) {
+    /// `tls`: how, if the request goes by TLS, to `host`.
+    net::Task<bool> send(net::Address address, net::TlsContextPtr tls, std::string host,
+                         std::string packet) {
         const auto fd =
             co_await net::connect(worker_.loop, address, tcp_options(worker_.config->settings));
         if (fd.has_error()) co_return false;
         socket_.open(worker_.loop, *fd);
+        if (tls) {
+            const auto agreed = co_await conversation_.ask_for_tls(std::move(tls), std::move(host));
+            if (agreed.has_error() || !*agreed) co_return false;
+        }
         socket_.send(packet);
         // The server says nothing; it closes when the signal is on its way.
         while (co_await conversation_.more()) inbox_.keep({});
@@ -36,10 +42,10 @@ private:
     Worker& worker_;
 };
 
-net::Task<void> run_cancel(Worker& worker, net::Address address, std::string packet,
-                           std::uint32_t server) {
+net::Task<void> run_cancel(Worker& worker, net::Address address, net::TlsContextPtr tls,
+                           std::string host, std::string packet, std::uint32_t server) {
     CancelConnection connection(worker);
-    co_await connection.send(address, std::move(packet));
+    co_await connection.send(address, std::move(tls), std::move(host), std::move(packet));
     const auto found = worker.servers.find(server);
     if (found == worker.servers.end()) co_return;
     Server& freed = *found->second;
@@ -51,7 +57,10 @@ void start_cancel(Server& server) {
     std::string packet;
     protocol::write_cancel_request(packet, server.backend_pid(), server.cancel_key());
     Worker& worker = server.worker();
-    net::detach(worker.loop, run_cancel(worker, server.address(), std::move(packet), server.id()));
+    // The key is as secret on its way back as it was on its way here.
+    net::TlsContextPtr tls = server.tls() ? server.tls()->context() : nullptr;
+    net::detach(worker.loop, run_cancel(worker, server.address(), std::move(tls), server.host(),
+                                        std::move(packet), server.id()));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "pool/conversation.hpp"
 
+#include "protocol/startup.hpp"
+
 namespace pgweir::pool {
 
 net::Task<bool> Conversation::more() {
@@ -30,6 +32,45 @@ net::Task<protocol::Result<Conversation::Message>> Conversation::message(std::si
                                       "unexpected eof"};
         }
     }
+}
+
+net::Task<Conversation::Failure> Conversation::secure(net::TlsContextPtr context,
+                                                      std::string_view host,
+                                                      protocol::Origin peer) {
+    socket_.start_tls(std::move(context), host, inbox_.kept());
+    inbox_.keep({});
+    while (true) {
+        switch (socket_.handshake()) {
+            case net::Tls::Step::done: co_return Failure();
+            case net::Tls::Step::wants_input: co_await signal_; break;
+            case net::Tls::Step::failed:
+                co_return protocol::Error{protocol::sqlstate::connection_failure, peer,
+                                          "TLS handshake failed: " + socket_.tls()->failure()};
+        }
+    }
+}
+
+net::Task<protocol::Result<bool>> Conversation::ask_for_tls(net::TlsContextPtr context,
+                                                            std::string host) {
+    const auto bad = [](const char* text) {
+        return protocol::Error{protocol::sqlstate::connection_failure, protocol::Origin::server,
+                               text};
+    };
+    std::string request;
+    protocol::write_ssl_request(request);
+    socket_.send(request);
+    if (!co_await more()) co_return bad("unexpected eof");
+    const char answer = inbox_.kept().front();
+    // What stands here could have been put here by anybody, an error's text as well.
+    if (answer != 'S' && answer != 'N') co_return bad("server refused to negotiate TLS");
+    if (inbox_.size() > 1) co_return bad("received unencrypted data after SSL response");
+    inbox_.keep({});
+    if (answer == 'N') co_return false;
+    if (const Failure failure =
+            co_await secure(std::move(context), host, protocol::Origin::server)) {
+        co_return *failure;
+    }
+    co_return true;
 }
 
 }  // namespace pgweir::pool

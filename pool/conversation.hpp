@@ -32,6 +32,17 @@ public:
     /// Reads more into the inbox. False at the end of the connection.
     net::Task<bool> more();
 
+    using Failure = std::optional<protocol::Error>;  // empty: well
+    /// The handshake: from here on all goes through TLS. What is in the inbox are its first bytes.
+    /// `host` as net::Tls has it.
+    /// Errors   08006, the fault of `peer`: "TLS handshake failed: …"
+    net::Task<Failure> secure(net::TlsContextPtr context, std::string_view host,
+                              protocol::Origin peer);
+    /// Asks a server for TLS, and does the handshake if it agrees. False when it does not.
+    /// Errors   as secure(); and 08006 for an answer that is neither yes nor no, or is followed by
+    /// more before the handshake.
+    net::Task<protocol::Result<bool>> ask_for_tls(net::TlsContextPtr context, std::string host);
+
 private:
     Worker& worker_;
     net::Socket& socket_;

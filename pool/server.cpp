@@ -108,8 +108,10 @@ void Server::on_readable() {
 
 bool Server::move_past() {
     net::Socket* const to = peer_ ? peer_->output() : nullptr;
-    if (!to || backend_.passing() < moved_min || !inbox_.empty() || !worker_->pipe.usable())
+    if (!to || backend_.passing() < moved_min || !inbox_.empty() || !worker_->pipe.usable() ||
+        !socket_.can_move_to(*to)) {
         return false;
+    }
     const std::size_t moved = socket_.move(*to, worker_->pipe, backend_.passing());
     if (socket_.eof()) return false;
     backend_.passed(moved);

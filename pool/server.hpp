@@ -77,6 +77,7 @@ public:
 
     /// What a cancel request needs, and how many are under way for this server.
     const net::Address& address() const { return address_; }
+    const std::string& host() const { return host_; }
     std::uint32_t backend_pid() const { return backend_pid_; }
     const std::string& cancel_key() const { return cancel_key_; }
     int cancels = 0;
@@ -87,6 +88,8 @@ public:
     const std::uint32_t epoch;    // Pool::epoch() when it was opened
     std::string log_context() const;
     int fd() const { return socket_.fd(); }
+    /// nullptr: the connection is plain.
+    const net::Tls* tls() const { return socket_.tls(); }
     /// Bytes read and not used yet, and bytes that the kernel has not taken yet.
     std::size_t kept_bytes() const { return inbox_.size(); }
     std::size_t unsent_bytes() const { return socket_.outbox_size(); }
@@ -120,6 +123,7 @@ private:
     std::uint32_t backend_pid_ = 0;
     std::string cancel_key_;
     net::Address address_;
+    std::string host_;  // whose address that is, as the configuration has it
     std::int64_t connected_us_ = 0;
     std::unique_ptr<class ServerLogin> login_;
 };

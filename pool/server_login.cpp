@@ -11,6 +11,8 @@
 
 namespace pgweir::pool {
 
+using config::SslMode;
+
 namespace {
 
 constexpr std::size_t message_max = 1 << 20;  // bytes; nothing in a log-in is near it
@@ -28,6 +30,15 @@ protocol::Error refusal(std::string_view payload) {
 
 }  // namespace
 
+ServerLogin::Encryption ServerLogin::first_choice(SslMode mode) {
+    switch (mode) {
+        case SslMode::disable:
+        case SslMode::allow: return Encryption::plain;
+        case SslMode::prefer: return Encryption::asked;
+        default: return Encryption::required;
+    }
+}
+
 void ServerLogin::start() { story_.start(server_.worker_->loop, run()); }
 
 net::Task<void> ServerLogin::run() {
@@ -40,13 +51,34 @@ net::Task<void> ServerLogin::run() {
 }
 
 net::Task<ServerLogin::Outcome> ServerLogin::log_in() {
-    if (Outcome failure = co_await connect()) co_return failure;
-    if (Outcome failure = co_await authenticate()) co_return failure;
-    if (Outcome failure = co_await learn()) co_return failure;
+    if (Outcome failure = co_await find_address()) co_return failure;
+    Worker& worker = *server_.worker_;
+    const SslMode mode =
+        server_.address_.is_unix() ? SslMode::disable : worker.config->settings.server_tls.sslmode;
+    Outcome failure = co_await log_in_by(first_choice(mode));
+    // As libpq: what pg_hba.conf does not let in this way it may let in the other way.
+    const bool refused = failure && failure->origin == protocol::Origin::server &&
+                         failure->sqlstate == protocol::sqlstate::invalid_authorization;
+    const bool other_way = mode == SslMode::allow || (mode == SslMode::prefer && server_.tls());
+    if (refused && other_way) {
+        server_.socket_.close();
+        server_.inbox_.keep({});
+        const Outcome again =
+            co_await log_in_by(mode == SslMode::allow ? Encryption::required : Encryption::plain);
+        if (!again || again->sqlstate != protocol::sqlstate::connection_failure) failure = again;
+    }
+    if (failure) co_return failure;
+    if (Outcome trouble = co_await learn()) co_return trouble;
     co_return co_await run_connect_query();
 }
 
-net::Task<ServerLogin::Outcome> ServerLogin::connect() {
+net::Task<ServerLogin::Outcome> ServerLogin::log_in_by(Encryption encryption) {
+    if (Outcome failure = co_await connect(encryption)) co_return failure;
+    introduce();
+    co_return co_await authenticate();
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::find_address() {
     Worker& worker = *server_.worker_;
     const Pool::Endpoint endpoint = server_.pool_.next_endpoint();
     if (endpoint.host.starts_with('/') || endpoint.host.starts_with('@')) {
@@ -60,11 +92,30 @@ net::Task<ServerLogin::Outcome> ServerLogin::connect() {
         if (found.has_error()) co_return found.error();
         server_.address_ = (*found)[server_.id_ % found->size()];
     }
+    server_.host_ = endpoint.host;
+    co_return Outcome();
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::connect(Encryption encryption) {
+    Worker& worker = *server_.worker_;
     const auto fd =
         co_await net::connect(worker.loop, server_.address_, tcp_options(worker.config->settings));
     if (fd.has_error()) co_return fd.error();
     server_.socket_.open(worker.loop, *fd);
+    const net::TlsContextPtr tls = worker.tls->servers;
+    if (encryption == Encryption::plain || !tls) co_return Outcome();
+    const auto agreed = co_await conversation_.ask_for_tls(tls, server_.host_);
+    if (agreed.has_error()) co_return agreed.error();
+    if (*agreed) {
+        net::log::print(net::log::Level::log, server_.log_context(), "SSL established: {}",
+                        server_.tls()->description());
+    } else if (encryption == Encryption::required) {
+        co_return login_error("server refused SSL");
+    }
+    co_return Outcome();
+}
 
+void ServerLogin::introduce() {
     credentials_ = server_.pool_.credentials();
     protocol::StartupParameters parameters{{"user", credentials_.user},
                                            {"database", server_.pool_.server_database()}};
@@ -75,7 +126,6 @@ net::Task<ServerLogin::Outcome> ServerLogin::connect() {
     std::string packet;
     protocol::write_startup(packet, protocol::protocol_3_0, parameters);
     send(packet);
-    co_return Outcome();
 }
 
 net::Task<ServerLogin::Outcome> ServerLogin::authenticate() {

@@ -32,7 +32,13 @@ private:
 
     Task<void> run();
     Task<Outcome> log_in();
-    Task<Outcome> connect();
+    /// Is TLS to be spoken with the server? asked: if it agrees.
+    enum class Encryption : std::uint8_t { plain, asked, required };
+    static Encryption first_choice(config::SslMode mode);
+    Task<Outcome> find_address();
+    Task<Outcome> log_in_by(Encryption encryption);
+    Task<Outcome> connect(Encryption encryption);
+    void introduce();
     Task<Outcome> authenticate();
     Task<Outcome> answer(std::string_view message_payload);
     Task<Outcome> answer_sasl(std::string_view mechanisms);

@@ -11,6 +11,7 @@
 #include "pool/net/loop.hpp"
 #include "pool/net/offload.hpp"
 #include "pool/net/socket.hpp"
+#include "pool/tls_contexts.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/statement.hpp"
 #include "protocol/vars.hpp"
@@ -38,6 +39,7 @@ struct Worker {
     Shared& shared;
     net::Loop loop;
     config::ConfigPtr config;
+    TlsContextsPtr tls = std::make_shared<const TlsContexts>();  // of that configuration
     /// Where input is read to. In use between a read and the return to the loop, never across.
     std::unique_ptr<char[]> page = std::make_unique<char[]>(page_size);
     /// For what is too large to be worth a look.

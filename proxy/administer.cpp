@@ -48,22 +48,47 @@ bool Process::reload() {
         net::log::print(Level::error, {}, "RELOAD failed: the configuration stays as it was");
         return false;
     }
-    apply(loaded.config);
+    auto tls = pool::make_tls_contexts(loaded.config->settings);
+    if (tls.has_error()) {
+        net::log::print(Level::error, {}, "{}", tls.error().message);
+        net::log::print(Level::error, {}, "RELOAD failed: the configuration stays as it was");
+        return false;
+    }
+    apply(loaded.config, std::move(*tls));
     net::log::print(Level::log, {}, "RELOAD: configuration loaded");
     return true;
 }
 
-void Process::apply(config::ConfigPtr config) {
+bool Process::apply(config::ConfigPtr config) {
+    const config::Settings& present = this->config()->settings;
+    const config::Settings& next = config->settings;
+    pool::TlsContextsPtr tls = main().worker.tls;
+    if (next.client_tls != present.client_tls || next.server_tls != present.server_tls) {
+        auto made = pool::make_tls_contexts(next);
+        if (made.has_error()) {
+            net::log::print(Level::error, {}, "{}", made.error().message);
+            return false;
+        }
+        tls = std::move(*made);
+    }
+    apply(std::move(config), std::move(tls));
+    return true;
+}
+
+void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
     configure_log(*config);
-    visit_shards([config](Shard& shard) { shard.worker.config = config; },
-                 [this, config] {
-                     registry_->apply(config);
-                     visit_shards(
-                         [](Shard& shard) {
-                             shard.for_each_client([](Client& client) { client.refresh(); });
-                         },
-                         [] {});
-                 });
+    const bool other_tls = config->settings.server_tls != this->config()->settings.server_tls;
+    const auto adopt = [config, tls](Shard& shard) {
+        shard.worker.config = config;
+        shard.worker.tls = tls;
+    };
+    visit_shards(adopt, [this, config, other_tls] {
+        registry_->apply(config);
+        if (other_tls) reconnect({});
+        visit_shards(
+            [](Shard& shard) { shard.for_each_client([](Client& client) { client.refresh(); }); },
+            [] {});
+    });
 }
 
 void Process::configure_log(const config::Config& config) {

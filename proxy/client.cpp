@@ -71,8 +71,10 @@ void Client::on_readable() {
 
 bool Client::move_past() {
     net::Pipe& pipe = shard_.worker.pipe;
-    if (!server_ || frontend_.passing() < moved_min || !inbox_.empty() || !pipe.usable())
+    if (!server_ || frontend_.passing() < moved_min || !inbox_.empty() || !pipe.usable() ||
+        !socket_.can_move_to(server_->input())) {
         return false;
+    }
     const std::size_t moved = socket_.move(server_->input(), pipe, frontend_.passing());
     if (socket_.eof()) return false;
     frontend_.passed(moved);

@@ -70,6 +70,8 @@ public:
     void count() { counted_ = true; }
     bool is_console() const { return console_ != nullptr; }
     int fd() const { return socket_.fd(); }
+    /// nullptr: the connection is plain.
+    const net::Tls* tls() const { return socket_.tls(); }
     std::string log_context() const;
 
     // pool::Peer

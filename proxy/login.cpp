@@ -60,6 +60,10 @@ net::Task<Login::Outcome> Login::log_in() {
 
 net::Task<Login::Outcome> Login::first_packets(bool& gone) {
     while (true) {
+        constexpr char client_hello = 0x16;  // the first byte of a handshake: no SSLRequest before
+        if (offers_tls() && client_.inbox_.kept().starts_with(client_hello)) {
+            if (Outcome failure = co_await begin_tls(true)) co_return failure;
+        }
         const auto cut = protocol::first_packet(client_.inbox_.kept());
         if (cut.has_error()) co_return cut.error();
         if (!*cut) {
@@ -78,14 +82,51 @@ net::Task<Login::Outcome> Login::first_packets(bool& gone) {
             gone = true;
             co_return Outcome();
         }
-        send(
-            // neither TLS nor GSSAPI on this listener: the client goes on in plain text, or not
-            "N");
+        if (!std::holds_alternative<protocol::SslRequest>(packet) || client_.address_.is_unix() ||
+            !client_.shard_.worker.tls->clients) {
+            send("N");  // the client goes on as it came, or not
+        } else if (Outcome failure = co_await begin_tls(false)) {
+            co_return failure;
+        }
     }
+}
+
+/// On this connection, now.
+bool Login::offers_tls() const {
+    return client_.shard_.worker.tls->clients && !client_.address_.is_unix() &&
+           !client_.socket_.tls();
+}
+
+net::Task<Login::Outcome> Login::begin_tls(bool direct) {
+    if (!direct) {
+        if (client_.socket_.tls())
+            co_return protocol::protocol_violation(Origin::client, "SSL req inside SSL");
+        // Who has a hand in the line could have put it there: it must not count as said inside.
+        if (!client_.inbox_.empty()) {
+            co_return protocol::protocol_violation(Origin::client,
+                                                   "received unencrypted data after SSL request");
+        }
+        send("S");
+    }
+    if (Outcome failure =
+            co_await conversation_.secure(client_.shard_.worker.tls->clients, {}, Origin::client)) {
+        co_return failure;
+    }
+    if (direct && !client_.socket_.tls()->protocol_agreed()) {
+        co_return protocol::protocol_violation(
+            Origin::client, "received direct SSL connection request without ALPN protocol "
+                            "negotiation extension");
+    }
+    co_return Outcome();
 }
 
 Login::Outcome Login::read_startup(const protocol::StartupPacket& packet) {
     const config::Settings& settings = client_.shard_.worker.config->settings;
+    const net::Tls* const tls = client_.socket_.tls();
+    if (settings.client_tls.sslmode >= config::SslMode::require && !tls &&
+        !client_.address_.is_unix()) {
+        return protocol::protocol_violation(Origin::client, "SSL required");
+    }
     client_.user_ = *packet.find("user");
     const std::string* const database = packet.find("database");
     client_.database_ = database && !database->empty() ? *database : client_.user_;
@@ -96,8 +137,8 @@ Login::Outcome Login::read_startup(const protocol::StartupPacket& packet) {
     }
     if (settings.log_connections) {
         net::log::print(Level::log, client_.log_context(),
-                        "login attempt: db={} user={} tls=no replication=no", client_.database_,
-                        client_.user_);
+                        "login attempt: db={} user={} tls={} replication=no", client_.database_,
+                        client_.user_, tls ? tls->description() : "no");
     }
     return {};
 }

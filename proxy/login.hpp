@@ -30,6 +30,9 @@ private:
     Task<void> run();
     Task<Outcome> log_in();
     Task<Outcome> first_packets(bool& gone);
+    bool offers_tls() const;
+    /// TLS with the client; `direct`: what is in the inbox are its first bytes.
+    Task<Outcome> begin_tls(bool direct);
     Outcome read_startup(const protocol::StartupPacket& packet);
     Outcome read_parameter(const std::string& name, const std::string& value);
     Outcome read_options(const std::string& options);

@@ -76,10 +76,12 @@ private:
     Shard& shard_;
 };
 
-Process::Process(const Options& options, config::ConfigPtr config) : options_(options) {
+Process::Process(const Options& options, config::ConfigPtr config, pool::TlsContextsPtr tls)
+    : options_(options) {
     std::vector<pool::Worker*> workers;
     for (unsigned i = 0; i < thread_count(*config); ++i) {
         shards_.push_back(std::make_unique<Shard>(i, shared_, config, *this));
+        shards_.back()->worker.tls = tls;
         workers.push_back(&shards_.back()->worker);
     }
     registry_ = std::make_unique<pool::Registry>(std::move(workers));

@@ -31,7 +31,7 @@ enum class Shutdown : std::uint8_t { none, wait_for_servers, wait_for_clients, n
 /// chores.
 class Process {
 public:
-    Process(const Options& options, config::ConfigPtr config);
+    Process(const Options& options, config::ConfigPtr config, pool::TlsContextsPtr tls);
     ~Process();
 
     /// Serves until told to stop; every connection has ended when it returns. The exit code.
@@ -69,7 +69,8 @@ public:
     void accepted(int fd, net::Address address);
     /// False, and the log says why, when the files are bad: then nothing has changed.
     bool reload();
-    void apply(config::ConfigPtr config);
+    /// False, and the log says why, when the files that new TLS settings name are bad.
+    bool apply(config::ConfigPtr config);
     void pause(const std::string& database);   // "" = all
     bool resume(const std::string& database);  // false: it was not paused
     bool paused() const { return paused_; }
@@ -95,6 +96,7 @@ private:
     void log_stats() const;
     void check_exit();
     void close_all_clients(const std::string& database, const protocol::Error& error);
+    void apply(config::ConfigPtr config, pool::TlsContextsPtr tls);
     void configure_log(const config::Config& config);
     std::vector<pool::Pool*> pools_of(const std::string& database) const;
 

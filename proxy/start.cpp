@@ -125,6 +125,11 @@ int start(const Options& options) {
     }
     if (options.daemon) into_background();
     log_problems(Level::warning, loaded.warnings);
+    const auto tls = pool::make_tls_contexts(settings);
+    if (tls.has_error()) {
+        net::log::print(Level::fatal, {}, "{}", tls.error().message);
+        return 1;
+    }
     raise_descriptor_limit(settings);
     std::signal(SIGPIPE, SIG_IGN);
     if (!settings.pidfile.empty()) std::ofstream(settings.pidfile) << getpid() << "\n";
@@ -132,7 +137,7 @@ int start(const Options& options) {
     hold_signals();  // before any thread is started
     int code;
     {
-        Process process(options, loaded.config);
+        Process process(options, loaded.config, *tls);
         code = process.run();
     }
     if (!settings.pidfile.empty()) ::unlink(settings.pidfile.c_str());

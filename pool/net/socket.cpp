@@ -19,9 +19,11 @@ void Socket::open(Loop& loop, int fd) {
 
 void Socket::close() {
     if (fd_ < 0) return;
+    if (tls_ && !eof_ && !error_) tls_->say_goodbye();
     leave();
     ::close(fd_);
     fd_ = -1;
+    tls_.reset();
     readable_ = false;
     outbox_.clear();
     outbox_.shrink_to_fit();
@@ -42,6 +44,19 @@ void Socket::join(Loop& loop) {
         watching_output_ = true;
         loop.watch_output(fd_, *this);
     }
+    // What TLS has taken from the kernel already is no event on the new loop.
+    if (tls_ && readable_) yield();
+}
+
+void Socket::start_tls(TlsContextPtr context, std::string_view host, Bytes early) {
+    tls_ = std::make_unique<Tls>(*this, std::move(context), host, early);
+}
+
+Tls::Step Socket::handshake() {
+    const Tls::Step step = tls_->handshake();
+    // The peer's next words may have come with its last of the handshake.
+    if (step == Tls::Step::done) readable_ = true;
+    return step;
 }
 
 std::size_t Socket::receive(char* to, std::size_t room) {
@@ -49,6 +64,8 @@ std::size_t Socket::receive(char* to, std::size_t room) {
         eof_ = true;
         return 0;
     }
+    if (tls_) [[unlikely]]
+        return receive_tls(to, room);
     const ssize_t got = ::recv(fd_, to, room, 0);
     if (got > 0) {
         // A short read has drained the socket; what comes later is a new edge.
@@ -57,6 +74,42 @@ std::size_t Socket::receive(char* to, std::size_t room) {
     }
     nothing_read(got);
     return 0;
+}
+
+std::size_t Socket::receive_tls(char* to, std::size_t room) {
+    std::size_t got = 0;
+    switch (tls_->read(to, room, got)) {
+        case Tls::Input::more: readable_ = true; break;
+        case Tls::Input::none: break;
+        case Tls::Input::end:
+            hangup_ = readable_ = true;  // it is told again when what came before has been used
+            eof_ = got == 0;
+            break;
+        case Tls::Input::broken:
+            if (!error_) error_ = EPROTO;
+            hangup_ = readable_ = true;
+            eof_ = got == 0;
+            break;
+    }
+    return got;
+}
+
+ssize_t Socket::take_input(char* to, std::size_t room) {
+    if (!readable_) {
+        errno = EAGAIN;
+        return -1;
+    }
+    ssize_t got;
+    do {
+        got = ::recv(fd_, to, room, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got > 0 && static_cast<std::size_t>(got) < room && !hangup_) readable_ = false;
+    if (got < 0 && errno == EAGAIN) {
+        readable_ = hangup_ = false;
+    } else if (got < 0) {
+        error_ = errno;
+    }
+    return got;
 }
 
 void Socket::nothing_read(ssize_t result) {
@@ -147,6 +200,38 @@ void Socket::ready(std::uint32_t events) {
 
 void Socket::send(Bytes bytes) {
     if (!is_open() || error_) return;
+    if (tls_) [[unlikely]]
+        return send_tls(bytes);
+    send_plain(bytes);
+}
+
+void Socket::send_tls(Bytes bytes) {
+    if (!tls_->write(bytes)) fail(EPROTO);
+}
+
+void Socket::send_tls(const Segments& segments) {
+    constexpr std::size_t record_max = 16 * 1024;
+    std::array<char, record_max> record;
+    std::size_t size = 0;
+    for (Bytes slice : segments.slices()) {
+        while (!slice.empty()) {
+            const std::size_t part = std::min(slice.size(), record_max - size);
+            if (part == record_max) {
+                send_tls(slice.substr(0, part));
+            } else {
+                size += slice.copy(record.data() + size, part);
+            }
+            slice.remove_prefix(part);
+            if (size < record_max) continue;
+            send_tls({record.data(), size});
+            size = 0;
+        }
+    }
+    send_tls({record.data(), size});
+}
+
+void Socket::send_plain(Bytes bytes) {
+    if (!is_open() || error_) return;
     if (blocked()) return keep(bytes);
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent == static_cast<ssize_t>(bytes.size())) return;
@@ -158,6 +243,8 @@ void Socket::send(const Segments& segments) {
     const auto& slices = segments.slices();
     if (slices.size() == 1) return send(slices.front());
     if (!is_open() || error_) return;
+    if (tls_) [[unlikely]]
+        return send_tls(segments);
     // A few small pieces are put together here for less than the kernel takes to read their list.
     constexpr std::size_t gathered_max = 1024;
     if (segments.size() <= gathered_max) {

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "pool/net/loop.hpp"
+#include "pool/net/tls.hpp"
 #include "protocol/frame.hpp"
 
 namespace pgweir::net {
@@ -36,6 +38,8 @@ private:
 /// is told apart by EPOLLRDHUP. Writing is tried at once; what the kernel does not take goes to the
 /// outbox, and the owner is told when that is empty again. Whoever produces for this socket stops
 /// reading its own side while blocked(): that bounds the outbox by one page.
+///
+/// Under TLS the same holds of what is in the records; the outbox holds records.
 class Socket final : private Watcher, private Deferred {
 public:
     /// Who is told.
@@ -69,11 +73,18 @@ public:
     void leave();
     void join(Loop& loop);
 
+    /// From here on all goes through TLS, beginning with the handshake; see Tls for the arguments.
+    void start_tls(TlsContextPtr context, std::string_view host, Bytes early = {});
+    Tls::Step handshake();
+    /// nullptr: what goes over the wire is plain.
+    const Tls* tls() const { return tls_.get(); }
+
     bool readable() const { return readable_ && !paused_; }
     /// Reads up to `room` bytes. 0 with readable() still true means the end: eof() tells.
     std::size_t receive(char* to, std::size_t room);
     /// Moves up to `size` bytes of input on to another socket, in the kernel. Returns what was
-    /// moved; 0 as receive() does.
+    /// moved; 0 as receive() does. Not where either socket has TLS.
+    bool can_move_to(const Socket& to) const { return !tls_ && !to.tls_; }
     std::size_t move(Socket& to, Pipe& pipe, std::size_t size);
     /// The peer has closed its side, or the connection broke (error() says how), and all was read.
     bool eof() const { return eof_; }
@@ -93,8 +104,16 @@ public:
     std::size_t outbox_size() const { return outbox_.size() - outbox_sent_; }
 
 private:
+    friend class Tls;
+
     void ready(std::uint32_t events) override;
     void run() override;
+    /// As recv(), but asks the kernel only while it may have something.
+    ssize_t take_input(char* to, std::size_t room);
+    std::size_t receive_tls(char* to, std::size_t room);
+    void send_plain(Bytes bytes);
+    void send_tls(Bytes bytes);
+    void send_tls(const Segments& segments);
     void flush();
     void keep(Bytes unsent);
     void fail(int error);
@@ -103,6 +122,7 @@ private:
 
     Owner& owner_;
     Loop* loop_ = nullptr;
+    std::unique_ptr<Tls> tls_;
     int fd_ = -1;
     int error_ = 0;
     bool readable_ = false;

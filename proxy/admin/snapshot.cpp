@@ -87,6 +87,7 @@ Connection describe(const Client& client, std::int64_t now_us) {
     seen.prepared_statements = client.frontend().statements().names().size();
     seen.kept_bytes = client.kept_bytes();
     seen.unsent_bytes = client.unsent_bytes();
+    if (client.tls()) seen.tls = client.tls()->description();
     return seen;
 }
 
@@ -111,6 +112,7 @@ Connection describe(const pool::Server& server) {
     seen.prepared_statements = server.backend().statements().size();
     seen.kept_bytes = server.kept_bytes();
     seen.unsent_bytes = server.unsent_bytes();
+    if (server.tls()) seen.tls = server.tls()->description();
     return seen;
 }
 
