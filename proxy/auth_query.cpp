@@ -43,10 +43,7 @@ std::optional<FoundSecret> FoundSecrets::find(const std::string& question, std::
 
 void FoundSecrets::keep(const std::string& question, FoundSecret found, std::int64_t now_us) {
     const std::lock_guard lock(mutex_);
-    if (answers_.size() >= kept_max) {
-        std::erase_if(answers_, [&](const auto& item) { return item.second.until_us < now_us; });
-        if (answers_.size() >= kept_max) return;
-    }
+    if (answers_.size() >= kept_max) answers_.clear();  // they are asked for again
     answers_.insert_or_assign(question, Answer{std::move(found), now_us + kept_us});
 }
 

@@ -25,10 +25,10 @@ protocol::Error failure(std::string_view what, int code) {
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 /// The next word without its quotation marks, a doubled one inside meaning itself; nullopt at the
-/// end.
+/// end, which may be a comment.
 std::optional<std::string> next_word(std::string_view& text) {
     while (!text.empty() && (is_blank(text[0]) || text[0] == ',')) text.remove_prefix(1);
-    if (text.empty()) return std::nullopt;
+    if (text.empty() || text[0] == '#') return std::nullopt;
     std::string word;
     bool quoted = false;
     while (!text.empty() && (quoted || (!is_blank(text[0]) && text[0] != ','))) {
