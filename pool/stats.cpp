@@ -2,36 +2,58 @@
 
 namespace pgweir::pool {
 
+namespace {
+
+/// Adds every counter of `from`; `read` makes a number of one.
+template <class Counters, class Read>
+void add(PoolTotals& to, const Counters& from, Read read) {
+    to.server_assignment_count += read(from.server_assignment_count);
+    to.xact_count += read(from.xact_count);
+    to.query_count += read(from.query_count);
+    to.received += read(from.received);
+    to.sent += read(from.sent);
+    to.xact_time += read(from.xact_time);
+    to.query_time += read(from.query_time);
+    to.wait_time += read(from.wait_time);
+    to.client_parse_count += read(from.client_parse_count);
+    to.server_parse_count += read(from.server_parse_count);
+    to.bind_count += read(from.bind_count);
+    to.client_login_count += read(from.client_login_count);
+}
+
+}  // namespace
+
 PoolTotals& PoolTotals::operator+=(const PoolStats& stats) {
-    server_assignment_count += stats.server_assignment_count.get();
-    xact_count += stats.xact_count.get();
-    query_count += stats.query_count.get();
-    received += stats.received.get();
-    sent += stats.sent.get();
-    xact_time += stats.xact_time.get();
-    query_time += stats.query_time.get();
-    wait_time += stats.wait_time.get();
-    client_parse_count += stats.client_parse_count.get();
-    server_parse_count += stats.server_parse_count.get();
-    bind_count += stats.bind_count.get();
-    client_login_count += stats.client_login_count.get();
+    add(*this, stats, [](const Counter& counter) { return counter.get(); });
     return *this;
 }
 
 PoolTotals& PoolTotals::operator+=(const PoolTotals& other) {
-    server_assignment_count += other.server_assignment_count;
-    xact_count += other.xact_count;
-    query_count += other.query_count;
-    received += other.received;
-    sent += other.sent;
-    xact_time += other.xact_time;
-    query_time += other.query_time;
-    wait_time += other.wait_time;
-    client_parse_count += other.client_parse_count;
-    server_parse_count += other.server_parse_count;
-    bind_count += other.bind_count;
-    client_login_count += other.client_login_count;
+    add(*this, other, [](std::uint64_t number) { return number; });
     return *this;
+}
+
+PoolTotals averages(const PoolTotals& from, const PoolTotals& to, std::int64_t length_us) {
+    using Sums = PoolTotals;
+    using Field = std::uint64_t Sums::*;
+    const auto change = [&](Field field) {
+        return to.*field > from.*field ? to.*field - from.*field : 0;
+    };
+    const auto each = [&](Field time, Field count) {
+        return change(count) > 0 ? change(time) / change(count) : 0;
+    };
+    PoolTotals mean;
+    for (const Field field :
+         {&Sums::server_assignment_count, &Sums::xact_count, &Sums::query_count, &Sums::received,
+          &Sums::sent, &Sums::client_parse_count, &Sums::server_parse_count, &Sums::bind_count,
+          &Sums::client_login_count}) {
+        const auto seconds_us = static_cast<std::uint64_t>(length_us);
+        mean.*field = length_us > 0 ? change(field) * 1'000'000 / seconds_us : 0;
+    }
+    mean.xact_time = each(&Sums::xact_time, &Sums::xact_count);
+    mean.query_time = each(&Sums::query_time, &Sums::query_count);
+    mean.wait_time = each(&Sums::wait_time, &Sums::server_assignment_count);
+    return mean;
 }
 
 }  // namespace pgweir::pool

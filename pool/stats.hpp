@@ -37,4 +37,8 @@ struct PoolTotals {
     PoolTotals& operator+=(const PoolTotals& other);
 };
 
+/// From one moment to another: counts and bytes a second (0 when there was no time), times in µs
+/// for each transaction, query and assignment.
+PoolTotals averages(const PoolTotals& from, const PoolTotals& to, std::int64_t length_us);
+
 }  // namespace pgweir::pool

@@ -276,26 +276,14 @@ void Process::log_stats() const {
     pool::PoolTotals from, to;
     for (const auto& [name, totals] : window.from) from += totals;
     for (const auto& [name, totals] : window.to) to += totals;
-    const auto per_second = [&](std::uint64_t before, std::uint64_t after) {
-        return (after - before) * 1'000'000 / static_cast<std::uint64_t>(window.length_us);
-    };
-    const auto mean = [](std::uint64_t sum, std::uint64_t count) {
-        return count == 0 ? 0 : sum / count;
-    };
+    const pool::PoolTotals mean = pool::averages(from, to, window.length_us);
     net::log::print(Level::log, {},
                     "stats: {} xacts/s, {} queries/s, {} client parses/s, {} server parses/s, {} "
                     "binds/s, in {} B/s, "
                     "out {} B/s, xact {} us, query {} us, wait {} us",
-                    per_second(from.xact_count, to.xact_count),
-                    per_second(from.query_count, to.query_count),
-                    per_second(from.client_parse_count, to.client_parse_count),
-                    per_second(from.server_parse_count, to.server_parse_count),
-                    per_second(from.bind_count, to.bind_count),
-                    per_second(from.received, to.received), per_second(from.sent, to.sent),
-                    mean(to.xact_time - from.xact_time, to.xact_count - from.xact_count),
-                    mean(to.query_time - from.query_time, to.query_count - from.query_count),
-                    mean(to.wait_time - from.wait_time,
-                         to.server_assignment_count - from.server_assignment_count));
+                    mean.xact_count, mean.query_count, mean.client_parse_count,
+                    mean.server_parse_count, mean.bind_count, mean.received, mean.sent,
+                    mean.xact_time, mean.query_time, mean.wait_time);
 }
 
 void Process::visit_shards(std::function<void(Shard&)> visit, std::function<void()> done) {

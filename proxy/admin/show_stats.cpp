@@ -102,22 +102,9 @@ Figures totals_of(const pool::PoolTotals& sums) {
             sums.bind_count};
 }
 
-/// Counts and bytes per second of the window; times in µs per transaction, query and assignment.
 Figures averages_of(const pool::PoolTotals& from, const pool::PoolTotals& to,
                     std::int64_t length_us) {
-    const Figures old = totals_of(from), now = totals_of(to);
-    Figures change{};
-    for (std::size_t i = 0; i < now.size(); ++i) change[i] = now[i] > old[i] ? now[i] - old[i] : 0;
-    const auto per_second = [&](std::size_t i) {
-        return length_us > 0 ? change[i] * 1'000'000 / static_cast<std::uint64_t>(length_us) : 0;
-    };
-    const auto each = [&](std::size_t time, std::size_t count) {
-        return change[count] > 0 ? change[time] / change[count] : 0;
-    };
-    constexpr std::size_t assignments = 0, xacts = 1, queries = 2;
-    return {per_second(0), per_second(1),  per_second(2),    per_second(3),
-            per_second(4), each(5, xacts), each(6, queries), each(7, assignments),
-            per_second(8), per_second(9),  per_second(10)};
+    return totals_of(pool::averages(from, to, length_us));
 }
 
 pool::PoolTotals before(const Snapshot& snapshot, const std::string& database) {

@@ -1,4 +1,7 @@
-"""kill -9 of clients and of server backends at random points: afterwards the books are right."""
+"""kill -9 of clients and of server backends at random points: afterwards the books are right.
+
+PGWEIR_CHAOS_SECONDS  how long each pool mode gets; default 8
+"""
 import os
 import random
 import signal
@@ -12,7 +15,7 @@ from harness.wire import query
 
 pytestmark = pytest.mark.pooler
 
-SECONDS = 8
+SECONDS = float(os.environ.get("PGWEIR_CHAOS_SECONDS", "8"))
 SERVERS = 6
 
 
@@ -45,6 +48,7 @@ def test_books_are_right_afterwards(pgweir, cluster, mode):
         kinds += [["-M", "simple"], ["-M", "extended"]]
     luck = random.Random(mode)
     crowds = []
+    kills = {"clients": 0, "backends": 0}
     deadline = time.monotonic() + SECONDS
     try:
         while time.monotonic() < deadline:
@@ -56,13 +60,16 @@ def test_books_are_right_afterwards(pgweir, cluster, mode):
             if luck.random() < 0.7:
                 os.kill(victim.pid, signal.SIGKILL)
                 victim.wait()
+                kills["clients"] += 1
             else:
                 kill_a_backend(cluster, luck)
+                kills["backends"] += 1
             assert proxy.process.alive
     finally:
         for crowd in crowds:
             crowd.kill()
             crowd.wait()
+    print(f"{mode}, {SECONDS:g} s: killed {kills}; {proxy.pool(entry)}")
     check_books(proxy, cluster, entry)
 
 
