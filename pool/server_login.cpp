@@ -28,6 +28,13 @@ protocol::Error refusal(std::string_view payload) {
             std::string(report.message)};
 }
 
+/// What ties the log-in to the TLS connection it runs on; nullopt without one.
+std::optional<protocol::ChannelBinding> channel_binding(const Server& server) {
+    std::string hash = server.tls() ? server.tls()->server_end_point() : std::string();
+    if (hash.empty()) return std::nullopt;
+    return protocol::ChannelBinding{"tls-server-end-point", std::move(hash)};
+}
+
 }  // namespace
 
 ServerLogin::Encryption ServerLogin::first_choice(SslMode mode) {
@@ -129,6 +136,7 @@ void ServerLogin::introduce() {
 }
 
 net::Task<ServerLogin::Outcome> ServerLogin::authenticate() {
+    bool asked = false;
     while (true) {
         const auto message = co_await conversation_.message(message_max, protocol::Origin::server);
         if (message.has_error()) co_return message.error();
@@ -138,6 +146,8 @@ net::Task<ServerLogin::Outcome> ServerLogin::authenticate() {
         const auto request = protocol::read_authentication(message->payload);
         if (request.has_error()) co_return request.error();
         if (request->kind == protocol::authentication::ok) co_return Outcome();
+        // One that has had its proof and asks again wants something else: the password, perhaps.
+        if (std::exchange(asked, true)) co_return login_error("server asks for a second proof");
         if (Outcome failure = co_await answer(message->payload)) co_return failure;
     }
 }
@@ -185,8 +195,13 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer_sasl(std::string_view mechan
     protocol::ScramClient scram =
         plain ? protocol::ScramClient()
               : protocol::ScramClient(credentials_.client_key, credentials_.server_key);
+    if (auto binding = channel_binding(server_)) {
+        const bool plus = std::find(offered->begin(), offered->end(),
+                                    protocol::scram_sha_256_plus) != offered->end();
+        scram.bind(*std::move(binding), plus);
+    }
     std::string reply;
-    protocol::write_sasl_initial(reply, protocol::scram_sha_256, scram.first());
+    protocol::write_sasl_initial(reply, scram.mechanism(), scram.first());
     send(reply);
 
     const auto challenge = co_await conversation_.message(message_max, protocol::Origin::server);

@@ -50,10 +50,17 @@ std::optional<std::string> name_of_uid(uid_t uid) {
     return found ? std::optional<std::string>(found->pw_name) : std::nullopt;
 }
 
-bool uses_tls(const Client&) { return false; }
+bool uses_tls(const Client& client) { return client.tls() != nullptr; }
 
-std::optional<std::string> peer_common_name(const Client&) { return std::nullopt; }
+std::optional<std::string> peer_common_name(const Client& client) {
+    return uses_tls(client) ? client.tls()->peer_common_name() : std::nullopt;
+}
 
-std::optional<protocol::ChannelBinding> channel_binding(const Client&) { return std::nullopt; }
+std::optional<protocol::ChannelBinding> channel_binding(const Client& client) {
+    if (!uses_tls(client)) return std::nullopt;
+    std::string hash = client.tls()->server_end_point();
+    if (hash.empty()) return std::nullopt;
+    return protocol::ChannelBinding{"tls-server-end-point", std::move(hash)};
+}
 
 }  // namespace pgweir::proxy
