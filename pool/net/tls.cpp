@@ -128,8 +128,10 @@ Tls::Tls(Socket& socket, TlsContextPtr context, std::string_view host, Bytes ear
         SSL_set_accept_state(ssl_.get());
     } else {
         SSL_set_connect_state(ssl_.get());
-        if (!host_.empty() && !is_address(host_))
-            SSL_set_tlsext_host_name(ssl_.get(), host_.c_str());
+        if (!host_.empty() && !is_address(host_)) {
+            SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                     host_.data());
+        }
     }
 }
 
