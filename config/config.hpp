@@ -147,6 +147,7 @@ struct Native {
     LogFormat log_format = LogFormat::text;
     LogLevel log_level = LogLevel::info;
     Duration slow_query = std::chrono::seconds(1);  // 0 = off
+    Duration auth_failure_delay{0};                 // 0 = off
     std::string http;                               // [admin] http; "" = off
 
     friend bool operator==(const Native&, const Native&) = default;

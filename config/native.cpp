@@ -258,6 +258,7 @@ void read_native(const TomlValue::Table& root, const std::string& file, Draft& d
     read_workers(top.table("workers"), draft);
     for (const View name : {"listen", "auth", "dns"}) {
         TableReader table = top.table(name);
+        if (name == "auth") table.read("failure_delay", draft.config.native.auth_failure_delay);
         read_settings(table, draft);
         table.finish();
     }

@@ -54,7 +54,7 @@ Authentication::~Authentication() {
         cleanse(*secret);
 }
 
-ScramSecrets& Authentication::secrets() const { return client_.shard().process.scram_secrets(); }
+AuthShared& Authentication::shared() const { return client_.shard().process.auth_shared(); }
 
 net::Task<Authentication::Outcome> Authentication::run() {
     Outcome failure = co_await prove();
@@ -63,7 +63,12 @@ net::Task<Authentication::Outcome> Authentication::run() {
         failure = refuse(protocol::sqlstate::connection_failure, "client close request");
     }
     if (!failure) co_return failure;
-    if (!question_.empty()) secrets().found.forget(question_);
+    if (!question_.empty()) shared().found.forget(question_);
+    if (failure->sqlstate == protocol::sqlstate::invalid_password ||
+        failure->sqlstate == protocol::sqlstate::invalid_authorization) {
+        shared().delay.failed(client_.address(), config_->native.auth_failure_delay.count(),
+                              worker().loop.now_us());
+    }
     if (no_row_ && failure->sqlstate == protocol::sqlstate::invalid_password)
         failure->message = "no such user";
     co_return failure;
@@ -72,6 +77,9 @@ net::Task<Authentication::Outcome> Authentication::run() {
 net::Task<Authentication::Outcome> Authentication::prove() {
     if (config_->settings.auth_type == AuthType::any) co_return Outcome();
     if (client_.shard().process.is_owner(client_)) co_return Outcome();
+    net::Sleep pause(worker().loop,
+                     shared().delay.wait_us(client_.address(), worker().loop.now_us()));
+    co_await pause;
     const auto demanded = demand();
     if (demanded.has_error()) co_return demanded.error();
     const config::HbaRule* const rule = demanded->rule;
@@ -145,6 +153,7 @@ net::Task<Authentication::Outcome> Authentication::look_up() {
     }
     asking->auth_user = user;
     std::string query = own ? own->auth_query.value_or(settings.auth_query) : settings.auth_query;
+    if (query.empty()) query = config::Settings().auth_query;
     co_return co_await ask_database(*asking, std::move(query));
 }
 
@@ -153,7 +162,7 @@ net::Task<Authentication::Outcome> Authentication::ask_database(const config::Da
     constexpr char between = '\0';  // is in none of the parts
     question_ =
         asking.name + between + *asking.auth_user + between + query + between + client_.user();
-    std::optional<FoundSecret> found = secrets().found.find(question_, worker().loop.now_us());
+    std::optional<FoundSecret> found = shared().found.find(question_, worker().loop.now_us());
     remembered_ = found.has_value();
     if (!found) {
         pool::Pool& pool =
@@ -171,7 +180,7 @@ net::Task<Authentication::Outcome> Authentication::ask_database(const config::Da
             co_return misconfigured();
         }
         found = *std::move(answer);
-        secrets().found.keep(question_, *found, worker().loop.now_us());
+        shared().found.keep(question_, *found, worker().loop.now_us());
     }
     known_ = found->has_value();
     no_row_ = !known_;
@@ -181,7 +190,7 @@ net::Task<Authentication::Outcome> Authentication::ask_database(const config::Da
 
 net::Task<bool> Authentication::look_up_again() {
     if (!std::exchange(remembered_, false)) co_return false;
-    secrets().found.forget(question_);
+    shared().found.forget(question_);
     const std::string before = secret_;
     if (co_await look_up()) co_return false;
     co_return secret_ != before;
@@ -245,7 +254,7 @@ net::Task<bool> Authentication::fits(const std::string& password) {
         case SecretKind::scram: break;
     }
     const protocol::ScramVerifier verifier =
-        co_await secrets().verifier(worker(), client_.user(), secret_);
+        co_await shared().scram.verifier(worker(), client_.user(), secret_);
     auto check = [typed = std::string(password), verifier]() mutable {
         const auto derived = protocol::make_verifier(typed, verifier.salt, verifier.iterations);
         cleanse(typed);
@@ -296,7 +305,7 @@ net::Task<Authentication::Outcome> Authentication::by_scram() {
             Origin::client, "client selected an invalid SASL authentication mechanism");
     }
     const protocol::ScramVerifier verifier =
-        co_await secrets().verifier(worker(), client_.user(), secret_);
+        co_await shared().scram.verifier(worker(), client_.user(), secret_);
     protocol::ScramServer scram(verifier, binding, !usable);
     const auto challenge =
         scram.first(initial->data.value_or(std::string_view()), initial->mechanism);
@@ -336,7 +345,7 @@ net::Task<Authentication::Outcome> Authentication::by_certificate(const config::
 net::Task<Authentication::Outcome> Authentication::by_peer(const config::HbaRule* rule) {
     if (const auto uid = uid_of(client_)) {
         auto ask = [uid = *uid] { return name_of_uid(uid); };
-        const auto name = co_await secrets().slow.threads().run<std::optional<std::string>>(
+        const auto name = co_await shared().slow.threads().run<std::optional<std::string>>(
             worker().loop, std::move(ask));
         if (name && may_be(*name, rule)) co_return Outcome();
     }
@@ -352,7 +361,7 @@ net::Task<Authentication::Outcome> Authentication::by_check(Check check, const c
         return result.has_error() ? Outcome(result.error()) : Outcome();
     };
     const Outcome failure =
-        co_await secrets().slow.threads().run<Outcome>(worker().loop, std::move(run));
+        co_await shared().slow.threads().run<Outcome>(worker().loop, std::move(run));
     if (!failure) plain_password_ = *password;
     cleanse(*password);
     if (!failure) co_return Outcome();
@@ -368,7 +377,7 @@ net::Task<Authentication::Outcome> Authentication::by_ldap(const std::string& op
     }
     const std::int64_t most_us = config_->settings.client_login_timeout.count();
     const auto from = std::chrono::steady_clock::now();
-    Check check = [parsed = *std::move(parsed), user = client_.user(), &slow = secrets().slow, from,
+    Check check = [parsed = *std::move(parsed), user = client_.user(), &slow = shared().slow, from,
                    most_us](const std::string& password) {
         const GiveUp give_up = [&] {
             const std::chrono::microseconds past =

@@ -6,8 +6,8 @@
 #include "config/hba.hpp"
 #include "pool/conversation.hpp"
 #include "pool/server_login.hpp"
+#include "proxy/auth_shared.hpp"
 #include "proxy/client.hpp"
-#include "proxy/scram_secrets.hpp"
 
 namespace pgweir::proxy {
 
@@ -67,7 +67,7 @@ private:
     bool may_be(const std::string& name, const config::HbaRule* rule) const;
     void send(const std::string& bytes) { socket_.send(bytes); }
     pool::Worker& worker() const { return client_.shard().worker; }
-    ScramSecrets& secrets() const;
+    AuthShared& shared() const;
 
     const Client& client_;
     pool::Conversation& conversation_;

@@ -11,11 +11,11 @@
 #include "config/load.hpp"
 #include "pool/registry.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/auth_shared.hpp"
 #include "proxy/cancel_keys.hpp"
 #include "proxy/client.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/options.hpp"
-#include "proxy/scram_secrets.hpp"
 #include "proxy/shard.hpp"
 #include "proxy/stats_history.hpp"
 
@@ -40,7 +40,7 @@ public:
     config::ConfigPtr config() const { return main().worker.config; }
     pool::Registry& registry() { return *registry_; }
     CancelKeys& cancel_keys() { return cancel_keys_; }
-    ScramSecrets& scram_secrets() { return scram_secrets_; }
+    AuthShared& auth_shared() { return auth_shared_; }
     StatsHistory& stats_history() { return stats_history_; }
     const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
     Shard& main() const { return *shards_.front(); }
@@ -70,7 +70,7 @@ public:
     /// False, and the log says why, when the files are bad: then nothing has changed.
     bool reload();
     /// False, and the log says why, when the files that new TLS settings name are bad.
-    bool apply(config::ConfigPtr config);
+    [[nodiscard]] bool apply(config::ConfigPtr config);
     void pause(const std::string& database);   // "" = all
     bool resume(const std::string& database);  // false: it was not paused
     bool paused() const { return paused_; }
@@ -103,13 +103,13 @@ private:
     Options options_;
     pool::Shared shared_;
     CancelKeys cancel_keys_;
-    ScramSecrets scram_secrets_;
     StatsHistory stats_history_;
     std::unique_ptr<pool::Registry>
         registry_;  // before the shards: servers refer to it until they end
     std::vector<std::unique_ptr<Shard>> shards_;
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;
+    AuthShared auth_shared_;  // behind the shards: its threads post to their loops
     std::unique_ptr<Signals> signals_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::atomic<int> clients_ = 0;      // logged in to a database

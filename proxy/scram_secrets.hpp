@@ -7,8 +7,6 @@
 
 #include "pool/worker.hpp"
 #include "protocol/scram.hpp"
-#include "proxy/auth_query.hpp"
-#include "proxy/slow_checks.hpp"
 
 namespace pgweir::proxy {
 
@@ -22,9 +20,6 @@ public:
     /// the same each time, so that the conversation looks like any other.
     net::Task<protocol::ScramVerifier> verifier(pool::Worker& worker, std::string user,
                                                 std::string secret);
-
-    FoundSecrets found;
-    SlowChecks slow;
 
 private:
     struct Derived {

@@ -591,6 +591,32 @@ def test_pam(pgweir, cluster, role, pam):
     proxy.stop()
 
 
+# ------------------------------------------------------------------------------------------- guessing
+
+@pytest.mark.pgweir
+def test_failures_cost_time(pgweir):
+    """Each failure doubles what its address waits for; others, here those of the Unix socket, do not wait."""
+    proxy = pgweir(auth_type="plain", companion='[auth]\nfailure_delay = "200ms"\n')
+    began = time.monotonic()
+    for _ in range(3):
+        assert login(proxy, password="wrong") == WRONG
+    assert login(proxy, password=PASSWORD) is None
+    assert time.monotonic() - began >= 0.2 + 0.4 + 0.8
+    began = time.monotonic()
+    assert login(proxy, password="wrong", host=str(proxy.directory)) == WRONG
+    assert login(proxy, password=PASSWORD, host=str(proxy.directory)) is None
+    assert time.monotonic() - began < 0.4
+
+
+@pytest.mark.pgweir
+def test_failures_are_free_by_default(pgweir):
+    proxy = pgweir(auth_type="plain")
+    began = time.monotonic()
+    for _ in range(20):
+        assert login(proxy, password="wrong") == WRONG
+    assert time.monotonic() - began < 3
+
+
 # ------------------------------------------------------------------------------------------- secrets
 
 @pytest.mark.pgweir

@@ -51,6 +51,7 @@ disconnections = false
 method = "trust"
 query = ""
 user = "looker"
+failure_delay = "250ms"
 [tls.client]
 min_protocol = "TLSv1.3"
 [tls.server]
@@ -95,6 +96,7 @@ user = "nobody"
     EXPECT_EQ(native.log_level, LogLevel::debug);
     EXPECT_EQ(native.log_format, LogFormat::json);
     EXPECT_EQ(native.slow_query, 0s);
+    EXPECT_EQ(native.auth_failure_delay, 250ms);
     EXPECT_EQ(native.session_state, SessionState::off);
     EXPECT_FALSE(native.cache_unnamed);
     EXPECT_EQ(native.threads, 3);
