@@ -436,7 +436,7 @@ def _clients(script, endpoint, timeout):
             for name, parameters in script.clients.items()}
 
 
-def play_directly(script, stage, order, timeout=20.0):
+def play_directly(script, stage, order, timeout=10.0):
     """Plays a script on PostgreSQL itself; a list of Played."""
     stage.prepare(script)
     clients = _clients(script, stage, timeout)
