@@ -59,7 +59,7 @@ KNOWN_GAPS = {
                "twice_and_not_at_all", "discard_all_ends_it", "disconnect_ends_it", "by_extended_protocol",
                "within_a_failing_query", "pg_notification_queue_usage", "from_triggers",
                "other_users_and_databases", "while_pinned", "while_roles_and_paths_change", "order"),
-    "prepare": ("same_names", "kinds_of_statements", "in_a_transaction", "in_a_failed_statement",
+    "prepare": ("same_names", "errors?", "kinds_of_statements", "in_a_transaction", "in_a_failed_statement",
                 "together_with_the_protocol", "pg_prepared_statements", "follow_settings", "extended_forms",
                 "within_other_statements", "odd_names", "many", "locked_rows"),
     "quirks": ("custom_variable_once_set", "custom_variable_not_recognized", "schema_of_temporary_objects",
