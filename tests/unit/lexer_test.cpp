@@ -176,7 +176,7 @@ TEST(Lexer, TokensLieInTheText) {
         // Every beginning of every text, each in memory of its own size for ASan to watch.
         for (std::size_t size = 0; size <= c.sql.size(); ++size) {
             const std::vector<char> cut(c.sql.begin(), c.sql.begin() + static_cast<long>(size));
-            Lexer lexer({cut.data(), cut.size()});
+            Lexer lexer(std::string_view(cut.data(), cut.size()));
             const char* end = cut.data();
             for (Token token = lexer.next(); token.kind != Kind::end; token = lexer.next()) {
                 ASSERT_GE(token.begin, end);
