@@ -236,7 +236,10 @@ net::Task<Authentication::Outcome> Authentication::by_plain() {
     auto password = co_await typed_password();
     if (password.has_error()) co_return password.error();
     bool right = co_await fits(*password);
-    if (!right && co_await look_up_again()) right = co_await fits(*password);
+    if (!right) {
+        const bool changed = co_await look_up_again();
+        if (changed) right = co_await fits(*password);
+    }
     if (right && known_) plain_password_ = *password;
     cleanse(*password);
     co_return right&& known_ ? Outcome() : wrong_password();
@@ -281,8 +284,12 @@ net::Task<Authentication::Outcome> Authentication::by_md5() {
         return protocol::equal_secret(answer, protocol::md5_answer(md5, salt)) &&
                (kind == SecretKind::md5 || kind == SecretKind::plain);
     };
-    if (right() || (co_await look_up_again() && right())) co_return Outcome();
-    co_return wrong_password();
+    bool fits = right();
+    if (!fits) {
+        const bool changed = co_await look_up_again();
+        fits = changed && right();
+    }
+    co_return fits ? Outcome() : wrong_password();
 }
 
 net::Task<Authentication::Outcome> Authentication::by_scram() {
