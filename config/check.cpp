@@ -15,8 +15,14 @@ std::string counted(std::size_t count, std::string_view what) {
 
 }  // namespace
 
-int check(const std::string& path, std::ostream& out, const Sources& sources) {
-    const Loaded loaded = load(path, sources);
+int check(const std::string& path, std::ostream& out, const Sources& sources, const Trial& trial) {
+    Loaded loaded = load(path, sources);
+    if (loaded.config && trial) {
+        if (const auto error = trial(*loaded.config)) {
+            loaded.problems.push_back({path, 0, error->message});
+            loaded.config = nullptr;
+        }
+    }
     for (const Problem& problem : loaded.problems) {
         out << problem.file << ':' << std::max(problem.line, 1) << ": " << problem.text << '\n';
     }
