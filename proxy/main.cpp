@@ -2,7 +2,19 @@
 #include <iostream>
 
 #include "config/check.hpp"
+#include "pool/tls_contexts.hpp"
 #include "proxy/start.hpp"
+
+namespace {
+
+/// Certificates, keys and ciphers are as good as they look only when OpenSSL has taken them.
+std::optional<pgweir::protocol::Error> try_tls(const pgweir::config::Config& config) {
+    const auto made = pgweir::pool::make_tls_contexts(config.settings);
+    if (made.has_error()) return made.error();
+    return std::nullopt;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
     using namespace pgweir::proxy;
@@ -14,7 +26,9 @@ int main(int argc, char** argv) {
     switch (parsed.options.command) {
         case Command::version: std::cout << version_text() << "\n"; return 0;
         case Command::help: std::cout << help_text(); return 0;
-        case Command::check: return pgweir::config::check(parsed.options.config, std::cout);
+        case Command::check:
+            return pgweir::config::check(parsed.options.config, std::cout,
+                                         pgweir::config::system_sources(), try_tls);
         case Command::run: return start(parsed.options);
     }
     return 1;

@@ -130,6 +130,10 @@ int take_any(int, X509_STORE_CTX*) { return 1; }
 Trouble load_authorities(SSL_CTX* context, const TlsOptions& options) {
     if (options.verify == Verify::none) return {};
     const std::string& file = options.ca_file;
+    if (file.empty() && options.role == Role::accept) {
+        // Whom all the world trusts to name hosts is nobody to name our users.
+        return bad("ca_file: client certificates can be verified only by an authority of yours");
+    }
     if (file.empty()) {
         SSL_CTX_set_default_verify_paths(context);
     } else if (SSL_CTX_load_verify_file(context, file.c_str()) != 1) {
@@ -139,10 +143,8 @@ Trouble load_authorities(SSL_CTX* context, const TlsOptions& options) {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
         return {};
     }
-    if (!file.empty()) {
-        if (auto* const names = SSL_load_client_CA_file(file.c_str()))
-            SSL_CTX_set_client_CA_list(context, names);
-    }
+    if (auto* const names = SSL_load_client_CA_file(file.c_str()))
+        SSL_CTX_set_client_CA_list(context, names);
     if (options.verify == Verify::offered) {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, take_any);
     } else {

@@ -17,7 +17,7 @@ struct TlsOptions {
     enum class Verify : std::uint8_t {
         none,     // nothing
         offered,  // accept: that of a client that has one, which need not be good
-        chain,    // one that `ca_file` (or the system, when empty) vouches for
+        chain,    // one that `ca_file` vouches for; connect: the system, when it is empty
         host,     // … and connect: for the host that was meant
     };
 

@@ -54,7 +54,7 @@ void run_set(Process& process, const Command& command, const Tell& tell) {
         net::log::print(net::log::Level::error, {}, "SET failed: {}", set.error().message);
         return tell(failure(refusal("SET failed")));
     }
-    process.apply(std::move(changed));
+    if (!process.apply(std::move(changed))) return tell(failure(refusal("SET failed")));
     after_rounds(
         process, rounds_of_apply,
         [tell, tag = fmt::format("SET {}={}", command.key, command.value)] { tell(done(tag)); });

@@ -420,6 +420,20 @@ def test_bad_files_stop_the_start(pgweir, tls_cluster, certificate, files):
         with pytest.raises(RuntimeError, match="ended with 1") as error:
             run([proxy.program, proxy.config], cwd=proxy.directory)
         assert text in str(error.value)
+        with pytest.raises(RuntimeError, match="1 problem") as error:
+            run([proxy.program, "check", proxy.config], cwd=proxy.directory)
+        assert f"{proxy.config}:1: {text}" in str(error.value)
+
+
+def test_set_takes_no_bad_files(pgweir, tls_cluster, certificate):
+    proxy = pgweir(tls_cluster, **accepting(certificate))
+    with proxy.connect(dbname="pgbouncer", user="postgres") as console:
+        with pytest.raises(psycopg.Error, match="SET failed"):
+            console.execute("set server_tls_ca_file = '/nowhere'; ")
+            console.execute("set server_tls_sslmode = 'verify-ca'")
+        assert outcome(proxy, sslmode="require") == "tls"
+        console.execute("set client_tls_sslmode = 'disable'")
+        eventually(lambda: "does not support SSL" in outcome(proxy, sslmode="require"), what="no more TLS")
 
 
 # ---- the same as without
