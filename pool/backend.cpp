@@ -14,15 +14,30 @@ namespace {
 constexpr std::size_t payload_max = 0x7fffffff;
 // A report larger than this is passed on in parts, unread; PostgreSQL's are a few hundred bytes.
 constexpr std::size_t whole_max = 32 * 1024;
+// The rows that a query of our own gives, and the largest of them.
+constexpr std::size_t own_rows_max = 4096, own_row_max = 1 << 20;
 
-bool needed_whole(const Frame& frame) {
+bool needed_whole(const Frame& frame, bool own) {
     switch (frame.type) {
+        case 'D': return own && frame.payload.size() + frame.missing <= own_row_max;
         case 'E':
         case 'S':
         case 'C':
         case 'Z': return frame.payload.size() + frame.missing <= whole_max;
         default: return false;
     }
+}
+
+bool changes_schema(std::string_view tag) {
+    return tag.starts_with("CREATE ") || tag.starts_with("ALTER ") || tag.starts_with("DROP ");
+}
+
+/// After which a function may do something else than before.
+bool changes_functions(std::string_view tag) {
+    constexpr std::string_view kinds[] = {"FUNCTION", "PROCEDURE", "ROUTINE", "EXTENSION",
+                                          "SCHEMA"};
+    return std::any_of(std::begin(kinds), std::end(kinds),
+                       [tag](std::string_view kind) { return tag.ends_with(kind); });
 }
 
 const std::string& server_name(const Outstanding& request) {
@@ -42,6 +57,7 @@ std::size_t find_name(std::string_view text, std::string_view name) {
 /// The error with the client's name for the statement where the server used ours.
 std::string with_clients_name(Bytes payload, const Outstanding& request) {
     const std::string& ours = server_name(request);
+    const bool unknown = protocol::read_report(payload).sqlstate == "26000";
     std::string out;
     protocol::Writer writer(out);
     writer.begin('E');
@@ -50,7 +66,7 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
         std::string text(reader.cstring());
         if (field == 'M') {
             const std::size_t at = find_name(text, ours);
-            if (at != std::string::npos && request.named->name.empty()) {
+            if (at != std::string::npos && request.named->name.empty() && unknown) {
                 text = "unnamed prepared statement does not exist";
             } else if (at != std::string::npos) {
                 text.replace(at, ours.size(), request.named->name);
@@ -80,7 +96,7 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
         if (cut.cut != protocol::Cut::frame)
             return protocol::cut_error(cut.cut, protocol::Origin::server);
         const Frame& frame = cut.frame;
-        if (frame.missing > 0 && needed_whole(frame)) break;
+        if (frame.missing > 0 && needed_whole(frame, own())) break;
 
         emit_fakes(out);
         const Fate fate = apply(frame, out);
@@ -110,7 +126,7 @@ Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
     }
     pipeline_.heard();
     switch (frame.type) {
-        case 'D':
+        case 'D': return apply_row(frame);
         case 'd':
         case 'c':
         case 'H': return forward_to({Request::query, Request::execute});
@@ -203,6 +219,10 @@ Backend::Fate Backend::apply_tag(const Frame& frame) {
     const std::string_view tag = protocol::read_command_tag(frame.payload);
     pipeline_.end_copy();
     if (pipeline_.front().request == Request::execute) pipeline_.pop();
+    if (changes_schema(tag)) {
+        findings_.schema_changed = true;
+        findings_.functions_changed |= changes_functions(tag);
+    }
     if (tag.starts_with('D') && (tag == "DISCARD ALL" || tag == "DEALLOCATE ALL")) {
         findings_.discarded_all = true;
         pipeline_.discard();
@@ -223,6 +243,15 @@ Backend::Fate Backend::apply_parameter(const Frame& frame) {
     return by_owner();
 }
 
+Backend::Fate Backend::apply_row(const Frame& frame) {
+    if (own() && frame.missing == 0 && own_answer_.rows.size() < own_rows_max) {
+        const auto values = protocol::read_data_row(frame.payload);
+        if (values.has_error()) return Fate::unexpected;
+        own_answer_.rows.emplace_back(values->begin(), values->end());
+    }
+    return forward_to({Request::query, Request::execute});
+}
+
 Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
     const protocol::Report report = protocol::read_report(frame.payload);
     protocol::Error error{protocol::make_sqlstate(report.sqlstate), protocol::Origin::server,
@@ -241,7 +270,7 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
         case Request::query:
         case Request::function_call:
         case Request::sync:
-            if (front.reply == Reply::skip) findings_.own_error = std::move(error);
+            if (front.reply == Reply::skip) own_answer_.error = std::move(error);
             return by_front();
         default: break;
     }

@@ -52,17 +52,27 @@ public:
 
     /// What one scan() found on its way. Read it before the next one.
     struct Findings {
-        bool ready = false;          // a ReadyForQuery to a request of the client's
-        bool own_ready = false;      // a ReadyForQuery to a request of our own
-        bool discarded_all = false;  // DISCARD ALL or DEALLOCATE ALL was run
-        bool fatal = false;          // the server said that it is going away
+        bool ready = false;              // a ReadyForQuery to a request of the client's
+        bool own_ready = false;          // a ReadyForQuery to a request of our own
+        bool discarded_all = false;      // DISCARD ALL or DEALLOCATE ALL was run
+        bool schema_changed = false;     // CREATE, ALTER or DROP was run …
+        bool functions_changed = false;  // … of a function, perhaps
+        bool fatal = false;              // the server said that it is going away
         std::vector<std::pair<std::string, std::string>>
             parameters;                              // ParameterStatus: name, value
         std::optional<protocol::Error> fatal_error;  // its words
-        std::optional<protocol::Error>
-            own_error;  // to a request of our own that the client does not see
     };
     const Findings& findings() const { return findings_; }
+
+    /// What a query of our own gave, as text. Complete when findings().own_ready is.
+    struct OwnAnswer {
+        using Row = std::vector<std::optional<std::string>>;
+        std::vector<Row> rows;
+        std::optional<protocol::Error> error;
+    };
+    /// Everything that is still to come answers queries of our own.
+    bool only_own() const { return missing_ == 0 && pipeline_.only_own(); }
+    OwnAnswer take_own_answer() { return std::exchange(own_answer_, {}); }
 
 private:
     enum class Fate : std::uint8_t { forward, skip, replaced, unexpected };
@@ -72,6 +82,7 @@ private:
     Fate apply_tag(const protocol::Frame& frame);
     Fate apply_ready(const protocol::Frame& frame);
     Fate apply_parameter(const protocol::Frame& frame);
+    Fate apply_row(const protocol::Frame& frame);
     Fate answer(protocol::Request request);
     Fate describe_answer(const protocol::Frame& frame);
     Fate copy_in();
@@ -85,6 +96,7 @@ private:
     protocol::Pipeline pipeline_;
     protocol::ServerStatements statements_;
     Findings findings_;
+    OwnAnswer own_answer_;
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the client
     TxStatus tx_ = TxStatus::idle;

@@ -4,26 +4,36 @@
 
 namespace pgweir::pool {
 
-ServerPlace* Ledger::take(unsigned worker) {
+ServerPlace* Ledger::take(unsigned worker, const void* wants) {
     auto& shelf = shelves_[worker];
     if (shelf.empty()) return nullptr;
     // Last in, first out keeps the working set warm and lets the rest time out.
-    ServerPlace& server = limits_.round_robin ? shelf.front() : shelf.back();
-    server.unlink();
+    ServerPlace* chosen = limits_.round_robin ? &shelf.front() : &shelf.back();
+    if (chosen->fits != wants && !limits_.round_robin) {
+        constexpr int looked_at_max = 16;
+        int looked_at = 0;
+        for (auto it = shelf.rbegin(); it != shelf.rend() && looked_at < looked_at_max; ++it) {
+            ++looked_at;
+            if (it->fits != wants) continue;
+            chosen = &*it;
+            break;
+        }
+    }
+    chosen->unlink();
     --idle_;
-    return &server;
+    return chosen;
 }
 
 Ledger::Checkout Ledger::checkout(WaiterPlace& waiter, std::int64_t now_us) {
     if (!paused_) {
-        if (ServerPlace* const server = take(waiter.worker)) return {server, nullptr};
+        if (ServerPlace* const server = take(waiter.worker, waiter.wants)) return {server, nullptr};
     }
     waiter.since_us = now_us;
     queues_[waiter.worker].push_back(waiter);
     ++waiting_;
     if (paused_ || idle_ == 0) return {};
     for (unsigned worker = 0; worker < shelves_.size(); ++worker) {
-        if (ServerPlace* const server = take(worker)) {
+        if (ServerPlace* const server = take(worker, waiter.wants)) {
             begin_move(*server);
             return {nullptr, server};
         }

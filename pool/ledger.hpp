@@ -21,12 +21,14 @@ struct ServerPlace : detail::BookHook {
     unsigned worker = 0;
     bool moving = false;  // on its way to another worker
     std::int64_t idle_since_us = 0;
+    const void* fits = nullptr;  // stands for what its session is like; see WaiterPlace::wants
 };
 
 /// A place in the queue. `worker` is where the waiter lives.
 struct WaiterPlace : detail::BookHook {
     unsigned worker = 0;
     std::int64_t since_us = 0;
+    const void* wants = nullptr;  // a server that fits this costs the least to take
 
     bool waiting() const { return is_linked(); }
 };
@@ -109,7 +111,7 @@ public:
 
 private:
     void begin_move(ServerPlace& server);
-    ServerPlace* take(unsigned worker);
+    ServerPlace* take(unsigned worker, const void* wants);
 
     Limits limits_;
     std::vector<detail::BookList<ServerPlace>> shelves_;  // by worker; longest idle in front

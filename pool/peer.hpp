@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pool/backend.hpp"
 #include "pool/ledger.hpp"
 #include "pool/net/socket.hpp"
 #include "protocol/error.hpp"
@@ -39,10 +40,12 @@ public:
     virtual void undone(std::vector<protocol::Outstanding>& requests) = 0;
     /// DISCARD ALL or DEALLOCATE ALL was run.
     virtual void discarded_all() = 0;
+    /// Something was created, altered or dropped; functions perhaps.
+    virtual void schema_changed(bool functions) = 0;
     /// A ReadyForQuery came. Whoever holds the server may give it back now, if it is settled.
     virtual void settled() = 0;
-    /// What Server::run_own() asked for is done; with its error if it failed.
-    virtual void own_done(const protocol::Error* error) = 0;
+    /// What Server::run_own() asked for is done.
+    virtual void own_done(Backend::OwnAnswer answer) = 0;
     /// The server takes requests again: its outbox is empty.
     virtual void server_drained() = 0;
     /// The server is gone, and with it what it had not answered. Already severed.

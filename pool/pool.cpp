@@ -61,6 +61,7 @@ PoolTotals Pool::totals() const {
 
 Server* Pool::checkout(Worker& worker, Peer& peer) {
     peer.worker = worker.index;
+    peer.wants = peer.vars().get();
     const std::int64_t now_us = worker.loop.now_us();
     ServerPlace* wanted = nullptr;
     std::uint32_t wanted_id = 0;
@@ -101,12 +102,14 @@ void Pool::give_back(Server& server) {
     server.release();
     const PoolSettings& present = settings(server.worker());
     const Backend& backend = server.backend();
+    if (server.soiled() && server.busy_with_own()) return server.tidy_all();
     if (!backend.settled() || server.full())
         return server.close("client left in the middle of a request");
     if (backend.tx() != protocol::TxStatus::idle)
         return server.close("client left in a transaction");
     if (server.close_needed || server.epoch != epoch()) return server.close("obsolete connection");
     if (expired(server, server.worker().loop.now_us())) return server.close("server lifetime over");
+    if (server.soiled()) return server.tidy_all();
     if (!present.reset_query.empty()) return server.tidy(present.reset_query);
     shelve(server);
 }
@@ -121,6 +124,7 @@ void Pool::shelve(Server& server) {
             server.close_needed = true;
         } else {
             server.set_state(ServerState::idle);
+            server.fits = server.vars().get();
             checkin = ledger_.checkin(server, server.worker().loop.now_us());
         }
     }

@@ -54,6 +54,7 @@ void Server::open() {
 }
 
 void Server::logged_in() {
+    fresh_vars_ = vars_;
     const std::string from = net::local_address(socket_.fd()).text();
     net::log::print(Level::log, log_context(), "new connection to server (from {})", from);
     worker_->loop.bury(std::move(login_));
@@ -78,6 +79,7 @@ bool Server::lend(Peer& peer) {
         script = settings.check_query;
     }
     if (script.empty()) return true;
+    lending_ = true;
     run_own(script);
     return false;
 }
@@ -93,6 +95,14 @@ void Server::run_own(std::string_view sql) {
 void Server::tidy(std::string_view sql) {
     state_ = ServerState::tested;
     run_own(sql);
+}
+
+void Server::tidy_all() {
+    state_ = ServerState::tested;
+    if (own_running_) return;  // own_done() comes back to it
+    soiled_ = false;
+    vars_ = fresh_vars_;
+    run_own("DISCARD ALL");
 }
 
 void Server::on_readable() {
@@ -173,17 +183,18 @@ void Server::report_findings() {
         backend_.pipeline().undone().clear();
     }
     if (found.discarded_all && peer_) peer_->discarded_all();
+    if (found.schema_changed && peer_) peer_->schema_changed(found.functions_changed);
 }
 
 void Server::own_done() {
     own_running_ = false;
-    const std::optional<protocol::Error> error = backend_.findings().own_error;
-    if (peer_) {
-        if (!error) vars_ = peer_->vars();
-        return peer_->own_done(error ? &*error : nullptr);
-    }
-    if (error) {
-        net::log::print(Level::warning, log_context(), "reset query failed: {}", error->message);
+    Backend::OwnAnswer answer = backend_.take_own_answer();
+    if (std::exchange(lending_, false) && peer_ && !answer.error) vars_ = peer_->vars();
+    if (peer_) return peer_->own_done(std::move(answer));
+    if (soiled_) return tidy_all();
+    if (answer.error) {
+        net::log::print(Level::warning, log_context(), "reset query failed: {}",
+                        answer.error->message);
         return close("reset query failed");
     }
     pool_.tidied(*this);

@@ -53,8 +53,13 @@ public:
     void resume() { socket_.resume(); }
     /// Runs SQL of our own, whose replies nobody sees; the holder hears own_done().
     void run_own(std::string_view sql);
+    /// A query of ours is all that is under way.
+    bool busy_with_own() const { return own_running_ && backend_.only_own(); }
     /// Runs the reset query with nobody holding the server, then goes back to the pool.
     void tidy(std::string_view sql);
+    /// The same with DISCARD ALL, when what is under way has been answered: the holder has left
+    /// something behind, or nobody knows whether.
+    void tidy_all();
 
     /// Severs: the socket is closed, the holder hears lost(), the pool takes it off the books.
     void close(std::string_view reason);
@@ -72,6 +77,12 @@ public:
     void set_state(ServerState state) { state_ = state; }
     Peer* peer() const { return peer_; }
     const protocol::Vars& vars() const { return vars_; }
+    void set_vars(protocol::Vars vars) { vars_ = std::move(vars); }
+    /// What its variables were when it was new, and are after a DISCARD ALL.
+    const protocol::Vars& fresh_vars() const { return fresh_vars_; }
+    /// The holder leaves what has to be tidied away, or cannot be: then the server ends.
+    void soil(bool spoilt) { soiled_ = true, close_needed |= spoilt; }
+    bool soiled() const { return soiled_; }
     const protocol::Vars& startup() const { return startup_; }
     std::uint32_t id() const { return id_; }
 
@@ -115,10 +126,12 @@ private:
     net::Socket socket_{*this};
     net::Inbox inbox_;
     Backend backend_;
-    protocol::Vars vars_;
+    protocol::Vars vars_, fresh_vars_;
     const protocol::Vars startup_;
     ServerState state_ = ServerState::login;
     bool own_running_ = false;
+    bool lending_ = false;  // own_running_ makes it what its holder was promised
+    bool soiled_ = false;
     std::uint32_t id_;
     std::uint32_t backend_pid_ = 0;
     std::string cancel_key_;

@@ -22,9 +22,12 @@ class Server;
 
 /// Tables that all workers use. Thread-safe; live as long as the process.
 struct Shared {
+    explicit Shared(protocol::StatementTable::Examiner examiner = nullptr) : statements(examiner) {}
+
     protocol::StatementTable statements;
     protocol::VarTable vars;
     net::Offload offload{2};
+    std::atomic<std::uint64_t> schema_epoch = 0;  // goes up with every CREATE, ALTER and DROP
     std::atomic<std::uint32_t> next_id = 1;  // one counter for clients and servers, as PgBouncer's
 };
 

@@ -51,6 +51,13 @@ bool Pipeline::only_fakes() const {
                        [](const Outstanding& o) { return o.reply == Reply::fake; });
 }
 
+bool Pipeline::only_own() const {
+    return !open_ && surplus_ == 0 &&
+           std::all_of(queue_.begin(), queue_.end(), [](const Outstanding& o) {
+               return o.request == Request::query && o.reply == Reply::skip;
+           });
+}
+
 void Pipeline::fail_batch() {
     const auto sync = std::find_if(queue_.begin(), queue_.end(),
                                    [](const Outstanding& o) { return o.request == Request::sync; });

@@ -63,6 +63,8 @@ public:
     bool front_is_fake() const { return !queue_.empty() && queue_.front().reply == Reply::fake; }
     /// Every reply that is still to come is one that we make up: nothing will come from the server.
     bool only_fakes() const;
+    /// Every request that is not answered is a query of our own.
+    bool only_own() const;
     void pop();
 
     /// Nothing is outstanding, and the last that was sent was a Sync, a simple query or a function

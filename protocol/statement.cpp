@@ -2,6 +2,7 @@
 
 #include <iterator>
 #include <memory>
+#include <utility>
 
 namespace pgweir::protocol {
 
@@ -22,20 +23,39 @@ void intrusive_ptr_release(const Statement* statement) {
     statement->table_->release_last(*statement);
 }
 
-StatementPtr StatementTable::intern(std::string_view query, Bytes types) {
+StatementPtr StatementTable::intern(std::string_view query, Bytes types, std::uint64_t context) {
+    constexpr std::size_t recent_max = 1024, recent_size_max = 4096;  // statements; bytes of each
+    StatementPtr forgotten;                                           // dies after the lock is gone
     const std::lock_guard lock(mutex_);
-    if (const auto found = statements_.find(Key{query, types}); found != statements_.end()) {
+    if (const auto found = statements_.find({query, types, context}); found != statements_.end()) {
+        found->second->uses_.fetch_add(1, std::memory_order_relaxed);
         return StatementPtr(found->second);
     }
     auto fresh = std::make_unique<Statement>();
     fresh->id_ = next_id_++;
     fresh->query_ = query;
     fresh->types_ = types;
+    fresh->context_ = context;
+    if (examiner_) fresh->traits_ = examiner_(query);
     fresh->server_name_ = "PGWEIR_" + std::to_string(fresh->id_);
+    fresh->uses_ = 1;
     fresh->table_ = this;
     Statement* const statement = fresh.release();
-    statements_.emplace(Key{statement->query_, statement->types_}, statement);
+    statements_.emplace(Key{statement->query_, statement->types_, context}, statement);
+    if (!keeps_recent_ || query.size() > recent_size_max) return StatementPtr(statement);
+    if (recent_.size() < recent_max) {
+        recent_.emplace_back(statement);
+    } else {
+        forgotten = std::exchange(recent_[oldest_], StatementPtr(statement));
+        oldest_ = (oldest_ + 1) % recent_max;
+    }
     return StatementPtr(statement);
+}
+
+StatementTable::~StatementTable() {
+    std::vector<StatementPtr> recent;  // each takes the lock when it goes
+    const std::lock_guard lock(mutex_);
+    recent.swap(recent_);
 }
 
 std::size_t StatementTable::size() const {
@@ -47,7 +67,7 @@ void StatementTable::release_last(const Statement& statement) {
     std::unique_ptr<Statement> last;
     const std::lock_guard lock(mutex_);
     if (statement.references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // found again
-    const auto found = statements_.find(Key{statement.query_, statement.types_});
+    const auto found = statements_.find({statement.query_, statement.types_, statement.context_});
     last.reset(found->second);
     statements_.erase(found);
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
@@ -34,6 +35,13 @@ public:
     Bytes types() const { return types_; }
     /// What servers call it: PGWEIR_<id>.
     const std::string& server_name() const { return server_name_; }
+    /// What the table's examiner said of the text.
+    std::uint32_t traits() const { return traits_; }
+    /// Stands for all that decides what the text means beside the text: statements of different
+    /// contexts are different ones.
+    std::uint64_t context() const { return context_; }
+    /// How often it was asked for, by whomever.
+    std::uint32_t uses() const { return uses_.load(std::memory_order_relaxed); }
 
 private:
     friend class StatementTable;
@@ -41,6 +49,9 @@ private:
     friend void intrusive_ptr_release(const Statement* statement);
 
     std::uint64_t id_ = 0;
+    std::uint32_t traits_ = 0;
+    std::uint64_t context_ = 0;
+    mutable std::atomic<std::uint32_t> uses_ = 0;
     std::string query_, types_, server_name_;
     StatementTable* table_ = nullptr;
     mutable std::atomic<std::uint32_t> references_ = 0;
@@ -54,7 +65,16 @@ void intrusive_ptr_release(const Statement* statement);
 /// All statements that anybody holds. Thread-safe; lives longer than any of them.
 class StatementTable {
 public:
-    StatementPtr intern(std::string_view query, Bytes types);
+    /// Looks at the text of each statement once.
+    using Examiner = std::uint32_t (*)(std::string_view query);
+    explicit StatementTable(Examiner examiner = nullptr)
+        : examiner_(examiner),
+          keeps_recent_(examiner != nullptr) {}
+    ~StatementTable();
+
+    StatementPtr intern(std::string_view query, Bytes types, std::uint64_t context = 0);
+    /// A context that nothing else has.
+    std::uint64_t own_context() { return next_context_.fetch_add(1, std::memory_order_relaxed); }
     std::size_t size() const;
 
 private:
@@ -64,17 +84,25 @@ private:
     struct Key {
         std::string_view query;
         Bytes types;
+        std::uint64_t context;
         friend bool operator==(const Key&, const Key&) = default;
     };
     struct KeyHash {
         std::size_t operator()(const Key& key) const {
-            return std::hash<std::string_view>{}(key.query) * 31 + std::hash<Bytes>{}(key.types);
+            return std::hash<std::string_view>{}(key.query) * 31 + std::hash<Bytes>{}(key.types) +
+                   key.context;
         }
     };
 
+    const Examiner examiner_;
+    const bool keeps_recent_;
     mutable std::mutex mutex_;
     std::unordered_map<Key, Statement*, KeyHash> statements_;
     std::uint64_t next_id_ = 1;
+    // The last ones are kept although nobody holds them, so that their uses are counted.
+    std::vector<StatementPtr> recent_;
+    std::size_t oldest_ = 0;  // of recent_
+    std::atomic<std::uint64_t> next_context_ = 1;
 };
 
 /// A client's name for a statement. The client's names and the requests under way share it, so that
@@ -88,6 +116,7 @@ struct NamedStatement {
     StatementPtr statement;     // empty: the client named a statement that it does not have
     bool gone = false;          // its Parse was undone, or it was discarded: not to come back
     bool agreed = false;        // its Parse was answered
+    bool shared = false;        // the unnamed one: it has a name on the server after all
     bool open = false;          // a Parse or Close of it is not answered yet …
     std::uint32_t batch = 0;    // … of this batch (low bits of Pipeline::batch())
     std::uint32_t kept_at = 0;  // Pipeline::discards() when its Parse was last found behind one
@@ -150,6 +179,8 @@ public:
     StatementPtr evict(std::size_t size_max);
     void clear();
     std::size_t size() const { return places_.size(); }
+    /// Is it here, for certain or perhaps?
+    bool has(const Statement& statement) const { return places_.contains(&statement); }
 
     /// The one under the empty name, which every Parse of it replaces and every simple query drops.
     /// Empty: none, or nobody knows.

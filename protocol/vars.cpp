@@ -46,6 +46,13 @@ Vars VarTable::with(const Vars& base, std::string_view name, std::string_view va
     return intern(std::move(entries));
 }
 
+Vars VarTable::without(const Vars& base, std::string_view name) {
+    if (!base->find(name)) return base;
+    VarSet::Entries entries = base->entries();
+    entries.erase(entries.begin() + (lower_bound(entries, name) - entries.begin()));
+    return entries.empty() ? empty_ : intern(std::move(entries));
+}
+
 Vars VarTable::intern(VarSet::Entries entries) {
     std::size_t hash = 0;
     for (const auto& [name, value] : entries) {
@@ -73,18 +80,37 @@ std::size_t VarTable::size() const {
 }
 
 std::string set_script(const VarSet& have, const VarSet& want) {
+    static constexpr std::string_view who[] = {"session_authorization", "role"};
+    const auto is_who = [](std::string_view name) {
+        return std::any_of(std::begin(who), std::end(who),
+                           [name](std::string_view n) { return same_name(n, name); });
+    };
+    const auto differs = [&](std::string_view name) {
+        const std::string* const old = have.find(name);
+        const std::string* const fresh = want.find(name);
+        return old && fresh ? *old != *fresh : old != fresh;
+    };
+    const bool other = std::any_of(std::begin(who), std::end(who), differs);
     std::string script;
+    if (other) {  // a role is bound to its session authorization: both, in this order
+        for (const std::string_view name : who) script += "RESET " + quote_identifier(name) + ";";
+    }
     for (const auto& [name, value] : have.entries()) {
-        if (!want.find(name)) script += "RESET " + quote_identifier(name) + ";";
+        if (!is_who(name) && !want.find(name)) script += "RESET " + quote_identifier(name) + ";";
     }
     bool first = true;
-    for (const auto& [name, value] : want.entries()) {
-        const std::string* const present = have.find(name);
-        if (present && *present == value) continue;
+    const auto set = [&](std::string_view name, std::string_view value) {
         script += first ? "SELECT " : ",";
+        first = false;
         script +=
             "pg_catalog.set_config(" + quote_literal(name) + "," + quote_literal(value) + ",false)";
-        first = false;
+    };
+    for (const auto& [name, value] : want.entries()) {
+        if (!is_who(name) && differs(name)) set(name, value);
+    }
+    if (!other) return script;
+    for (const std::string_view name : who) {
+        if (const std::string* const value = want.find(name)) set(name, *value);
     }
     return script;
 }

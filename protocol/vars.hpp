@@ -38,6 +38,8 @@ public:
     Vars empty() const { return empty_; }
     /// `base` with one variable changed or added.
     Vars with(const Vars& base, std::string_view name, std::string_view value);
+    /// `base` without one of its variables.
+    Vars without(const Vars& base, std::string_view name);
     std::size_t size() const;
 
 private:
@@ -52,7 +54,8 @@ private:
 
 /// The SQL that gives a server with `have` what a client with `want` was promised, empty when
 /// nothing differs. A variable that `want` does not mention is reset. set_config() and not SET: it
-/// takes a list (search_path) as one string, as a start-up packet does.
+/// takes a list (search_path) as one string, as a start-up packet does. Role and session
+/// authorization decide who may set the rest: the old ones go first, the new ones come last.
 std::string set_script(const VarSet& have, const VarSet& want);
 
 /// `text` as a string literal, whatever standard_conforming_strings says.

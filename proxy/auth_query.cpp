@@ -127,9 +127,7 @@ void AuthQuery::settled() {
     if (server_->backend().settled()) event_.set(std::nullopt);
 }
 
-void AuthQuery::own_done(const protocol::Error* error) {
-    event_.set(error ? Outcome(*error) : std::nullopt);
-}
+void AuthQuery::own_done(pool::Backend::OwnAnswer answer) { event_.set(std::move(answer.error)); }
 
 void AuthQuery::lost(const protocol::Error& error) {
     server_ = nullptr;

@@ -59,8 +59,9 @@ public:
     void parameter(std::string_view, std::string_view) override {}
     void undone(std::vector<protocol::Outstanding>&) override {}
     void discarded_all() override {}
+    void schema_changed(bool) override {}
     void settled() override;
-    void own_done(const protocol::Error* error) override;
+    void own_done(pool::Backend::OwnAnswer answer) override;
     void server_drained() override {}
     void lost(const protocol::Error& error) override;
 

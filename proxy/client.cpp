@@ -88,6 +88,10 @@ void Client::consume(Bytes input) {
         console_->input(input);
         return;
     }
+    if (preparing_ || awaiting_) {  // nothing is sent to a server that is not yet what was promised
+        inbox_.keep(input);
+        return socket_.pause();
+    }
     if (!server_) {
         if (!answer_alone(input)) return inbox_.keep(input);
         if (!checkout()) {
@@ -162,11 +166,30 @@ void Client::granted(pool::Server& server) {
     socket_.resume();
 }
 
-void Client::own_done(const protocol::Error* error) {
-    preparing_ = false;
-    if (error) return close(*error);
+void Client::own_done(pool::Backend::OwnAnswer answer) {
+    if (!std::exchange(preparing_, false)) return learn(std::move(answer));
+    if (answer.error) return close(*answer.error);
     consume(inbox_.kept());
     socket_.resume();
+}
+
+void Client::learn(pool::Backend::OwnAnswer answer) {
+    if (answer.error) {
+        net::log::print(Level::warning, log_context(), "cannot ask for the session's state: {}",
+                        answer.error->message);
+        session_->no_answer();
+    } else {
+        protocol::Vars have = server_->vars();
+        session_->answer(answer.rows, server_->fresh_vars(), have);
+        server_->set_vars(std::move(have));
+    }
+    const bool waited = std::exchange(awaiting_, false);
+    if (server_->backend().settled()) {
+        if (query_began_us_ != 0) end_request(server_->backend().tx() == TxStatus::idle);
+        rest();
+    }
+    const bool ready = state_ != ClientState::closed && !preparing_ && !awaiting_;
+    if (ready && (waited || undecided_)) consume_kept();
 }
 
 void Client::refused(const protocol::Error& error) {
@@ -209,6 +232,9 @@ RequestRules Client::rules() const {
     if (!session_mode_) {
         rules.server_max = static_cast<std::size_t>(std::max(settings.max_prepared_statements, 0));
         rules.table = &shard_.worker.shared.statements;
+        rules.session = session_.get();
+        rules.schema_epoch = shard_.worker.shared.schema_epoch.load(std::memory_order_relaxed);
+        rules.cache_unnamed = session_ && shard_.worker.config->native.cache_unnamed;
     }
     return rules;
 }
@@ -233,9 +259,23 @@ void Client::on_hangup() {
 }
 
 void Client::parameter(std::string_view name, std::string_view value) {
-    if (vars_->find(name) || pool_->tracks(name)) {
-        vars_ = shard_.worker.shared.vars.with(vars_, name, value);
-    }
+    if (!vars()->find(name) && !pool_->tracks(name)) return;
+    if (session_) return session_->report(name, value);
+    vars_ = shard_.worker.shared.vars.with(vars_, name, value);
+}
+
+void Client::schema_changed(bool functions) {
+    schema_changed_ = true;
+    if (session_) session_->schema_changed();
+    if (functions && pool_) shard_.process.function_book(database_).forget();
+}
+
+/// Others are not to rely any more on what statements meant before. Changes of temporary tables
+/// are nobody else's.
+void Client::publish_schema_change() {
+    if (!std::exchange(schema_changed_, false)) return;
+    if (session_ && (session_->pins() & router::trace::temporary) != 0) return;
+    shard_.worker.shared.schema_epoch.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Client::discarded_all() {
@@ -248,7 +288,7 @@ void Client::settled() {
         end_request(server_->backend().tx() == TxStatus::idle);
         rest();
     }
-    if (undecided_ && state_ != ClientState::closed) consume_kept();
+    if (undecided_ && state_ != ClientState::closed && !preparing_) consume_kept();
 }
 
 void Client::consume_kept() {
@@ -266,10 +306,27 @@ void Client::rest() {
         return close(protocol::protocol_violation(
             protocol::Origin::client, "transaction blocks not allowed in statement pooling mode"));
     }
-    if (pool::may_release(session_mode_ ? config::PoolMode::session : mode, backend.tx(),
-                          !frontend_.mid_message())) {
-        release_server();
+    if (backend.tx() == TxStatus::idle && !(session_ && session_->unsettled()))
+        publish_schema_change();
+    if (!pool::may_release(session_mode_ ? config::PoolMode::session : mode, backend.tx(),
+                           !frontend_.mid_message())) {
+        return;
     }
+    if (!session_) return release_server();
+    if (backend.tx() == TxStatus::idle && session_->unsettled()) {
+        server_->run_own(session_->ask());
+        awaiting_ = session_->resets();
+        return;
+    }
+    session_->transaction_over();
+    if (session_->pins() == 0) return release_server();
+    // It stays, and has to be what the client was promised: a RESET gives startup values back.
+    if (server_->vars() == vars()) return;
+    const std::string script = protocol::set_script(*server_->vars(), *vars());
+    server_->set_vars(vars());
+    if (script.empty()) return;
+    preparing_ = true;
+    server_->run_own(script);
 }
 
 void Client::begin_request() {
@@ -340,7 +397,13 @@ void Client::welcome_done(pool::Pool* pool) {
     state_ = ClientState::idle;
     shard_.worker.loop.bury(std::move(login_));
     if (pool_) {
-        session_mode_ = pool_->settings(shard_.worker).limits.mode == config::PoolMode::session;
+        const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
+        session_mode_ = limits.mode == config::PoolMode::session;
+        if (!session_mode_ && limits.session_state == config::SessionState::track) {
+            session_ = std::make_unique<Session>(shard_.worker.shared.vars,
+                                                 shard_.process.function_book(database_), vars_,
+                                                 pool_->user());
+        }
         pool_->stats(shard_.worker).client_login_count.add(1);
     }
     if (!inbox_.empty()) consume(inbox_.kept());
@@ -382,56 +445,14 @@ void Client::sever() {
     if (pool_) pool_->stop_waiting(*this);
     loop.bury(std::move(shard_.clients.extract(id_).mapped()));
     if (pool::Server* const server = std::exchange(server_, nullptr)) {
-        if (query_began_us_ != 0 && !server->backend().settled()) pool::cancel_abandoned(*server);
+        if (query_began_us_ != 0 && !server->backend().settled() && !server->busy_with_own())
+            pool::cancel_abandoned(*server);
+        if (session_ && (session_->pins() != 0 || session_->unsettled() || server->busy_with_own()))
+            server->soil(session_->spoils_server());
         pool_->give_back(*server);
     }
     shard_.load.fetch_sub(1, std::memory_order_relaxed);
     shard_.process.client_gone();
-}
-
-void Client::check_timeouts(std::int64_t now_us) {
-    if (state_ == ClientState::login) {
-        const std::int64_t most = shard_.worker.config->settings.client_login_timeout.count();
-        if (most > 0 && now_us - connected_us_ > most) {
-            close({protocol::sqlstate::protocol_violation, protocol::Origin::client,
-                   "client_login_timeout"});
-        }
-        return;
-    }
-    if (!pool_) return;
-    if (state_ == ClientState::waiting) notify_waiting(now_us);
-    const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
-    const auto over = [now_us](std::int64_t from_us, config::Duration limit) {
-        return limit.count() > 0 && from_us > 0 && now_us - from_us > limit.count();
-    };
-    const auto end = [this](const protocol::Sqlstate& state, const char* text) {
-        close({state, protocol::Origin::client, text});
-    };
-    if (query_began_us_ != 0 && over(query_began_us_, limits.query_timeout)) {
-        return end(protocol::sqlstate::query_canceled, server_ ? "query timeout" : "query_timeout");
-    }
-    if (server_ && over(xact_began_us_, limits.transaction_timeout)) {
-        return end(protocol::sqlstate::idle_in_transaction_timeout, "transaction timeout");
-    }
-    if (server_ && query_began_us_ == 0 && xact_began_us_ != 0 &&
-        over(request_us_, limits.idle_transaction_timeout)) {
-        return end(protocol::sqlstate::idle_in_transaction_timeout, "idle transaction timeout");
-    }
-    if (state_ == ClientState::idle &&
-        over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
-        return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");
-    }
-}
-
-void Client::notify_waiting(std::int64_t now_us) {
-    const std::int64_t after_us = shard_.worker.config->settings.query_wait_notify.count();
-    if (notified_ || after_us == 0 || now_us - since_us < after_us) return;
-    notified_ = true;
-    std::string notice;
-    protocol::write_notice(
-        notice, protocol::Severity::notice, protocol::sqlstate::successful_completion,
-        "No server connection available in postgres backend, client being queued");
-    socket_.send(notice);
 }
 
 void Client::refresh() {

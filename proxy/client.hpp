@@ -54,7 +54,10 @@ public:
     const net::Address& address() const { return address_; }
     pool::Pool* pool() const { return pool_; }
     pool::Server* server() const { return server_; }
-    const protocol::Vars& vars() const override { return vars_; }
+    const protocol::Vars& vars() const override { return session_ ? session_->vars() : vars_; }
+    /// What it may rely on beyond a transaction; nullptr: not kept (session_state = "off", session
+    /// pooling, the console).
+    const Session* session() const { return session_.get(); }
     const protocol::Vars& startup() const override { return startup_; }
     const Frontend& frontend() const { return frontend_; }
     Shard& shard() const { return shard_; }
@@ -85,8 +88,9 @@ public:
         frontend_.statements().undo(requests);
     }
     void discarded_all() override;
+    void schema_changed(bool functions) override;
     void settled() override;
-    void own_done(const protocol::Error* error) override;
+    void own_done(pool::Backend::OwnAnswer answer) override;
     void server_drained() override { socket_.resume(); }
     void lost(const protocol::Error& error) override;
 
@@ -111,6 +115,9 @@ private:
     void end_request(bool transaction_over);
     /// Nothing is asked any more: the server goes back, if it may.
     void rest();
+    void publish_schema_change();
+    /// The server's answer about what the client's statements have left.
+    void learn(pool::Backend::OwnAnswer answer);
     /// What was put off until an answer had come is looked at again.
     void consume_kept();
     void release_server();
@@ -128,13 +135,16 @@ private:
     pool::Server* server_ = nullptr;
     protocol::Vars vars_;
     protocol::Vars startup_;  // session mode: what the client asked for in its start-up packet
+    std::unique_ptr<Session> session_;
     ClientState state_ = ClientState::login;
     bool session_mode_ = false;
     bool preparing_ =
-        false;  // has a server, which is being given the client's variables or checked
-    bool undecided_ = false;  // what comes next hangs on an answer of the server's
-    bool notified_ = false;   // of waiting, this time
-    bool counted_ = false;    // in max_client_conn and the caps
+        false;               // has a server, which is being given the client's variables or checked
+    bool awaiting_ = false;  // the answer to a question, for which what comes next has to wait
+    bool schema_changed_ = false;  // by statements of the present transaction
+    bool undecided_ = false;       // what comes next hangs on an answer of the server's
+    bool notified_ = false;        // of waiting, this time
+    bool counted_ = false;         // in max_client_conn and the caps
     std::uint32_t id_;
     std::string user_, database_;
     net::Address address_;

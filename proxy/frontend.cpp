@@ -21,6 +21,7 @@ constexpr std::size_t unnamed_parse_max = 64 << 10;  // bytes: that of the unnam
 constexpr std::size_t message_max = 0x7fffffff;      // bytes: what a length can say
 constexpr std::size_t names_max = 64 << 10;          // bytes: portal and statement name of a Bind
 constexpr std::size_t beginning_min = 16 << 10;      // bytes of a message that earn it a server
+constexpr std::size_t query_read_max = 64 << 10;     // bytes: a text that is looked at
 constexpr std::size_t beginning_of_sql = 32;         // bytes that tell DISCARD from other commands
 constexpr std::string_view ready_idle("Z\0\0\0\5I", 6);
 
@@ -111,10 +112,14 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, Translati
         case 'Q':
             if (!step.rules.simple_query) return bad_message("PQexec disallowed");
             if (frame.missing > 0 && frame.payload.size() < beginning_of_sql) return Take::more;
+            if (step.rules.session && !note_query(frame, *step.rules.session)) return Take::more;
             statements_.simple_query(step.server, discards(frame.payload));
             pipeline.push({Request::query, Reply::forward, {}, {}});
             break;
-        case 'F': pipeline.push({Request::function_call, Reply::forward, {}, {}}); break;
+        case 'F':
+            if (step.rules.session) step.rules.session->note_unread();
+            pipeline.push({Request::function_call, Reply::forward, {}, {}});
+            break;
         case 'S': pipeline.push({Request::sync, Reply::forward, {}, {}}); break;
         case 'E': pipeline.push({Request::execute, Reply::forward, {}, {}}); break;
         case 'P': return take_parse(frame, whole, step);
@@ -129,6 +134,25 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, Translati
     }
     step.out.add(whole);
     return Take::done;
+}
+
+/// False when more of the text has to come.
+bool Frontend::note_query(const Frame& frame, Session& session) {
+    if (frame.missing > 0 && frame.size() <= query_read_max) return false;
+    if (frame.missing > 0) {
+        session.note_unread();
+        return true;
+    }
+    const Bytes sql = frame.payload.substr(0, frame.payload.size() - 1);  // a NUL ends it
+    session.note(sql, traces_in(sql));
+    return true;
+}
+
+/// What is bound is taken to be executed.
+void Frontend::note_bind(const Statements::Found& found, Session& session) {
+    if (!found.named || !found.named->statement) return;
+    const protocol::Statement& statement = *found.named->statement;
+    if (statement.traits() != trait_shareable) session.note(statement.query(), statement.traits());
 }
 
 Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, Translation& step) {
@@ -149,6 +173,7 @@ Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, Tra
     if (parse.has_error()) {
         if (!unnamed) return parse.error();
         statements_.parse_unkept(step);
+        if (step.rules.session) step.rules.session->note_unread();
         step.out.add(whole);
         return Take::done;
     }
@@ -166,6 +191,7 @@ Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, Tran
     if (step.rules.server_max > 0) {
         Statements::Found found = statements_.find(names->statement, step.server);
         if (found.undecided) return Take::undecided;
+        if (step.rules.session) note_bind(found, *step.rules.session);
         named = statements_.resolve(step, std::move(found), names->statement);
     }
     ++step.binds;

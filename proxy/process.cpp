@@ -167,6 +167,11 @@ std::optional<config::Database> Process::database(const config::Config& config,
     return config.entry_for(name);
 }
 
+FunctionBook& Process::function_book(const std::string& database) {
+    const std::lock_guard lock(mutex_);
+    return function_books_[database];
+}
+
 bool Process::disabled(const std::string& database) const {
     const std::lock_guard lock(mutex_);
     return disabled_.contains(database);
@@ -262,6 +267,12 @@ void Process::tick(Shard& shard) {
     }
     if (&shard != &main()) return;
     if (shutdown_ != Shutdown::none) check_exit();
+    if (now_us >= forget_functions_us_) {
+        constexpr std::int64_t remembered_us = 60'000'000;
+        forget_functions_us_ = now_us + remembered_us;
+        const std::lock_guard lock(mutex_);
+        for (auto& [database, book] : function_books_) book.forget();
+    }
     if (now_us >= next_stats_us_) {
         stats_history_.snapshot(counters(), now_us);
         if (next_stats_us_ > 0 && config()->settings.log_stats) log_stats();

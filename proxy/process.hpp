@@ -16,6 +16,7 @@
 #include "proxy/client.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/options.hpp"
+#include "proxy/session.hpp"
 #include "proxy/shard.hpp"
 #include "proxy/stats_history.hpp"
 
@@ -41,6 +42,8 @@ public:
     pool::Registry& registry() { return *registry_; }
     CancelKeys& cancel_keys() { return cancel_keys_; }
     AuthShared& auth_shared() { return auth_shared_; }
+    /// What the functions of this entry's database do. Any thread.
+    FunctionBook& function_book(const std::string& database);
     StatsHistory& stats_history() { return stats_history_; }
     const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
     Shard& main() const { return *shards_.front(); }
@@ -101,8 +104,10 @@ private:
     std::vector<pool::Pool*> pools_of(const std::string& database) const;
 
     Options options_;
-    pool::Shared shared_;
+    pool::Shared shared_{traits_of};
     CancelKeys cancel_keys_;
+    std::map<std::string, FunctionBook> function_books_;  // a map's nodes do not move
+    std::int64_t forget_functions_us_ = 0;                // when they are to be asked for anew
     StatsHistory stats_history_;
     std::unique_ptr<pool::Registry>
         registry_;  // before the shards: servers refer to it until they end
@@ -114,7 +119,7 @@ private:
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::atomic<int> clients_ = 0;      // logged in to a database
     std::atomic<int> connections_ = 0;  // of any kind
-    mutable std::mutex mutex_;          // guards disabled_
+    mutable std::mutex mutex_;          // guards disabled_, function_books_
     std::set<std::string> disabled_;
     bool paused_ = false;
     std::atomic<Shutdown> shutdown_ = Shutdown::none;  // written by the main thread

@@ -19,6 +19,11 @@ bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
     return server.statements().use(statement, pipeline.batch(), pipeline.answered());
 }
 
+/// What a text means besides what it says; nullopt: something of its own.
+std::optional<std::uint64_t> context_of(const RequestRules& rules) {
+    return rules.session ? rules.session->context(rules.schema_epoch) : 0;
+}
+
 /// `named` is asked for, or to be closed, in the batch being sent.
 void push_about(protocol::Pipeline& pipeline, Request request, Reply reply,
                 const NamedStatementPtr& named, const StatementPtr& statement) {
@@ -43,7 +48,9 @@ Statements::Found Statements::find(std::string_view name, const pool::Backend& s
     };
     found.undecided = hangs(found.named);
     if (discarding_) {
-        discarding_ = !pipeline.empty();
+        discarding_ = false;
+        pipeline.for_each(
+            [this](const Outstanding& o) { discarding_ |= o.request == Request::query; });
         found.undecided |= discarding_;
     }
     if (!closing_.empty()) {
@@ -67,7 +74,10 @@ bool Statements::parse(Translation& step, const protocol::Parse& parse, Bytes wh
         parse_twice(step, parse);
         return true;
     }
-    const StatementPtr statement = step.rules.table->intern(parse.query, parse.types);
+    protocol::StatementTable& table = *step.rules.table;
+    const auto known = context_of(step.rules);
+    const std::uint64_t context = known ? *known : table.own_context();
+    const StatementPtr statement = table.intern(parse.query, parse.types, context);
     const NamedStatementPtr named(new NamedStatement(parse.name, statement));
     names_.add(named);
     // In a failed transaction it is PostgreSQL's to refuse.
@@ -118,25 +128,47 @@ void Statements::prepare(Translation& step, const StatementPtr& statement,
     step.out.own(std::move(bytes));
 }
 
-/// The unnamed statement follows the client too. It goes to the server's own unnamed one.
+/// The unnamed statement follows the client too. It goes to the server's own unnamed one; but when
+/// the same text comes again and again it has a name there, so that it need not be parsed and
+/// planned anew.
 void Statements::parse_unnamed(Translation& step, const protocol::Parse& parse, Bytes whole) {
     ++step.client_parses;
     unkept_on_ = nullptr;
-    const auto says = [&parse](const StatementPtr& statement) {
-        return statement && statement->query() == parse.query && statement->types() == parse.types;
-    };
+    const auto known = context_of(step.rules);
+    const std::uint64_t context = known.value_or(0);
     // Drivers send the same text all day: then nothing is to be looked up or made.
-    const bool same = unnamed_ && says(unnamed_->statement);
+    const protocol::Statement* const last = unnamed_ ? unnamed_->statement.get() : nullptr;
+    const bool same = last && last->context() == context && last->query() == parse.query &&
+                      last->types() == parse.types;
     if (!same || unnamed_->open) {
         const StatementPtr statement =
-            same ? unnamed_->statement : step.rules.table->intern(parse.query, parse.types);
+            same ? unnamed_->statement
+                 : step.rules.table->intern(parse.query, parse.types, context);
         const NamedStatementPtr fresh(new NamedStatement("", statement));
         fresh->before = std::exchange(unnamed_, fresh);
     }
-    ++step.server_parses;
-    step.server.statements().set_unnamed(unnamed_->statement, step.pipeline().batch());
-    push_about(step.pipeline(), Request::parse, Reply::forward, unnamed_, {});
-    step.out.add(whole);
+    const StatementPtr& statement = unnamed_->statement;
+    unnamed_->shared = step.rules.cache_unnamed && known && (same || statement->uses() > 1) &&
+                       is_worth_sharing(step, *statement);
+    if (!unnamed_->shared) {
+        ++step.server_parses;
+        step.server.statements().set_unnamed(statement, step.pipeline().batch());
+        push_about(step.pipeline(), Request::parse, Reply::forward, unnamed_, {});
+        step.out.add(whole);
+    } else if (is_prepared(*statement, step.server)) {
+        push_about(step.pipeline(), Request::parse, Reply::fake, unnamed_, {});
+    } else {
+        prepare(step, statement, unnamed_);
+    }
+}
+
+bool Statements::is_worth_sharing(const Translation& step, const protocol::Statement& statement) {
+    constexpr std::uint32_t uses_min = 16;  // that another one is thrown out for
+    const protocol::ServerStatements& there = step.server.statements();
+    return (statement.traits() & trait_shareable) != 0 &&
+           step.server.tx() != protocol::TxStatus::failed &&
+           (there.size() < step.rules.server_max || there.has(statement) ||
+            statement.uses() >= uses_min);
 }
 
 void Statements::parse_unkept(Translation& step) {
@@ -149,8 +181,8 @@ void Statements::parse_unkept(Translation& step) {
 }
 
 NamedStatementPtr Statements::resolve(Translation& step, Found found, std::string_view name) {
-    if (name.empty()) return resolve_unnamed(step);
     NamedStatementPtr& named = found.named;
+    if (name.empty() && !(named && named->shared)) return resolve_unnamed(step);
     if (!named) return NamedStatementPtr(new NamedStatement(name, {}));
     if (!is_prepared(*named->statement, step.server)) prepare(step, named->statement, {});
     return std::move(named);

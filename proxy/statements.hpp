@@ -5,6 +5,7 @@
 
 #include "pool/backend.hpp"
 #include "protocol/requests.hpp"
+#include "proxy/session.hpp"
 
 namespace pgweir::proxy {
 
@@ -20,6 +21,9 @@ struct RequestRules {
     protocol::StatementTable* table = nullptr;
     std::size_t message_max = 0x7fffffff;  // bytes of payload: max_packet_size
     bool simple_query = true;              // false: Query messages are refused (disable_pqexec)
+    Session* session = nullptr;            // what is sent is noted here; nullptr: nowhere
+    std::uint64_t schema_epoch = 0;        // goes up when the schema changes
+    bool cache_unnamed = false;            // unnamed statements are shared when they are repeated
 };
 
 /// One step of translating requests: where to, and what came of it.
@@ -71,6 +75,7 @@ public:
 
 private:
     void parse_unnamed(Translation& step, const protocol::Parse& parse, Bytes whole);
+    static bool is_worth_sharing(const Translation& step, const protocol::Statement& statement);
     static void parse_twice(Translation& step, const protocol::Parse& parse);
     void prepare(Translation& step, const protocol::StatementPtr& statement,
                  const protocol::NamedStatementPtr& named);

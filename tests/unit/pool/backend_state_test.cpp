@@ -168,13 +168,39 @@ TEST(Backend, PassesLargeMessagesAsTheyCome) {
 TEST(Backend, DropsLargeMessagesThatAreNotTheClients) {
     Backend backend;
     backend.pipeline().push({Request::query, Reply::skip, {}, {}});
-    const std::string row = replies("DataRow " + std::string(large, 'x'));
+    const std::string row = replies("CopyData " + std::string(large, 'x'));
     EXPECT_EQ(scan(backend, Bytes(row).substr(0, 20)), "");
     EXPECT_EQ(backend.passing(), 0u) << "nobody may move the rest to the client";
     EXPECT_FALSE(backend.settled());
     EXPECT_EQ(scan(backend, Bytes(row).substr(20)), "");
     scan(backend, replies("CommandComplete SET; ReadyForQuery idle"));
     EXPECT_TRUE(backend.settled());
+}
+
+TEST(Backend, KeepsWhatQueriesOfOurOwnGive) {
+    Backend backend;
+    backend.pipeline().push({Request::query, Reply::skip, {}, {}});
+    const std::string value(40'000, 'x');
+    const std::string said = replies("RowDescription a; DataRow " + value +
+                                     "; DataRow b; ErrorResponse ERROR 22012 no");
+    std::string unread;
+    for (const char& byte : said) {  // in the end all of it has come, in whatever pieces
+        unread += byte;
+        Segments out;
+        const auto taken = backend.scan(unread, out);
+        ASSERT_TRUE(taken.has_value());
+        EXPECT_TRUE(out.empty());
+        unread.erase(0, *taken);
+    }
+    scan(backend, replies("ReadyForQuery idle"));
+    EXPECT_TRUE(backend.findings().own_ready);
+    const Backend::OwnAnswer answer = backend.take_own_answer();
+    ASSERT_EQ(answer.rows.size(), 2u);
+    EXPECT_EQ(answer.rows[0].at(0), value);
+    EXPECT_EQ(answer.rows[1].at(0), "b");
+    ASSERT_TRUE(answer.error.has_value());
+    EXPECT_EQ(answer.error->message, "no");
+    EXPECT_TRUE(backend.take_own_answer().rows.empty()) << "it is taken once";
 }
 
 struct LargeCase {

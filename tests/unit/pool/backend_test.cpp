@@ -69,7 +69,8 @@ public:
         if (found.own_ready) findings += " own_ready";
         if (found.discarded_all) findings += " discarded";
         if (found.fatal) findings += " fatal";
-        if (found.own_error) findings += " own_error=" + found.own_error->message;
+        const auto answer = backend.take_own_answer();
+        if (answer.error) findings += " own_error=" + answer.error->message;
         for (const auto& [name, value] : found.parameters) findings += ' ' + name + '=' + value;
         return true;
     }

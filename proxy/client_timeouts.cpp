@@ -1,0 +1,51 @@
+// What passes with time for a client: its limits, and the notice that it waits.
+#include "proxy/client.hpp"
+
+namespace pgweir::proxy {
+
+void Client::check_timeouts(std::int64_t now_us) {
+    if (state_ == ClientState::login) {
+        const std::int64_t most = shard_.worker.config->settings.client_login_timeout.count();
+        if (most > 0 && now_us - connected_us_ > most) {
+            close({protocol::sqlstate::protocol_violation, protocol::Origin::client,
+                   "client_login_timeout"});
+        }
+        return;
+    }
+    if (!pool_) return;
+    if (state_ == ClientState::waiting) notify_waiting(now_us);
+    const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
+    const auto over = [now_us](std::int64_t from_us, config::Duration limit) {
+        return limit.count() > 0 && from_us > 0 && now_us - from_us > limit.count();
+    };
+    const auto end = [this](const protocol::Sqlstate& state, const char* text) {
+        close({state, protocol::Origin::client, text});
+    };
+    if (query_began_us_ != 0 && over(query_began_us_, limits.query_timeout)) {
+        return end(protocol::sqlstate::query_canceled, server_ ? "query timeout" : "query_timeout");
+    }
+    if (server_ && over(xact_began_us_, limits.transaction_timeout)) {
+        return end(protocol::sqlstate::idle_in_transaction_timeout, "transaction timeout");
+    }
+    if (server_ && query_began_us_ == 0 && xact_began_us_ != 0 &&
+        over(request_us_, limits.idle_transaction_timeout)) {
+        return end(protocol::sqlstate::idle_in_transaction_timeout, "idle transaction timeout");
+    }
+    if (state_ == ClientState::idle &&
+        over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
+        return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");
+    }
+}
+
+void Client::notify_waiting(std::int64_t now_us) {
+    const std::int64_t after_us = shard_.worker.config->settings.query_wait_notify.count();
+    if (notified_ || after_us == 0 || now_us - since_us < after_us) return;
+    notified_ = true;
+    std::string notice;
+    protocol::write_notice(
+        notice, protocol::Severity::notice, protocol::sqlstate::successful_completion,
+        "No server connection available in postgres backend, client being queued");
+    socket_.send(notice);
+}
+
+}  // namespace pgweir::proxy

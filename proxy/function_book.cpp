@@ -1,0 +1,130 @@
+#include "proxy/function_book.hpp"
+
+#include <algorithm>
+
+#include "protocol/vars.hpp"
+#include "router/lexer.hpp"
+
+namespace pgweir::proxy {
+
+namespace {
+
+using router::trace::anything;
+
+std::string bare_name(std::string_view function) {
+    return std::string(function.substr(function.rfind('.') + 1));
+}
+
+/// Extensions that keep a session's state where PostgreSQL does not show it.
+bool keeps_state(std::string_view source) { return source.starts_with("dblink_connect"); }
+
+/// PL/pgSQL with its own words for a SELECT, so that router::traces_of() sees what is called.
+std::string as_sql(std::string_view source) {
+    constexpr std::string_view words[] = {"perform", "return", "if",    "elsif",
+                                          "elseif",  "while",  "assert"};
+    std::string sql;
+    router::Lexer lexer(source);
+    for (router::Token token = lexer.next(); token.kind != router::TokenKind::end;
+         token = lexer.next()) {
+        const bool opens = std::any_of(std::begin(words), std::end(words),
+                                       [&](auto word) { return router::is_word(token, word); });
+        sql += opens ? "; select" : token.text();
+        sql += ' ';
+    }
+    return sql;
+}
+
+/// PL/pgSQL: does it EXECUTE text, or has it commands where traces_of() sees no statement?
+bool runs_more(std::string_view source) {
+    constexpr std::string_view commands[] = {"set",     "reset",   "listen",     "unlisten",
+                                             "discard", "prepare", "deallocate", "load"};
+    constexpr std::string_view openings[] = {"begin", "then", "else", "loop"};
+    const auto is_one_of = [](const router::Token& token, const auto& words) {
+        return std::any_of(std::begin(words), std::end(words),
+                           [&](std::string_view word) { return router::is_word(token, word); });
+    };
+    router::Lexer lexer(source);
+    bool opened = false;
+    for (router::Token token = lexer.next(); token.kind != router::TokenKind::end;
+         token = lexer.next()) {
+        if (router::is_word(token, "execute")) return true;
+        if (opened && is_one_of(token, commands)) return true;
+        opened = is_one_of(token, openings);
+    }
+    return false;
+}
+
+}  // namespace
+
+void add_once(std::vector<std::string>& names, const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+}
+
+void Doings::add(const Doings& others) {
+    traces |= others.traces;
+    all_variables |= others.all_variables;
+    for (const std::string& name : others.variables) add_once(variables, name);
+    for (const std::string& name : others.functions) add_once(functions, name);
+}
+
+std::optional<Doings> FunctionBook::find(const std::string& function) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(bare_name(function));
+    if (found == entries_.end()) return std::nullopt;
+    return found->second;
+}
+
+void FunctionBook::learn(const std::string& function, Doings doings) {
+    constexpr std::size_t entries_max = 16 << 10;
+    const std::lock_guard lock(mutex_);
+    if (entries_.size() >= entries_max) entries_.clear();
+    entries_.insert_or_assign(bare_name(function), std::move(doings));
+}
+
+void FunctionBook::forget() {
+    const std::lock_guard lock(mutex_);
+    entries_.clear();
+}
+
+std::string FunctionBook::question(const std::vector<std::string>& functions) {
+    std::string sql =
+        "SELECT p.proname::pg_catalog.text, pg_catalog.concat(l.lanname, ' ', p.provolatile), "
+        "COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) "
+        "FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l "
+        "ON l.oid OPERATOR(pg_catalog.=) p.prolang "
+        "WHERE p.prokind OPERATOR(pg_catalog.<>) 'a' "
+        "AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[";
+    for (const std::string& function : functions) {
+        if (sql.back() != '[') sql += ',';
+        sql += protocol::quote_literal(bare_name(function));
+    }
+    return sql + "]::pg_catalog.name[])";
+}
+
+Doings FunctionBook::read(std::string_view language, std::string_view source) {
+    Doings doings;
+    if (!language.ends_with(" v")) return doings;  // it has promised to leave nothing
+    language.remove_suffix(2);
+    if (language == "internal") return doings;
+    if (language == "c") {
+        if (keeps_state(source)) doings.traces = router::trace::library;
+        return doings;
+    }
+    if (language != "sql" && language != "plpgsql") {
+        doings.traces = anything;
+        return doings;
+    }
+    const bool plpgsql = language == "plpgsql";
+    const std::string sql = plpgsql ? as_sql(source) : std::string(source);
+    doings.traces = router::traces_of(sql);
+    if (plpgsql && runs_more(source)) doings.traces |= anything;
+    if (doings.traces == 0) return doings;
+    router::Details details = router::details_of(sql);
+    doings.variables = std::move(details.variables);
+    doings.all_variables = details.all_variables || details.reset_all;
+    if (details.all_variables) doings.traces |= pin_custom;
+    doings.functions = std::move(details.functions);
+    return doings;
+}
+
+}  // namespace pgweir::proxy

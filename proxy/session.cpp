@@ -1,0 +1,320 @@
+#include "proxy/session.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <map>
+
+namespace pgweir::proxy {
+
+namespace trace = router::trace;
+using protocol::quote_literal;
+using protocol::same_name;
+using router::Traces;
+
+namespace {
+
+constexpr Traces asked_about = trace::variables | trace::locks | trace::temporary | trace::cursors |
+                               trace::statements | trace::channels;
+constexpr std::size_t names_max = 100;      // variables asked for by name
+constexpr std::size_t functions_max = 100;  // that one call may lead to
+constexpr int rounds_max = 8;               // of questions about them
+
+struct Pin {
+    Traces bit;
+    const char* text;
+    const char* kind;      // first column of question()'s rows that mean it
+    const char* question;  // gives rows when there is some
+};
+
+/// What a pin is, and how PostgreSQL says that it is there. Operators have their schema, because
+/// the question is asked under the client's search_path.
+constexpr Pin pins_table[] = {
+    {trace::locks, "advisory lock", "l",
+     "(SELECT 'l'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_locks "
+     "WHERE locktype OPERATOR(pg_catalog.=) 'advisory' "
+     "AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() LIMIT 1)"},
+    {trace::temporary, "temporary object", "t",
+     "SELECT 't'::pg_catalog.text,NULL,NULL "
+     "WHERE CASE WHEN pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0 THEN false ELSE "
+     "EXISTS(SELECT FROM pg_catalog.pg_class "
+     "WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) OR "
+     "EXISTS(SELECT FROM pg_catalog.pg_type "
+     "WHERE typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) OR "
+     "EXISTS(SELECT FROM pg_catalog.pg_proc "
+     "WHERE pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) END"},
+    {trace::cursors, "held cursor", "h",
+     "(SELECT 'h'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_cursors "
+     "WHERE is_holdable LIMIT 1)"},
+    {trace::statements, "prepared statement", "p",
+     "(SELECT 'p'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_prepared_statements "
+     "WHERE from_sql LIMIT 1)"},
+    {trace::channels, "listening", "n",
+     "(SELECT 'n'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_listening_channels() LIMIT 1)"},
+    {trace::sequences, "sequence", "", ""},
+    {trace::random_seed, "random seed", "", ""},
+    {trace::library, "library", "", ""},
+    {pin_custom, "custom variable", "", ""},
+    {pin_unknown, "unknown", "", ""},
+};
+
+void add_rows(std::string& sql, std::string_view rows) {
+    if (!sql.empty()) sql += " UNION ALL ";
+    sql += rows;
+}
+
+// Contexts that are hashes; those of StatementTable::own_context() are below.
+constexpr std::uint64_t context_bit = std::uint64_t{1} << 63;
+
+/// Variables that change nothing about what a text means.
+bool means_nothing(std::string_view name) {
+    constexpr std::string_view names[] = {"application_name", "statement_timeout", "lock_timeout",
+                                          "idle_in_transaction_session_timeout"};
+    return std::any_of(std::begin(names), std::end(names),
+                       [name](std::string_view n) { return same_name(n, name); });
+}
+
+std::uint64_t hash_of(const protocol::VarSet& vars) {
+    std::uint64_t hash = 0;
+    for (const auto& [name, value] : vars.entries()) {
+        if (means_nothing(name)) continue;
+        hash = hash * 31 + std::hash<std::string_view>{}(name);
+        hash = hash * 31 + std::hash<std::string_view>{}(value);
+    }
+    return hash;
+}
+
+bool starts_with_word(std::string_view sql, std::string_view word) {
+    return sql.size() > word.size() && same_name(sql.substr(0, word.size()), word) &&
+           !std::isalnum(static_cast<unsigned char>(sql[word.size()])) && sql[word.size()] != '_';
+}
+
+/// A constant like 'now' or 'today' is read with the text, once.
+bool tells_the_time(std::string_view sql) {
+    constexpr std::string_view words[] = {"now", "today", "tomorrow", "yesterday"};
+    for (std::size_t i = 0; i < sql.size(); ++i) {
+        if (std::strchr("nNtTyY", sql[i]) == nullptr) continue;
+        for (const std::string_view word : words) {
+            if (!same_name(sql.substr(i, word.size()), word)) continue;
+            const std::string_view rest = sql.substr(i + word.size());
+            if (!rest.starts_with('(')) return true;
+        }
+    }
+    return false;
+}
+
+/// May it be a SET LOCAL, or have one in it?
+bool may_set(std::string_view sql) {
+    const std::size_t start = sql.find_first_not_of(" \t\r\n");
+    if (start == std::string_view::npos) return false;
+    const std::size_t end = sql.find(';', start);
+    return starts_with_word(sql.substr(start), "set") ||
+           (end != std::string_view::npos && end + 1 < sql.size());
+}
+
+bool is_shareable(std::string_view sql) {
+    constexpr std::string_view verbs[] = {"select", "insert", "update", "delete", "with", "values"};
+    const std::size_t start = sql.find_first_not_of(" \t\r\n");
+    if (start == std::string_view::npos) return false;
+    const std::string_view text = sql.substr(start);
+    const bool planned =
+        std::any_of(std::begin(verbs), std::end(verbs),
+                    [text](std::string_view verb) { return starts_with_word(text, verb); });
+    return planned && !tells_the_time(sql);
+}
+
+bool is_custom(std::string_view name) { return name.find('.') != std::string_view::npos; }
+
+}  // namespace
+
+std::string pin_text(Traces pins) {
+    std::string text;
+    for (const Pin& pin : pins_table) {
+        if ((pins & pin.bit) == 0) continue;
+        if (!text.empty()) text += ", ";
+        text += pin.text;
+    }
+    return text;
+}
+
+Traces traces_in(std::string_view sql) {
+    constexpr std::size_t read_max = 1 << 20;  // bytes
+    if (sql.size() > read_max) return trace::anything;
+    const Traces traces = router::traces_of(sql);
+    const bool same = std::memchr(sql.data(), '\\', sql.size()) == nullptr;
+    return same ? traces : traces | router::traces_of(sql, false);
+}
+
+Traces traits_of(std::string_view sql) {
+    const Traces traces = traces_in(sql);
+    return is_shareable(sql) ? traces | trait_shareable : traces;
+}
+
+std::optional<std::uint64_t> Session::context(std::uint64_t schema_epoch) const {
+    constexpr Traces changing = trace::variables | trace::temporary;
+    const bool known = !local_ && ((open_.about | asked_.about | pins_) & changing) == 0 &&
+                       open_.functions.empty() && (pins_ & pin_unknown) == 0;
+    if (!known) return std::nullopt;
+    if (hashed_ != vars_.get()) {
+        hashed_ = vars_.get();
+        hash_ = hash_of(*vars_);
+    }
+    return (hash_ ^ (schema_epoch * 0x9e3779b97f4a7c15u)) | context_bit;
+}
+
+Session::Session(protocol::VarTable& table, FunctionBook& book, protocol::Vars startup,
+                 std::string user)
+    : table_(&table),
+      book_(&book),
+      startup_(startup),
+      vars_(std::move(startup)),
+      user_(std::move(user)) {}
+
+void Session::note(std::string_view sql, Traces traits) {
+    constexpr Traces harmless = trace::notifies | trace::savepoints | trace::reads_sequences |
+                                trace::routes | trait_shareable;
+    if ((traits & trait_shareable) == 0) local_ |= may_set(sql);
+    if ((traits & ~harmless) != 0) note_traces(sql, traits & ~harmless);
+}
+
+void Session::note_traces(std::string_view sql, Traces traces) {
+    const router::Details details = router::details_of(sql);
+    Doings doings{traces & ~trace::functions, details.variables,
+                  details.all_variables || details.reset_all || !details.resets.empty(),
+                  details.functions};
+    if (details.reset_all) pins_ &= ~pin_custom;
+    if (details.all_variables) doings.traces |= pin_custom;
+    if ((traces & trace::statements) != 0) prepared_.add(doings);
+    if ((traces & trace::executes) != 0) doings.add(prepared_);
+    merge(doings);
+}
+
+void Session::note_unread() {
+    Doings doings;
+    doings.traces = trace::anything;
+    merge(doings);
+}
+
+/// Adds what is done, and what the functions do that it calls.
+void Session::merge(const Doings& doings) {
+    Doings all = doings;
+    for (std::size_t i = 0; i < all.functions.size(); ++i) {
+        const std::string function = all.functions[i];
+        if (i == functions_max) {
+            all.traces |= trace::anything;
+            break;
+        }
+        if (const std::optional<Doings> known = book_->find(function)) {
+            all.add(*known);
+        } else {
+            add_once(open_.functions, function);
+        }
+    }
+    const bool anything = (all.traces & trace::anything) != 0;
+    open_.about |= anything ? asked_about : all.traces & asked_about;
+    pins_ |= all.traces & (spoiling | pin_custom);
+    for (const std::string& name : all.variables) add_once(open_.variables, name);
+    open_.all_variables |= anything || all.all_variables || open_.variables.size() > names_max;
+}
+
+std::string Session::ask() {
+    if (open_.functions.empty()) {
+        asked_ = std::exchange(open_, {});
+        return state_question();
+    }
+    asked_ = {};
+    asked_.functions = std::exchange(open_.functions, {});
+    return FunctionBook::question(asked_.functions);
+}
+
+std::string Session::state_question() const {
+    std::string sql;
+    for (const std::string& name : variables_to_ask()) {
+        const std::string literal = quote_literal(name);
+        add_rows(sql, "SELECT 'v'::pg_catalog.text," + literal + "::pg_catalog.text," +
+                          "pg_catalog.current_setting(" + literal + ",true)");
+    }
+    if (asked_.all_variables && (asked_.about & trace::variables) != 0) {
+        add_rows(sql, "SELECT 'v'::pg_catalog.text,name,pg_catalog.current_setting(name) "
+                      "FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'");
+    }
+    for (const Pin& pin : pins_table) {
+        if ((asked_.about & pin.bit) != 0 && *pin.question) add_rows(sql, pin.question);
+    }
+    return sql;
+}
+
+/// Those of whom pg_settings does not tell are asked for by name even where all are asked for.
+std::vector<std::string> Session::variables_to_ask() const {
+    if ((asked_.about & trace::variables) == 0) return {};
+    if (!asked_.all_variables) return asked_.variables;
+    std::vector<std::string> names{"role", "session_authorization"};
+    const auto add = [&names](const std::string& name) {
+        if (is_custom(name)) add_once(names, name);
+    };
+    for (const std::string& name : asked_.variables) add(name);
+    for (const auto& [name, value] : vars_->entries()) add(name);
+    for (const auto& [name, value] : startup_->entries()) add(name);
+    return names;
+}
+
+void Session::answer(const std::vector<Row>& rows, const protocol::Vars& fresh,
+                     protocol::Vars& have) {
+    if (!asked_.functions.empty()) return learn_functions(rows);
+    const Traces about = asked_.about;
+    if ((about & trace::variables) != 0) take_variables(rows, fresh, have);
+    pins_ &= ~(about | pin_unknown);
+    for (const Row& row : rows) {
+        for (const Pin& pin : pins_table) {
+            if (*pin.kind && row[0] == pin.kind) pins_ |= pin.bit;
+        }
+    }
+    if ((about & trace::statements) != 0 && (pins_ & trace::statements) == 0) prepared_ = {};
+    rounds_ = 0;
+    asked_ = {};
+}
+
+void Session::no_answer() {
+    pins_ |= pin_unknown;
+    rounds_ = 0;
+    asked_ = {};
+}
+
+void Session::learn_functions(const std::vector<Row>& rows) {
+    std::map<std::string, Doings> learnt;
+    for (const std::string& function : asked_.functions) learnt[function];  // some are no functions
+    for (const Row& row : rows) {
+        const Doings doings = FunctionBook::read(row[1].value_or(""), row[2].value_or(""));
+        for (auto& [function, all] : learnt) {
+            if (std::string_view(function).ends_with(row[0].value_or(""))) all.add(doings);
+        }
+    }
+    asked_ = {};
+    if (++rounds_ == rounds_max) return note_unread();
+    for (const auto& [function, doings] : learnt) book_->learn(function, doings);
+    for (const auto& [function, doings] : learnt) merge(doings);
+}
+
+void Session::take_variables(const std::vector<Row>& rows, const protocol::Vars& fresh,
+                             protocol::Vars& have) {
+    // What nobody has set is as in a new server; the client has its own again.
+    protocol::Vars there = asked_.all_variables ? fresh : have;
+    protocol::Vars promised = asked_.all_variables ? startup_ : vars_;
+    for (const Row& row : rows) {
+        if (row[0] != "v" || !row[1]) continue;
+        const std::string& name = *row[1];
+        const bool none = !row[2] || (same_name(name, "role") && *row[2] == "none") ||
+                          (same_name(name, "session_authorization") && *row[2] == user_);
+        there = none ? table_->without(there, name) : table_->with(there, name, *row[2]);
+        if (none && asked_.all_variables) continue;
+        promised = none ? table_->without(promised, name) : table_->with(promised, name, *row[2]);
+    }
+    have = std::move(there);
+    vars_ = std::move(promised);
+}
+
+void Session::report(std::string_view name, std::string_view value) {
+    vars_ = table_->with(vars_, name, value);
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,112 @@
+// What a client may rely on while it meets one server after the other: session_state = "track".
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/vars.hpp"
+#include "proxy/function_book.hpp"
+#include "router/traces.hpp"
+
+namespace pgweir::proxy {
+
+/// Why a client keeps its server between transactions: bits of router::trace, pin_custom and this.
+inline constexpr router::Traces pin_unknown = 1u << 31;  // the server could not be asked
+
+/// A statement that PostgreSQL plans, whose text means the same whenever it is read.
+inline constexpr router::Traces trait_shareable = 1u << 30;
+
+/// The traces of a text under either setting of standard_conforming_strings.
+router::Traces traces_in(std::string_view sql);
+/// The same and trait_shareable: what a StatementTable keeps of a text.
+router::Traces traits_of(std::string_view sql);
+
+/// The words of SHOW PINS, with commas between.
+std::string pin_text(router::Traces pins);
+
+/// The text of what is sent says what to ask; the server says what is so. Once a transaction is
+/// over whose statements may have left something in the session, the server is asked about just
+/// that, with one query, before anybody else can have it: which values variables have now (they
+/// follow the client), and whether there are locks, temporary objects, held cursors and the like
+/// (they pin the client to the server until a later question says that they are gone).
+/// Value; no sockets, no clock.
+class Session {
+public:
+    /// `startup` is what a RESET gives back, and the first values. `user` is whose the servers are.
+    Session(protocol::VarTable& table, FunctionBook& book, protocol::Vars startup,
+            std::string user);
+
+    /// A statement is sent, with what traces_in() or traits_of() say.
+    void note(std::string_view sql, router::Traces traits);
+    /// One whose text was not looked at.
+    void note_unread();
+
+    /// Must the server be asked before it may have another client?
+    bool unsettled() const { return !open_.empty(); }
+    /// What keeps the server with the client, once nothing is unsettled.
+    router::Traces pins() const { return pins_; }
+    /// Something that nothing takes out of a server again: nobody else can have it.
+    bool spoils_server() const { return (pins_ & spoiling) != 0; }
+
+    /// What the meaning of a text hangs on beside the text: variables, and the schema, of which
+    /// `schema_epoch` counts the changes. nullopt: that is not known, or nobody else's.
+    std::optional<std::uint64_t> context(std::uint64_t schema_epoch) const;
+    /// By this client, in a transaction that is not over.
+    void schema_changed() { local_ = true; }
+    void transaction_over() { local_ = false; }
+
+    /// What is unsettled, as SQL. The transaction is over. What is noted before the answer comes
+    /// is for the next question.
+    std::string ask();
+    /// The answer to what was asked may show a server without what a RESET gives the client.
+    bool resets() const { return asked_.all_variables; }
+    using Row = std::vector<std::optional<std::string>>;
+    /// What it gave. `fresh` is what servers have when they are new; `have` is what this one had
+    /// and, afterwards, has.
+    void answer(const std::vector<Row>& rows, const protocol::Vars& fresh, protocol::Vars& have);
+    /// It gave an error.
+    void no_answer();
+
+    /// What the client was promised.
+    const protocol::Vars& vars() const { return vars_; }
+    /// The server reported a variable of its own accord.
+    void report(std::string_view name, std::string_view value);
+
+private:
+    static constexpr router::Traces spoiling = router::trace::random_seed | router::trace::library;
+
+    /// What is to be asked.
+    struct Question {
+        router::Traces about = 0;            // variables, locks, temporary, cursors …
+        std::vector<std::string> variables;  // by name
+        bool all_variables = false;          // all that a SET has changed
+        std::vector<std::string> functions;  // that the book does not know: asked about first
+
+        bool empty() const { return about == 0 && functions.empty(); }
+    };
+
+    void note_traces(std::string_view sql, router::Traces traces);
+    void merge(const Doings& doings);
+    std::string state_question() const;
+    void learn_functions(const std::vector<Row>& rows);
+    void take_variables(const std::vector<Row>& rows, const protocol::Vars& fresh,
+                        protocol::Vars& have);
+    std::vector<std::string> variables_to_ask() const;
+
+    protocol::VarTable* table_;
+    FunctionBook* book_;
+    protocol::Vars startup_, vars_;
+    std::string user_;
+    Question open_, asked_;
+    bool local_ = false;  // for the rest of the transaction a text may mean something else
+    mutable const void* hashed_ = nullptr;  // vars_ of which hash_ is
+    mutable std::uint64_t hash_ = 0;
+    router::Traces pins_ = 0;  // found the last time
+    int rounds_ = 0;           // of questions about functions, one leading to the next
+    Doings prepared_;          // of what the client has PREPAREd
+};
+
+}  // namespace pgweir::proxy
