@@ -300,4 +300,17 @@ void Pool::learn_welcome(const protocol::VarSet::Entries& parameters) {
     }
 }
 
+protocol::Vars Pool::known_startup(const protocol::Vars& asked) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = startups_.find(asked);
+    return found == startups_.end() ? nullptr : found->second;
+}
+
+void Pool::learn_startup(const protocol::Vars& asked, protocol::Vars made) {
+    constexpr std::size_t startups_max = 1000;
+    const std::lock_guard lock(mutex_);
+    if (startups_.size() >= startups_max) startups_.clear();
+    startups_[asked] = std::move(made);
+}
+
 }  // namespace pgweir::pool

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 
 #include "config/config.hpp"
 #include "pool/ledger.hpp"
@@ -98,6 +99,10 @@ public:
     using Welcome = std::shared_ptr<const protocol::VarSet::Entries>;
     Welcome welcome() const;
     void learn_welcome(const protocol::VarSet::Entries& parameters);
+    /// What servers make of start-up parameters: the values as they spell them, without what they
+    /// ignore; nullptr: none has been asked yet. Refusals are not kept: a GRANT may undo them.
+    protocol::Vars known_startup(const protocol::Vars& asked) const;
+    void learn_startup(const protocol::Vars& asked, protocol::Vars made);
 
     // Administration; any thread.
     void pause();
@@ -154,6 +159,7 @@ private:
     Ledger ledger_;
     ServerCredentials credentials_;
     Welcome welcome_;
+    std::unordered_map<protocol::Vars, protocol::Vars> startups_;  // asked for, made of it
     unsigned next_host_ = 0;
     int failures_ = 0;  // connection attempts in a row
     std::int64_t retry_at_us_ = 0;

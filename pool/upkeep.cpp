@@ -169,6 +169,10 @@ bool Pool::paused() const {
 
 void Pool::reconnect() {
     epoch_.fetch_add(1, std::memory_order_relaxed);
+    {
+        const std::lock_guard lock(mutex_);
+        startups_.clear();
+    }
     for (Worker* const worker : registry_.workers()) {
         worker->loop.post([this, worker] {
             for (auto& [id, server] : worker->servers) {

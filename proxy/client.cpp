@@ -153,10 +153,7 @@ bool Client::take_server(pool::Server& server) {
 }
 
 void Client::granted(pool::Server& server) {
-    if (login_) {  // it was only to learn what servers of this pool are like
-        pool_->give_back(server);
-        return login_->server_seen();
-    }
+    if (login_) return login_->server_granted(server);
     const std::int64_t waited_us = shard_.worker.loop.now_us() - since_us;
     pool_->stats(shard_.worker).wait_time.add(static_cast<std::uint64_t>(waited_us));
     state_ = ClientState::idle;
@@ -167,6 +164,7 @@ void Client::granted(pool::Server& server) {
 }
 
 void Client::own_done(pool::Backend::OwnAnswer answer) {
+    if (login_) return login_->server_answered(std::move(answer));
     if (!std::exchange(preparing_, false)) return learn(std::move(answer));
     if (answer.error) return close(*answer.error);
     consume(inbox_.kept());
@@ -360,6 +358,7 @@ void Client::release_server() {
 void Client::lost(const protocol::Error& error) {
     const bool told = server_ && server_->backend().findings().fatal;
     server_ = nullptr;
+    if (login_) return login_->server_answered({{}, error});
     if (std::exchange(preparing_,
                       false)) {  // nothing of the request was sent: it takes another server
         state_ = ClientState::idle;

@@ -227,13 +227,7 @@ net::Task<Login::Outcome> Login::enter_pool() {
     }
     client_.pool_->set_credentials(
         authentication_.for_servers(*database, client_.pool_->credentials()));
-    if (!client_.pool_->welcome()) {
-        if (pool::Server* const server = client_.pool_->checkout(client_.shard_.worker, client_)) {
-            client_.pool_->give_back(*server);
-        } else if (Outcome failure = co_await pool_answer_) {
-            co_return failure;
-        }
-    }
+    if (Outcome failure = co_await meet_servers()) co_return failure;
     welcome();
     co_return Outcome();
 }
@@ -247,12 +241,10 @@ Login::Outcome Login::count_in(const config::Database&) {
 void Login::welcome() {
     protocol::VarTable& table = client_.shard_.worker.shared.vars;
     protocol::VarSet::Entries parameters = *client_.pool_->welcome();
-    for (const auto& [name, value] : parameters) {
-        if (client_.pool_->tracks(name)) client_.vars_ = table.with(client_.vars_, name, value);
-    }
+    client_.vars_ = fresh_vars();
     const bool session =
         client_.pool_->settings(client_.shard_.worker).limits.mode == config::PoolMode::session;
-    for (const auto& [name, value] : variables_) {
+    for (const auto& [name, value] : made_->entries()) {
         // Every session has a name of its own: it is set, not asked for with a connection of its
         // own.
         if (session && name != "application_name")

@@ -18,9 +18,10 @@ public:
 
     void start();
     void input() { conversation_.input(); }
-    /// The pool had a server for us: its parameters are known now.
-    void server_seen() { pool_answer_.set(std::nullopt); }
-    void server_refused(const protocol::Error& error) { pool_answer_.set(error); }
+    // The pool has a server for us, or none; it did what we asked, or is gone.
+    void server_granted(pool::Server& server) { lease_.set(&server); }
+    void server_refused(const protocol::Error& error) { lease_.set(error); }
+    void server_answered(pool::Backend::OwnAnswer answer) { answer_.set(std::move(answer)); }
 
 private:
     template <class T>
@@ -40,6 +41,16 @@ private:
 
     Outcome enter_console();
     Task<Outcome> enter_pool();
+    /// Learns what the pool's servers are like, and what they make of our variables_.
+    Task<Outcome> meet_servers();
+    Task<Outcome> ask_server(pool::Server& server);
+    /// Runs SQL on the server that we hold.
+    Task<pool::Backend::OwnAnswer> run(pool::Server& server, std::string sql);
+    /// The variables that the server was asked about: as it spells them.
+    Task<Outcome> set_at_server(pool::Server& server);
+    Task<Outcome> drop_fixed(pool::Server& server, const protocol::Error& reason, bool& dropped);
+    bool is_plain(const std::string& name, const std::string& value) const;
+    protocol::Vars fresh_vars() const;
     Outcome count_in(const config::Database& database);
     void welcome();
     void add_host_to_application_name();
@@ -48,9 +59,11 @@ private:
     Client& client_;
     pool::Conversation conversation_;
     net::Story story_;
-    net::Signal<Outcome> pool_answer_;
+    net::Signal<protocol::Result<pool::Server*>> lease_;
+    net::Signal<pool::Backend::OwnAnswer> answer_;
     Authentication authentication_;
     protocol::VarSet::Entries variables_;  // asked for at start-up
+    protocol::Vars made_;                  // what the servers make of them
 };
 
 }  // namespace pgweir::proxy

@@ -54,7 +54,7 @@ KNOWN_GAPS = {
     "sequences": ("currval_of_each", "serial_then_lastval", "identity_columns", "setval", "two_sequences",
             "cached", "rolled_back", "by_extended_protocol", "through_a_default", "gone_with_the_session"),
     "set_config": ("computed", "nulls_and_errors", "with_parameters"),
-    "startup": ("options", "reported", "reset_all_and_discard", "rollback_to_them", "unknown", "not_allowed",
+    "startup": ("options", "reported", "reset_all_and_discard", "rollback_to_them", "unknown",
             "settings_of_the_role"),
     "unnamed": ("strings_parsed_under_other_rules", "not_to_be_shared"),
     "variables": ("bad_values", "application_name", "update_pg_settings"),

@@ -1,0 +1,156 @@
+// What a client asks for at start-up is tried on a server: whether PostgreSQL accepts it, and how
+// it spells it, nobody else knows.
+#include <algorithm>
+
+#include "pool/pool.hpp"
+#include "proxy/login.hpp"
+
+namespace pgweir::proxy {
+
+using protocol::quote_literal;
+using protocol::same_name;
+
+namespace {
+
+/// A role may set less than the one that logs in: it comes last.
+bool is_who(const std::string& name) {
+    return same_name(name, "session_authorization") || same_name(name, "role");
+}
+
+/// Tries them all, for the time of one transaction, and gives the server's spelling of each.
+std::string try_out(const protocol::VarSet::Entries& variables) {
+    std::string sql;
+    for (const auto& [name, value] : variables) {
+        sql += sql.empty() ? "SELECT " : ",";
+        sql +=
+            "pg_catalog.set_config(" + quote_literal(name) + "," + quote_literal(value) + ",true)";
+    }
+    return sql;
+}
+
+/// Those that PostgreSQL takes from a start-up packet only, and whether this user may set them.
+constexpr std::string_view fixed_question =
+    "SELECT name, context = 'backend' OR usesuper FROM pg_catalog.pg_settings, pg_catalog.pg_user "
+    "WHERE context IN ('backend', 'superuser-backend') AND usename = session_user";
+
+}  // namespace
+
+net::Task<Login::Outcome> Login::meet_servers() {
+    pool::Pool& pool = *client_.pool_;
+    protocol::VarTable& table = client_.shard_.worker.shared.vars;
+    protocol::Vars asked = table.empty();
+    for (const auto& [name, value] : variables_) asked = table.with(asked, name, value);
+    variables_ = asked->entries();
+    std::stable_partition(variables_.begin(), variables_.end(),
+                          [](const auto& variable) { return !is_who(variable.first); });
+    const auto known = [&] {
+        if (!pool.welcome()) return false;
+        if (pool.settings(client_.shard_.worker).limits.mode == config::PoolMode::session) {
+            made_ = asked;  // its server is opened with them
+            return true;
+        }
+        const bool plain = std::all_of(variables_.begin(), variables_.end(), [this](const auto& v) {
+            return is_plain(v.first, v.second);
+        });
+        made_ = plain ? asked : pool.known_startup(asked);
+        return made_ != nullptr;
+    };
+    if (known()) co_return Outcome();
+    pool::Server* server = pool.checkout(client_.shard_.worker, client_);
+    if (!server) {
+        const protocol::Result<pool::Server*> lease = co_await lease_;
+        if (lease.has_error()) co_return lease.error();
+        server = *lease;
+    }
+    if (known()) {
+        pool.give_back(*server);
+        co_return Outcome();
+    }
+    Outcome failure = co_await ask_server(*server);
+    if (pool::Server* const held = std::exchange(client_.server_, nullptr)) pool.give_back(*held);
+    if (!failure) pool.learn_startup(asked, made_);
+    co_return failure;
+}
+
+net::Task<Login::Outcome> Login::ask_server(pool::Server& server) {
+    client_.vars_ = fresh_vars();
+    client_.server_ = &server;
+    if (!server.lend(client_)) {
+        const pool::Backend::OwnAnswer answer = co_await answer_;
+        if (answer.error) co_return answer.error;
+    }
+    co_return co_await set_at_server(server);
+}
+
+net::Task<pool::Backend::OwnAnswer> Login::run(pool::Server& server, std::string sql) {
+    server.run_own(sql);
+    co_return co_await answer_;
+}
+
+net::Task<Login::Outcome> Login::set_at_server(pool::Server& server) {
+    protocol::VarTable& table = client_.shard_.worker.shared.vars;
+    made_ = table.empty();
+    while (!variables_.empty()) {
+        const pool::Backend::OwnAnswer answer = co_await run(server, try_out(variables_));
+        if (answer.error) {
+            bool dropped = false;
+            if (Outcome failure = co_await drop_fixed(server, *answer.error, dropped))
+                co_return failure;
+            if (!dropped) co_return answer.error;
+            continue;
+        }
+        if (answer.rows.empty() || answer.rows[0].size() != variables_.size()) break;
+        for (std::size_t i = 0; i < variables_.size(); ++i)
+            made_ = table.with(made_, variables_[i].first, answer.rows[0][i].value_or(""));
+        break;
+    }
+    co_return Outcome();
+}
+
+/// Variables of a connection cannot be changed on one that others use as well: those that the
+/// client may set are accepted and have no effect.
+net::Task<Login::Outcome> Login::drop_fixed(pool::Server& server, const protocol::Error& reason,
+                                            bool& dropped) {
+    constexpr protocol::Sqlstate cant_change{"55P02"};
+    constexpr protocol::Sqlstate insufficient_privilege{"42501"};
+    if (!client_.server_ || !(reason.sqlstate == cant_change)) co_return reason;
+    const pool::Backend::OwnAnswer fixed = co_await run(server, std::string(fixed_question));
+    if (fixed.error) co_return fixed.error;
+    for (const auto& row : fixed.rows) {
+        const auto same = [&row](const auto& v) { return same_name(v.first, row[0].value_or("")); };
+        const auto found = std::find_if(variables_.begin(), variables_.end(), same);
+        if (found == variables_.end()) continue;
+        if (row[1] != "t") {
+            co_return protocol::Error{insufficient_privilege, protocol::Origin::client,
+                                      "permission denied to set parameter \"" + *row[0] + "\""};
+        }
+        variables_.erase(found);
+        dropped = true;
+    }
+    co_return Outcome();
+}
+
+/// Needs no server to know that it is well, and how it is spelled.
+bool Login::is_plain(const std::string& name, const std::string& value) const {
+    constexpr std::size_t name_max = 63;  // bytes
+    const bool printable =
+        std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
+    if (same_name(name, "application_name")) return value.size() <= name_max && printable;
+    const auto fresh = client_.pool_->welcome();
+    return std::any_of(fresh->begin(), fresh->end(), [&](const auto& parameter) {
+        return same_name(parameter.first, name) && parameter.second == value &&
+               client_.pool_->tracks(name);
+    });
+}
+
+/// What a client has that asks for nothing.
+protocol::Vars Login::fresh_vars() const {
+    protocol::VarTable& table = client_.shard_.worker.shared.vars;
+    protocol::Vars vars = table.empty();
+    for (const auto& [name, value] : *client_.pool_->welcome()) {
+        if (client_.pool_->tracks(name)) vars = table.with(vars, name, value);
+    }
+    return vars;
+}
+
+}  // namespace pgweir::proxy
