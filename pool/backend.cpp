@@ -1,6 +1,7 @@
 #include "pool/backend.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace pgweir::pool {
 
@@ -54,6 +55,12 @@ std::size_t find_name(std::string_view text, std::string_view name) {
     return next >= '0' && next <= '9' ? std::string_view::npos : at;  // a longer number
 }
 
+/// A place in the text that the client sent, of one in the text that the server got.
+std::string shifted_back(const std::string& place, const Outstanding& query) {
+    const long at = std::strtol(place.c_str(), nullptr, 10);
+    return at > static_cast<long>(query.shifted_at) ? std::to_string(at - query.shift) : place;
+}
+
 /// The error with the client's name for the statement where the server used ours.
 std::string with_clients_name(Bytes payload, const Outstanding& request) {
     const std::string& ours = server_name(request);
@@ -72,6 +79,7 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
                 text.replace(at, ours.size(), request.named->name);
             }
         }
+        if (field == 'P' && request.shift != 0) text = shifted_back(text, request);
         writer.u8(field).cstring(text);
     }
     writer.u8(0).end();
@@ -165,8 +173,9 @@ Backend::Fate Backend::forward_to(std::initializer_list<Request> askers) const {
 Backend::Fate Backend::by_owner() const { return own() ? Fate::skip : Fate::forward; }
 
 bool Backend::own() const {
-    return !pipeline_.empty() && pipeline_.front().request == Request::query &&
-           pipeline_.front().reply == Reply::skip;
+    if (pipeline_.empty()) return false;
+    const Outstanding& front = pipeline_.front();
+    return front.request == Request::query && front.reply == Reply::skip && !front.statement;
 }
 
 Backend::Fate Backend::answer(Request request) {
@@ -208,7 +217,8 @@ Backend::Fate Backend::apply_ready(const Frame& frame) {
         default: return Fate::unexpected;
     }
     const Fate fate = by_front();
-    (fate == Fate::forward ? findings_.ready : findings_.own_ready) = true;
+    if (fate == Fate::forward) findings_.ready = true;
+    if (own()) findings_.own_ready = true;
     pipeline_.pop();
     return fate;
 }
@@ -270,14 +280,25 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
         case Request::query:
         case Request::function_call:
         case Request::sync:
-            if (front.reply == Reply::skip) own_answer_.error = std::move(error);
-            return by_front();
+            if (own()) own_answer_.error = std::move(error);
+            return query_failed(frame, front, out);
         default: break;
     }
     pipeline_.fail_batch();
     undo_on_server();
     if (!front.named || frame.missing > 0) return Fate::forward;
     out.own(with_clients_name(frame.payload, front));
+    return Fate::replaced;
+}
+
+/// A query has failed, and with it what it was to do with a statement's name.
+Backend::Fate Backend::query_failed(const Frame& frame, const Outstanding& query, Segments& out) {
+    if (query.statement) statements_.doubt(query.statement);
+    if (!query.named) return by_front();
+    pipeline_.undone().push_back(query);
+    pipeline_.undone().back().failed = true;
+    if (frame.missing > 0) return by_front();
+    out.own(with_clients_name(frame.payload, query));
     return Fate::replaced;
 }
 

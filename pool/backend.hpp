@@ -91,6 +91,8 @@ private:
     Fate forward_to(std::initializer_list<protocol::Request> askers) const;
     bool own() const;
     void emit_fakes(Segments& out);
+    Fate query_failed(const protocol::Frame& frame, const protocol::Outstanding& query,
+                      Segments& out);
     void undo_on_server();
 
     protocol::Pipeline pipeline_;

@@ -34,7 +34,8 @@ void Pipeline::push_copy_end() {
 
 void Pipeline::pop() {
     const Request request = queue_.front().request;
-    if (request == Request::parse || request == Request::close) {
+    if (request == Request::parse || request == Request::close ||
+        queue_.front().effect != Outstanding::Effect::none) {
         if (NamedStatement* const named = queue_.front().named.get()) {
             named->open = false;
             named->agreed = true;
@@ -54,7 +55,7 @@ bool Pipeline::only_fakes() const {
 bool Pipeline::only_own() const {
     return !open_ && surplus_ == 0 &&
            std::all_of(queue_.begin(), queue_.end(), [](const Outstanding& o) {
-               return o.request == Request::query && o.reply == Reply::skip;
+               return o.request == Request::query && o.reply == Reply::skip && !o.statement;
            });
 }
 

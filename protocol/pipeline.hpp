@@ -40,10 +40,18 @@ enum class Reply : std::uint8_t {
 struct Outstanding {
     Request request;
     Reply reply;
-    /// parse, bind, describe_statement, close of a statement: which, as the client calls it.
+    /// parse, bind, describe_statement, close of a statement: which, as the client calls it. query:
+    /// the one that it names.
     NamedStatementPtr named;
-    /// parse and close that the server is sent: the statement it prepares or drops.
+    /// parse and close that the server is sent, query that is a PREPARE or DEALLOCATE: the
+    /// statement it prepares or drops.
     StatementPtr statement;
+    /// query: what it does to the name, if it works.
+    enum class Effect : std::uint8_t { none, prepares, drops };
+    Effect effect = Effect::none;
+    /// query: the text was made longer by `shift` characters, at character `shifted_at`.
+    std::uint32_t shifted_at = 0;
+    std::int32_t shift = 0;
     /// undone(): the server read this one and reported an error; the others it read over.
     bool failed = false;
 };

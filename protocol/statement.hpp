@@ -31,8 +31,10 @@ class Statement {
 public:
     std::uint64_t id() const { return id_; }
     std::string_view query() const { return query_; }
-    /// Int16 count and Int32 oids, as in Parse.
+    /// Int16 count and Int32 oids, as in Parse. Empty: it is a PREPARE's, and query() is what
+    /// stands behind the name there.
     Bytes types() const { return types_; }
+    bool is_sql() const { return types_.empty(); }
     /// What servers call it: PGWEIR_<id>.
     const std::string& server_name() const { return server_name_; }
     /// What the table's examiner said of the text.

@@ -33,6 +33,11 @@ bool discards(std::string_view sql) {
            protocol::same_name(sql.substr(0, 10), "deallocate");
 }
 
+/// The text of a whole Query: a NUL ends it.
+Bytes text_of(const Frame& frame) {
+    return frame.payload.substr(0, frame.payload.empty() ? 0 : frame.payload.size() - 1);
+}
+
 /// What PostgreSQL allows, header included. Source: its own limits on messages from clients, by
 /// type.
 std::size_t size_max(char type) {
@@ -109,13 +114,7 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, Translati
         return Take::done;
     }
     switch (frame.type) {
-        case 'Q':
-            if (!step.rules.simple_query) return bad_message("PQexec disallowed");
-            if (frame.missing > 0 && frame.payload.size() < beginning_of_sql) return Take::more;
-            if (step.rules.session && !note_query(frame, *step.rules.session)) return Take::more;
-            statements_.simple_query(step.server, discards(frame.payload));
-            pipeline.push({Request::query, Reply::forward, {}, {}});
-            break;
+        case 'Q': return take_query(frame, whole, step);
         case 'F':
             if (step.rules.session) step.rules.session->note_unread();
             pipeline.push({Request::function_call, Reply::forward, {}, {}});
@@ -136,16 +135,44 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, Translati
     return Take::done;
 }
 
-/// False when more of the text has to come.
-bool Frontend::note_query(const Frame& frame, Session& session) {
-    if (frame.missing > 0 && frame.size() <= query_read_max) return false;
-    if (frame.missing > 0) {
-        session.note_unread();
-        return true;
+Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Translation& step) {
+    if (!step.rules.simple_query) return bad_message("PQexec disallowed");
+    if (frame.missing > 0 && frame.payload.size() < beginning_of_sql) return Take::more;
+    if (Session* const session = step.rules.session) {
+        if (frame.missing > 0 && frame.size() <= query_read_max) return Take::more;
+        const Bytes sql = text_of(frame);
+        const router::Traces traces = frame.missing > 0 ? router::trace::anything : traces_in(sql);
+        constexpr router::Traces naming = router::trace::statements | router::trace::executes;
+        if ((traces & naming) != 0 && step.rules.server_max > 0) {
+            const router::Details details = router::details_of(sql);
+            if (!details.prepared.empty()) return take_naming_query(sql, traces, details, step);
+        }
+        frame.missing > 0 ? session->note_unread() : session->note(sql, traces);
     }
-    const Bytes sql = frame.payload.substr(0, frame.payload.size() - 1);  // a NUL ends it
-    session.note(sql, traces_in(sql));
-    return true;
+    statements_.simple_query(step.server, discards(frame.payload));
+    step.pipeline().push({Request::query, Reply::forward, {}, {}});
+    step.out.add(whole);
+    return Take::done;
+}
+
+/// A simple query with PREPARE, EXECUTE or DEALLOCATE in it.
+Result<Frontend::Take> Frontend::take_naming_query(Bytes sql, router::Traces traces,
+                                                   const router::Details& details,
+                                                   Translation& step) {
+    using What = router::Details::Prepared::What;
+    bool all = details.discard_all;
+    for (const router::Details::Prepared& item : details.prepared) {
+        if (statements_.find(item.name, step.server).undecided) return Take::undecided;
+        all |= item.what == What::deallocate_all;
+    }
+    statements_.simple_query(step.server, all);
+    Statements::Renamed renamed = statements_.rename(step, sql, details);
+    step.rules.session->note_naming(sql, traces, renamed.raw);
+    step.pipeline().push(std::move(renamed.query));
+    std::string bytes;
+    protocol::write_query(bytes, renamed.sql);
+    step.out.own(std::move(bytes));
+    return Take::done;
 }
 
 /// What is bound is taken to be executed.

@@ -55,7 +55,9 @@ private:
     bool answer_one(const protocol::Frame& frame, Step& step, Segments& replies);
     bool pass_rest(Bytes& input, Segments* out);
     Result<Take> take(const protocol::Frame& frame, Bytes whole, Translation& step);
-    static bool note_query(const protocol::Frame& frame, Session& session);
+    Result<Take> take_query(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Result<Take> take_naming_query(Bytes sql, router::Traces traces, const router::Details& details,
+                                   Translation& step);
     static void note_bind(const Statements::Found& found, Session& session);
     Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, Translation& step);
     Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, Translation& step);

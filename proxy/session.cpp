@@ -48,7 +48,7 @@ constexpr Pin pins_table[] = {
      "WHERE is_holdable LIMIT 1)"},
     {trace::statements, "prepared statement", "p",
      "(SELECT 'p'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_prepared_statements "
-     "WHERE from_sql LIMIT 1)"},
+     "WHERE from_sql AND NOT pg_catalog.starts_with(name, 'PGWEIR_') LIMIT 1)"},
     {trace::channels, "listening", "n",
      "(SELECT 'n'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_listening_channels() LIMIT 1)"},
     {trace::sequences, "sequence", "", ""},
@@ -175,6 +175,12 @@ void Session::note(std::string_view sql, Traces traits) {
                                 trace::routes | trait_shareable;
     if ((traits & trait_shareable) == 0) local_ |= may_set(sql);
     if ((traits & ~harmless) != 0) note_traces(sql, traits & ~harmless);
+}
+
+void Session::note_naming(std::string_view sql, Traces traits, bool raw) {
+    note(sql, traits);
+    const bool asks = raw || (pins_ & trace::statements) != 0 || (traits & trace::anything) != 0;
+    if (!asks) open_.about &= ~trace::statements;
 }
 
 void Session::note_traces(std::string_view sql, Traces traces) {

@@ -41,6 +41,9 @@ public:
 
     /// A statement is sent, with what traces_in() or traits_of() say.
     void note(std::string_view sql, router::Traces traits);
+    /// The same for one that names prepared statements, which follow the client by themselves
+    /// unless they are `raw`: known to this server only.
+    void note_naming(std::string_view sql, router::Traces traits, bool raw);
     /// One whose text was not looked at.
     void note_unread();
 

@@ -61,6 +61,16 @@ public:
     /// A Close of what was found.
     void close(Translation& step, const Found& found, std::string_view name, Bytes whole);
 
+    /// A simple query that names statements, with the server's names in it; they are on the server
+    /// by the time it reads the query. What is left as it is: unknown names, and PREPAREs among
+    /// other statements (`raw`), which only this server knows then.
+    struct Renamed {
+        std::string sql;
+        protocol::Outstanding query;
+        bool raw = false;
+    };
+    Renamed rename(Translation& step, std::string_view sql, const router::Details& details);
+
     /// A simple query is sent: PostgreSQL drops the unnamed statement. `discards`: and perhaps all.
     void simple_query(pool::Backend& server, bool discards);
     /// The server goes back to its pool.
@@ -79,8 +89,14 @@ private:
     static void parse_twice(Translation& step, const protocol::Parse& parse);
     void prepare(Translation& step, const protocol::StatementPtr& statement,
                  const protocol::NamedStatementPtr& named);
+    static void prepare_by_sql(Translation& step, const protocol::StatementPtr& statement);
+    static void prepare_for_query(Translation& step, const protocol::StatementPtr& statement);
+    protocol::NamedStatementPtr prepare_here(Translation& step, std::string_view sql,
+                                             const router::Details::Prepared& item,
+                                             protocol::Outstanding& query);
     protocol::NamedStatementPtr resolve_unnamed(Translation& step);
     void undo_parse(const protocol::Outstanding& o);
+    void undo_query(const protocol::Outstanding& o);
 
     protocol::StatementNames names_;  // but for the empty one
     protocol::NamedStatementPtr unnamed_;

@@ -35,9 +35,8 @@ SCRIPTS = [script for path in sorted(Path(__file__).with_name("sessions").glob("
 # no longer differs fails, unless it has a "?": it depends on which server a client happens to get.
 KNOWN_GAPS = {
     "advisory": ("try_locks",),
-    "ddl": ("result_type_changes", "same_result_type", "table_dropped", "function_replaced",
-            "unnamed_text_again", "unnamed_in_a_transaction", "views_and_rules"),
-    "discard": ("discard_all", "discard_plans"),
+    "ddl": ("result_type_changes", "same_result_type", "function_replaced", "unnamed_text_again",
+            "unnamed_in_a_transaction", "views_and_rules"),
     "disconnect": ("with_statements", "while_notifications_are_due"),
     "functions": ("trigger_sets", "listens_of_functions"),
     "multi": ("prepare_and_execute", "listen_and_notify"),
@@ -46,9 +45,8 @@ KNOWN_GAPS = {
             "discard_all_ends_it", "disconnect_ends_it", "by_extended_protocol", "within_a_failing_query",
             "pg_notification_queue_usage", "from_triggers", "while_pinned", "while_roles_and_paths_change",
             "order"),
-    "prepare": ("same_names", "errors", "kinds_of_statements", "in_a_transaction", "in_a_failed_statement",
-            "together_with_the_protocol", "pg_prepared_statements", "follow_settings", "extended_forms",
-            "within_other_statements", "odd_names", "many", "locked_rows"),
+    "prepare": ("in_a_failed_statement", "pg_prepared_statements", "extended_forms", "within_other_statements",
+            "odd_names"),
     "quirks": ("custom_variable_once_set", "custom_variable_not_recognized", "schema_of_temporary_objects",
             "current_schemas", "reserved_prefix", "plans_under_the_first_temporary_table"),
     "sequences": ("currval_of_each", "serial_then_lastval", "identity_columns", "setval", "two_sequences",
@@ -58,7 +56,7 @@ KNOWN_GAPS = {
             "settings_of_the_role"),
     "unnamed": ("strings_parsed_under_other_rules", "not_to_be_shared"),
     "variables": ("bad_values", "application_name", "update_pg_settings"),
-    "various": ("read_only_sessions", "parallel_and_planner", "listen_needs_no_server_of_its_own"),
+    "various": ("read_only_sessions", "listen_needs_no_server_of_its_own"),
 }
 
 ROLES = """
