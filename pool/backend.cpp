@@ -229,6 +229,7 @@ Backend::Fate Backend::apply_tag(const Frame& frame) {
     const std::string_view tag = protocol::read_command_tag(frame.payload);
     pipeline_.end_copy();
     if (pipeline_.front().request == Request::execute) pipeline_.pop();
+    inserted_ |= tag.starts_with("INSERT ") || tag.starts_with("COPY ");
     if (changes_schema(tag)) {
         findings_.schema_changed = true;
         findings_.functions_changed |= changes_functions(tag);

@@ -50,6 +50,11 @@ public:
     protocol::ServerStatements& statements() { return statements_; }
     const protocol::ServerStatements& statements() const { return statements_; }
 
+    /// Whose nextval()s currval() and lastval() would tell of; 0: nobody's.
+    std::uint64_t sequences_of = 0;
+    /// Rows were inserted since it was last asked: a serial column may have called nextval().
+    bool take_inserted() { return std::exchange(inserted_, false); }
+
     /// What one scan() found on its way. Read it before the next one.
     struct Findings {
         bool ready = false;              // a ReadyForQuery to a request of the client's
@@ -101,6 +106,7 @@ private:
     OwnAnswer own_answer_;
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the client
+    bool inserted_ = false;
     TxStatus tx_ = TxStatus::idle;
 };
 

@@ -102,6 +102,7 @@ void Server::tidy_all() {
     if (own_running_) return;  // own_done() comes back to it
     soiled_ = false;
     vars_ = fresh_vars_;
+    backend_.sequences_of = 0;
     run_own("DISCARD ALL");
 }
 

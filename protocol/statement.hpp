@@ -21,6 +21,8 @@ class StatementTable;
 
 /// A server-side name that no statement ever has: what a client's unknown name is sent as.
 inline const std::string no_statement_name = "PGWEIR_0";
+/// A server-side name for what is ours and used at once.
+inline const std::string scratch_statement_name = "PGWEIR_SCRATCH";
 /// A server-side name that is given away twice when a client gives one of its names twice.
 inline const std::string taken_statement_name = "PGWEIR_TAKEN";
 

@@ -231,6 +231,7 @@ RequestRules Client::rules() const {
         rules.server_max = static_cast<std::size_t>(std::max(settings.max_prepared_statements, 0));
         rules.table = &shard_.worker.shared.statements;
         rules.session = session_.get();
+        rules.client = id_;
         rules.schema_epoch = shard_.worker.shared.schema_epoch.load(std::memory_order_relaxed);
         rules.cache_unnamed = session_ && shard_.worker.config->native.cache_unnamed;
     }
@@ -311,6 +312,8 @@ void Client::rest() {
         return;
     }
     if (!session_) return release_server();
+    if (server_->backend().take_inserted()) session_->inserted();
+    if (session_->take_sequences()) server_->backend().sequences_of = id_;
     if (backend.tx() == TxStatus::idle && session_->unsettled()) {
         server_->run_own(session_->ask());
         awaiting_ = session_->resets();

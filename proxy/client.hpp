@@ -126,6 +126,7 @@ private:
     void welcome_done(pool::Pool* pool);
     RequestRules rules() const;
     void notify_waiting(std::int64_t now_us);
+    void give_way(std::int64_t now_us);
 
     Shard& shard_;
     net::Socket socket_{*this};

@@ -14,6 +14,7 @@ void Client::check_timeouts(std::int64_t now_us) {
     }
     if (!pool_) return;
     if (state_ == ClientState::waiting) notify_waiting(now_us);
+    if (server_ && session_ && session_->may_give_way()) give_way(now_us);
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
     const auto over = [now_us](std::int64_t from_us, config::Duration limit) {
         return limit.count() > 0 && from_us > 0 && now_us - from_us > limit.count();
@@ -35,6 +36,16 @@ void Client::check_timeouts(std::int64_t now_us) {
         over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
         return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");
     }
+}
+
+/// A server that is kept for the sake of currval() only goes to those who wait, after a while.
+void Client::give_way(std::int64_t now_us) {
+    constexpr std::int64_t kept_us = 1'000'000;
+    const bool at_rest = query_began_us_ == 0 && xact_began_us_ == 0 &&
+                         server_->backend().settled() && !frontend_.mid_message();
+    if (!at_rest || now_us - request_us_ < kept_us || pool_->counts(now_us).waiting == 0) return;
+    session_->give_way();
+    release_server();
 }
 
 void Client::notify_waiting(std::int64_t now_us) {

@@ -38,6 +38,24 @@ Bytes text_of(const Frame& frame) {
     return frame.payload.substr(0, frame.payload.empty() ? 0 : frame.payload.size() - 1);
 }
 
+/// currval() and lastval() are not to tell of what another client has called.
+void discard_sequences(Translation& step) {
+    std::uint64_t& owner = step.server.sequences_of;
+    if (owner == 0 || owner == step.rules.client) return;
+    owner = 0;
+    std::string bytes;
+    const std::string& name = protocol::scratch_statement_name;
+    protocol::write_close(bytes, 'S', name);
+    protocol::write_parse(bytes, name, "DISCARD SEQUENCES");
+    protocol::write_bind(bytes, "", name);
+    protocol::write_execute(bytes, "");
+    for (const Request request :
+         {Request::close, Request::parse, Request::bind, Request::execute}) {
+        step.pipeline().push({request, Reply::skip, {}, {}});
+    }
+    step.out.own(std::move(bytes));
+}
+
 /// What PostgreSQL allows, header included. Source: its own limits on messages from clients, by
 /// type.
 std::size_t size_max(char type) {
@@ -147,6 +165,7 @@ Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Tra
             const router::Details details = router::details_of(sql);
             if (!details.prepared.empty()) return take_naming_query(sql, traces, details, step);
         }
+        if ((traces & router::trace::reads_sequences) != 0) discard_sequences(step);
         frame.missing > 0 ? session->note_unread() : session->note(sql, traces);
     }
     statements_.simple_query(step.server, discards(frame.payload));
@@ -176,10 +195,12 @@ Result<Frontend::Take> Frontend::take_naming_query(Bytes sql, router::Traces tra
 }
 
 /// What is bound is taken to be executed.
-void Frontend::note_bind(const Statements::Found& found, Session& session) {
+void Frontend::note_bind(const Statements::Found& found, Translation& step) {
     if (!found.named || !found.named->statement) return;
     const protocol::Statement& statement = *found.named->statement;
-    if (statement.traits() != trait_shareable) session.note(statement.query(), statement.traits());
+    if (statement.traits() == trait_shareable) return;
+    if ((statement.traits() & router::trace::reads_sequences) != 0) discard_sequences(step);
+    step.rules.session->note(statement.query(), statement.traits());
 }
 
 Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, Translation& step) {
@@ -218,7 +239,7 @@ Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, Tran
     if (step.rules.server_max > 0) {
         Statements::Found found = statements_.find(names->statement, step.server);
         if (found.undecided) return Take::undecided;
-        if (step.rules.session) note_bind(found, *step.rules.session);
+        if (step.rules.session) note_bind(found, step);
         named = statements_.resolve(step, std::move(found), names->statement);
     }
     ++step.binds;

@@ -58,7 +58,7 @@ private:
     Result<Take> take_query(const protocol::Frame& frame, Bytes whole, Translation& step);
     Result<Take> take_naming_query(Bytes sql, router::Traces traces, const router::Details& details,
                                    Translation& step);
-    static void note_bind(const Statements::Found& found, Session& session);
+    static void note_bind(const Statements::Found& found, Translation& step);
     Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, Translation& step);
     Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, Translation& step);
     Result<Take> take_target(const protocol::Frame& frame, Bytes whole, Translation& step);

@@ -1,6 +1,7 @@
 // What the functions of a database do to a session, told from their definitions.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -43,6 +44,9 @@ public:
     static std::string question(const std::vector<std::string>& functions);
     /// What one definition says. `language` as question() gives it.
     static Doings read(std::string_view language, std::string_view source);
+
+    /// Somebody has asked for currval() or lastval(): who calls nextval() is to keep his server.
+    std::atomic<bool> sequences_are_read = false;
 
 private:
     mutable std::mutex mutex_;

@@ -173,6 +173,7 @@ Session::Session(protocol::VarTable& table, FunctionBook& book, protocol::Vars s
 void Session::note(std::string_view sql, Traces traits) {
     constexpr Traces harmless = trace::notifies | trace::savepoints | trace::reads_sequences |
                                 trace::routes | trait_shareable;
+    if ((traits & trace::reads_sequences) != 0) book_->sequences_are_read = true;
     if ((traits & trait_shareable) == 0) local_ |= may_set(sql);
     if ((traits & ~harmless) != 0) note_traces(sql, traits & ~harmless);
 }
@@ -181,6 +182,11 @@ void Session::note_naming(std::string_view sql, Traces traits, bool raw) {
     note(sql, traits);
     const bool asks = raw || (pins_ & trace::statements) != 0 || (traits & trace::anything) != 0;
     if (!asks) open_.about &= ~trace::statements;
+}
+
+void Session::touch_sequences() {
+    sequences_ = true;
+    if (book_->sequences_are_read) pins_ |= trace::sequences;
 }
 
 void Session::note_traces(std::string_view sql, Traces traces) {
@@ -193,6 +199,9 @@ void Session::note_traces(std::string_view sql, Traces traces) {
     if ((traces & trace::statements) != 0) prepared_.add(doings);
     if ((traces & trace::executes) != 0) doings.add(prepared_);
     merge(doings);
+    constexpr std::string_view discard = "discard";
+    if (starts_with_word(sql, discard) && (traces & trace::sequences) != 0)
+        pins_ &= ~trace::sequences;
 }
 
 void Session::note_unread() {
@@ -217,6 +226,7 @@ void Session::merge(const Doings& doings) {
         }
     }
     const bool anything = (all.traces & trace::anything) != 0;
+    if ((all.traces & trace::sequences) != 0) touch_sequences();
     open_.about |= anything ? asked_about : all.traces & asked_about;
     pins_ |= all.traces & (spoiling | pin_custom);
     for (const std::string& name : all.variables) add_once(open_.variables, name);

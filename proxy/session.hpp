@@ -47,6 +47,14 @@ public:
     /// One whose text was not looked at.
     void note_unread();
 
+    /// Rows were inserted, and with them perhaps a nextval() called.
+    void inserted() { touch_sequences(); }
+    /// Was nextval() called, or may it have been, since it was last asked?
+    bool take_sequences() { return std::exchange(sequences_, false); }
+    /// Nothing but currval() and lastval() keeps the server: they can do without when others wait.
+    bool may_give_way() const { return pins_ == router::trace::sequences && !unsettled(); }
+    void give_way() { pins_ = 0; }
+
     /// Must the server be asked before it may have another client?
     bool unsettled() const { return !open_.empty(); }
     /// What keeps the server with the client, once nothing is unsettled.
@@ -91,6 +99,7 @@ private:
         bool empty() const { return about == 0 && functions.empty(); }
     };
 
+    void touch_sequences();
     void note_traces(std::string_view sql, router::Traces traces);
     void merge(const Doings& doings);
     std::string state_question() const;
@@ -104,6 +113,7 @@ private:
     protocol::Vars startup_, vars_;
     std::string user_;
     Question open_, asked_;
+    bool sequences_ = false;
     bool local_ = false;  // for the rest of the transaction a text may mean something else
     mutable const void* hashed_ = nullptr;  // vars_ of which hash_ is
     mutable std::uint64_t hash_ = 0;

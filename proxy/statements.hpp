@@ -22,6 +22,7 @@ struct RequestRules {
     std::size_t message_max = 0x7fffffff;  // bytes of payload: max_packet_size
     bool simple_query = true;              // false: Query messages are refused (disable_pqexec)
     Session* session = nullptr;            // what is sent is noted here; nullptr: nowhere
+    std::uint64_t client = 0;              // who sends it: Backend::sequences_of
     std::uint64_t schema_epoch = 0;        // goes up when the schema changes
     bool cache_unnamed = false;            // unnamed statements are shared when they are repeated
 };
