@@ -285,6 +285,8 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
             return query_failed(frame, front, out);
         default: break;
     }
+    // The schema was changed behind our back: what was prepared before is of no use to anybody.
+    if (front.named && report.sqlstate == "0A000") findings_.schema_changed = true;
     pipeline_.fail_batch();
     undo_on_server();
     if (!front.named || frame.missing > 0) return Fate::forward;
