@@ -144,6 +144,7 @@ struct Native {
     int threads = 0;  // [workers] threads; 0 = number of cores
     SessionState session_state = SessionState::track;
     bool cache_unnamed = true;
+    Duration pin_warn_after = std::chrono::seconds(60);  // 0 = off
     LogFormat log_format = LogFormat::text;
     LogLevel log_level = LogLevel::info;
     Duration slow_query = std::chrono::seconds(1);  // 0 = off

@@ -101,6 +101,7 @@ void read_log(TableReader table, Draft& draft) {
 void read_pool(TableReader table, Draft& draft) {
     table.read_word("session_state", draft.config.native.session_state);
     table.read("cache_unnamed", draft.config.native.cache_unnamed);
+    table.read("pin_warn_after", draft.config.native.pin_warn_after);
     read_settings(table, draft);
     table.finish();
 }

@@ -13,6 +13,8 @@ constexpr NativeKey table[] = {
     {"log.slow_query", R"("1s")", "log queries that take longer; 0 = off"},
     {"pool.session_state", R"("track")", "whether session state follows a client: track or off"},
     {"pool.cache_unnamed", "true", "a repeated unnamed Parse becomes a shared statement"},
+    {"pool.pin_warn_after", R"("60s")",
+     "warn when a client is pinned to a server for longer; 0 = off"},
     {"tls.client.min_protocol", R"("TLSv1.2")", "lowest version; `protocols` wins over it"},
     {"tls.server.min_protocol", R"("TLSv1.2")", "lowest version; `protocols` wins over it"},
     {"workers.threads", "0", "threads; 0 = number of cores"},

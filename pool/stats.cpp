@@ -19,6 +19,9 @@ void add(PoolTotals& to, const Counters& from, Read read) {
     to.server_parse_count += read(from.server_parse_count);
     to.bind_count += read(from.bind_count);
     to.client_login_count += read(from.client_login_count);
+    to.question_count += read(from.question_count);
+    for (std::size_t i = 0; i < to.pin_counts.size(); ++i)
+        to.pin_counts[i] += read(from.pin_counts[i]);
 }
 
 }  // namespace
@@ -46,7 +49,7 @@ PoolTotals averages(const PoolTotals& from, const PoolTotals& to, std::int64_t l
     for (const Field field :
          {&Sums::server_assignment_count, &Sums::xact_count, &Sums::query_count, &Sums::received,
           &Sums::sent, &Sums::client_parse_count, &Sums::server_parse_count, &Sums::bind_count,
-          &Sums::client_login_count}) {
+          &Sums::client_login_count, &Sums::question_count}) {
         const auto seconds_us = static_cast<std::uint64_t>(length_us);
         mean.*field = length_us > 0 ? change(field) * 1'000'000 / seconds_us : 0;
     }

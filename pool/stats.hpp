@@ -1,6 +1,7 @@
 // Plain counters: written by one worker, read by anybody.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -23,6 +24,10 @@ struct alignas(64) PoolStats {
     Counter server_assignment_count, xact_count, query_count, received, sent;
     Counter xact_time, query_time, wait_time;
     Counter client_parse_count, server_parse_count, bind_count, client_login_count;
+    // session_state = "track": questions about what statements have left, and pins taken, each at
+    // the place of its bit in what proxy::Session::pins() gives.
+    Counter question_count;
+    std::array<Counter, 32> pin_counts;
 };
 
 /// The same as numbers, summed.
@@ -32,6 +37,8 @@ struct PoolTotals {
     std::uint64_t xact_time = 0, query_time = 0, wait_time = 0;
     std::uint64_t client_parse_count = 0, server_parse_count = 0, bind_count = 0,
                   client_login_count = 0;
+    std::uint64_t question_count = 0;
+    std::array<std::uint64_t, 32> pin_counts{};
 
     PoolTotals& operator+=(const PoolStats& stats);
     PoolTotals& operator+=(const PoolTotals& other);

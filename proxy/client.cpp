@@ -315,12 +315,14 @@ void Client::rest() {
     if (server_->backend().take_inserted()) session_->inserted();
     if (session_->take_sequences()) server_->backend().sequences_of = id_;
     if (backend.tx() == TxStatus::idle && session_->unsettled()) {
+        pool_->stats(shard_.worker).question_count.add(1);
         server_->run_own(session_->ask());
         awaiting_ = session_->resets();
         return;
     }
     session_->transaction_over();
-    if (session_->pins() == 0) return release_server();
+    if (session_->pins() != pins_) note_pins();
+    if (pins_ == 0) return release_server();
     // It stays, and has to be what the client was promised: a RESET gives startup values back.
     if (server_->vars() == vars()) return;
     const std::string script = protocol::set_script(*server_->vars(), *vars());

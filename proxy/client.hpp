@@ -68,6 +68,10 @@ public:
     /// Bytes read and not used yet, and bytes that the kernel has not taken yet.
     std::size_t kept_bytes() const { return inbox_.size(); }
     std::size_t unsent_bytes() const { return socket_.outbox_size(); }
+    /// What keeps its server with it between transactions; 0: nothing.
+    router::Traces pins() const { return pins_; }
+    /// Since when something does; 0: nothing.
+    std::int64_t pinned_since_us() const { return pinned_since_us_; }
     std::int64_t waiting_since_us() const { return state_ == ClientState::waiting ? since_us : 0; }
     /// It counts in the limits on clients from now on.
     void count() { counted_ = true; }
@@ -127,6 +131,9 @@ private:
     RequestRules rules() const;
     void notify_waiting(std::int64_t now_us);
     void give_way(std::int64_t now_us);
+    /// The session's pins are others than they were.
+    void note_pins();
+    void warn_pinned(std::int64_t now_us);
 
     Shard& shard_;
     net::Socket socket_{*this};
@@ -145,6 +152,7 @@ private:
     bool schema_changed_ = false;  // by statements of the present transaction
     bool undecided_ = false;       // what comes next hangs on an answer of the server's
     bool notified_ = false;        // of waiting, this time
+    bool pin_warned_ = false;      // this time
     bool counted_ = false;         // in max_client_conn and the caps
     std::uint32_t id_;
     std::string user_, database_;
@@ -153,7 +161,9 @@ private:
     std::int64_t request_us_ = 0;      // when the last request began
     std::int64_t query_began_us_ = 0;  // 0: nothing outstanding
     std::int64_t xact_began_us_ = 0;   // 0: no transaction
-    std::uint64_t cancel_key_ = 0;     // 0: none given out
+    router::Traces pins_ = 0;          // when the last transaction was over
+    std::int64_t pinned_since_us_ = 0;
+    std::uint64_t cancel_key_ = 0;  // 0: none given out
     std::unique_ptr<Login> login_;
     std::unique_ptr<Console> console_;
 };

@@ -1,5 +1,9 @@
-// What passes with time for a client: its limits, and the notice that it waits.
+// What passes with time for a client: its limits, the notice that it waits, how long it is pinned.
 #include "proxy/client.hpp"
+
+#include <bit>
+
+#include "pool/net/log.hpp"
 
 namespace pgweir::proxy {
 
@@ -13,6 +17,7 @@ void Client::check_timeouts(std::int64_t now_us) {
         return;
     }
     if (!pool_) return;
+    if (pins_ != 0) warn_pinned(now_us);
     if (state_ == ClientState::waiting) notify_waiting(now_us);
     if (server_ && session_ && session_->may_give_way()) give_way(now_us);
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
@@ -32,7 +37,9 @@ void Client::check_timeouts(std::int64_t now_us) {
         over(request_us_, limits.idle_transaction_timeout)) {
         return end(protocol::sqlstate::idle_in_transaction_timeout, "idle transaction timeout");
     }
-    if (state_ == ClientState::idle &&
+    // Who is pinned is as idle without a request as who has no server.
+    const bool resting = pins_ != 0 && query_began_us_ == 0 && xact_began_us_ == 0;
+    if ((state_ == ClientState::idle || resting) &&
         over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
         return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");
     }
@@ -45,6 +52,7 @@ void Client::give_way(std::int64_t now_us) {
                          server_->backend().settled() && !frontend_.mid_message();
     if (!at_rest || now_us - request_us_ < kept_us || pool_->counts(now_us).waiting == 0) return;
     session_->give_way();
+    note_pins();
     release_server();
 }
 
@@ -57,6 +65,25 @@ void Client::notify_waiting(std::int64_t now_us) {
         notice, protocol::Severity::notice, protocol::sqlstate::successful_completion,
         "No server connection available in postgres backend, client being queued");
     socket_.send(notice);
+}
+
+void Client::note_pins() {
+    const router::Traces before = std::exchange(pins_, session_->pins());
+    pool::PoolStats& stats = pool_->stats(shard_.worker);
+    for (router::Traces taken = pins_ & ~before; taken != 0; taken &= taken - 1)
+        stats.pin_counts[static_cast<std::size_t>(std::countr_zero(taken))].add(1);
+    if (before != 0 && pins_ != 0) return;
+    pinned_since_us_ = pins_ != 0 ? shard_.worker.loop.now_us() : 0;
+    pin_warned_ = false;
+}
+
+void Client::warn_pinned(std::int64_t now_us) {
+    const std::int64_t after_us = shard_.worker.config->native.pin_warn_after.count();
+    const std::int64_t age_us = now_us - pinned_since_us_;
+    if (pin_warned_ || after_us == 0 || age_us <= after_us) return;
+    pin_warned_ = true;
+    net::log::print(net::log::Level::warning, log_context(), "pinned to its server for {}s: {}",
+                    age_us / 1'000'000, pin_text(pins_));
 }
 
 }  // namespace pgweir::proxy

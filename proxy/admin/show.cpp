@@ -23,6 +23,7 @@ constexpr std::string_view help =
     "\n\tSHOW PEERS|PEER_POOLS"
     "\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE"
     "\n\tSHOW DNS_HOSTS|DNS_ZONES"
+    "\n\tSHOW PINS"
     "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
     "\n\tSET key = arg"
     "\n\tRELOAD"

@@ -28,7 +28,7 @@ const Show* find_show(std::string_view name);
 Answer answer_show(const Show& show, const Snapshot& snapshot);
 
 // The table, by section.
-std::span<const Show> connection_shows();  // CLIENTS SERVERS SOCKETS ACTIVE_SOCKETS FDS
+std::span<const Show> connection_shows();  // CLIENTS SERVERS … PINS
 std::span<const Show> pool_shows();        // POOLS DATABASES USERS PEERS PEER_POOLS LISTS
 std::span<const Show> stats_shows();       // STATS STATS_TOTALS STATS_AVERAGES TOTALS
 std::span<const Show> process_shows();     // HELP VERSION STATE CONFIG MEM DNS_HOSTS DNS_ZONES

@@ -1,4 +1,6 @@
-// SHOW CLIENTS, SERVERS, SOCKETS, ACTIVE_SOCKETS, FDS.
+// SHOW CLIENTS, SERVERS, SOCKETS, ACTIVE_SOCKETS, FDS, PINS.
+#include <algorithm>
+#include <array>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -44,6 +46,18 @@ constexpr Column columns[] = {
 };
 constexpr Columns socket_columns(columns);
 constexpr Columns plain_columns = socket_columns.first(21);
+
+/// PgBouncer's columns and one more, the last.
+constexpr auto client_columns = [] {
+    std::array<Column, plain_columns.size() + 1> all;
+    std::copy(plain_columns.begin(), plain_columns.end(), all.begin());
+    all.back() = {"pins"};
+    return all;
+}();
+
+constexpr Column pins_columns[] = {
+    {"client", int4}, {"user"}, {"database"}, {"since"}, {"reasons"},
+};
 
 constexpr Column fds_columns[] = {
     {"fd", int4},
@@ -112,6 +126,23 @@ Rows plain_rows(const Snapshot& snapshot, bool servers) {
     for (const Connection& seen : snapshot.connections) {
         if (seen.is_server != servers || (!servers && seen.state == "login")) continue;
         rows.push_back(row_of(seen, seen.state, snapshot));
+        if (!servers) rows.back().push_back(seen.pins);
+    }
+    return rows;
+}
+
+/// The client by its id, which KILL_CLIENT takes.
+Rows pins_rows(const Snapshot& snapshot) {
+    Rows rows;
+    for (const Connection& seen : snapshot.connections) {
+        if (seen.pins.empty()) continue;
+        rows.push_back({
+            number(seen.id),
+            seen.user,
+            seen.database,
+            time_text(snapshot.wall_minus_monotonic_us + seen.pinned_since_us),
+            seen.pins,
+        });
     }
     return rows;
 }
@@ -163,7 +194,7 @@ Rows fds_rows(const Snapshot& snapshot) {
 }
 
 constexpr Show shows[] = {
-    {"clients", Access::stats, Snapshot::connections_part, plain_columns,
+    {"clients", Access::stats, Snapshot::connections_part, client_columns,
      [](const Snapshot& snapshot) { return plain_rows(snapshot, false); }},
     {"servers", Access::stats, Snapshot::connections_part, plain_columns,
      [](const Snapshot& snapshot) { return plain_rows(snapshot, true); }},
@@ -172,6 +203,7 @@ constexpr Show shows[] = {
     {"active_sockets", Access::stats, Snapshot::connections_part, socket_columns,
      [](const Snapshot& snapshot) { return socket_rows(snapshot, true); }},
     {"fds", Access::admin, Snapshot::connections_part, fds_columns, fds_rows},
+    {"pins", Access::stats, Snapshot::connections_part, pins_columns, pins_rows},
 };
 
 }  // namespace

@@ -85,6 +85,8 @@ Connection describe(const Client& client, std::int64_t now_us) {
     }
     seen.vars = client.vars();
     seen.prepared_statements = client.frontend().statements().names().size();
+    seen.pins = pin_text(client.pins());
+    seen.pinned_since_us = client.pinned_since_us();
     seen.kept_bytes = client.kept_bytes();
     seen.unsent_bytes = client.unsent_bytes();
     if (client.tls()) seen.tls = client.tls()->description();

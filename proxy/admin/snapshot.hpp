@@ -38,6 +38,8 @@ struct Connection {
     std::string tls{};
     protocol::Vars vars{};
     std::size_t prepared_statements = 0;
+    std::string pins{};  // why a client keeps its server; empty: it does not
+    std::int64_t pinned_since_us = 0;
     std::size_t kept_bytes = 0, unsent_bytes = 0;
 };
 

@@ -26,7 +26,7 @@ COLUMNS = {
     "pools": "database user cl_active:4 cl_waiting:4 cl_active_cancel_req:4 cl_waiting_cancel_req:4 sv_active:4 "
              "sv_active_cancel:4 sv_being_canceled:4 sv_idle:4 sv_used:4 sv_tested:4 sv_login:4 maxwait:4 "
              "maxwait_us:4 pool_mode load_balance_hosts",
-    "clients": SOCKET,
+    "clients": SOCKET + " pins",
     "servers": SOCKET,
     "sockets": SOCKET + BUFFERS,
     "active_sockets": SOCKET + BUFFERS,
@@ -52,6 +52,7 @@ COLUMNS = {
     "dns_zones": "zonename serial:8 count:4",
     "fds": "fd:4 task user database addr port:4 cancel:8 link:4 client_encoding std_strings datestyle timezone "
            "password scram_client_key:b scram_server_key:b",
+    "pins": "client:4 user database since reasons",
 }
 TYPES = {"": 25, "4": 23, "8": 20, "n": 1700, "b": 17}
 

@@ -65,6 +65,7 @@ idle_timeout = 90
 query_timeout = 0.5
 session_state = "off"
 cache_unnamed = false
+pin_warn_after = "0"
 [workers]
 threads = 3
 user = "nobody"
@@ -99,6 +100,7 @@ user = "nobody"
     EXPECT_EQ(native.auth_failure_delay, 250ms);
     EXPECT_EQ(native.session_state, SessionState::off);
     EXPECT_FALSE(native.cache_unnamed);
+    EXPECT_EQ(native.pin_warn_after, 0s);
     EXPECT_EQ(native.threads, 3);
 }
 

@@ -12,7 +12,7 @@ struct Documented {
     const char* columns;  // "name" is text, "name:i4" and so on
 };
 
-/// PgBouncer 1.25.2's, in its order.
+/// PgBouncer 1.25.2's, in its order; ours are behind.
 const Documented documented[] = {
     {"version", "version"},
     {"state", "key value"},
@@ -30,7 +30,7 @@ const Documented documented[] = {
     {"clients",
      "type user database replication state addr port:i4 local_addr local_port:i4 connect_time "
      "request_time wait:i4 wait_us:i4 close_needed:i4 ptr link remote_pid:i4 tls application_name "
-     "prepared_statements:i4 id:i4"},
+     "prepared_statements:i4 id:i4 pins"},
     {"servers",
      "type user database replication state addr port:i4 local_addr local_port:i4 connect_time "
      "request_time wait:i4 wait_us:i4 close_needed:i4 ptr link remote_pid:i4 tls application_name "
@@ -70,6 +70,7 @@ const Documented documented[] = {
     {"dns_zones", "zonename serial:i8 count:i4"},
     {"fds", "fd:i4 task user database addr port:i4 cancel:i8 link:i4 client_encoding std_strings "
             "datestyle timezone password scram_client_key:b scram_server_key:b"},
+    {"pins", "client:i4 user database since reasons"},
     {"help", ""},
 };
 
