@@ -1,11 +1,14 @@
 #include "router/traces.hpp"
 
 #include <iterator>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "router/plain.hpp"
 
 namespace pgweir::router {
 namespace {
@@ -361,6 +364,42 @@ TEST(Traces, PreparedByNameAndPlace) {
         EXPECT_EQ(sql.substr(details.prepared[i].offset, details.prepared[i].length),
                   expected[i].written);
     }
+}
+
+TEST(Plain, Statements) {
+    for (const std::string_view sql : everyday)
+        EXPECT_EQ(is_plain(sql), sql.starts_with("SELECT abalance") || sql.starts_with("UPDATE") ||
+                                     sql.starts_with("SELECT \"users\".*"))
+            << sql;
+    EXPECT_TRUE(is_plain("insert into t default values ; \n"));
+    for (const std::string_view sql :
+         {"", "select", "selects 1", "SELECT/**/1", "table t", "SELECT 1; LISTEN c",
+          "SELECT 1 INTO t", "SELECT '('", "SELECT * FROM PG_TEMP.t", "SELECT U&\"a\""})
+        EXPECT_FALSE(is_plain(sql)) << sql;
+}
+
+/// What it calls plain has no traces, whatever words follow each other.
+TEST(Plain, AgreesWithReading) {
+    constexpr const char* words[] = {
+        "SELECT",  "select", "Insert", "INTO",   "update ", "DELETE",  "t",    "SET",
+        "pg_temp", "LISTEN", "pgweir", "(",      ")",       "f(1)",    ";",    "; ",
+        "'",       "\"",     "$$",     "/*",     "*/",      "--",      "\n",   "U&\"x\"",
+        "1",       "pg",     "_temp",  "pgw",    "execute", "prepare", "hold", "with",
+        "as",      "in",     "to",     "atomic", "begin",   "case",    "e'\\", "."};
+    std::minstd_rand random(1);
+    int plain = 0;
+    for (int round = 0; round < 200'000; ++round) {
+        std::string sql = words[random() % 6];
+        for (auto length = random() % 8; length > 0; --length) {
+            if (random() % 4 != 0) sql += ' ';
+            sql += words[random() % std::size(words)];
+        }
+        if (!is_plain(sql)) continue;
+        ++plain;
+        ASSERT_EQ(details_of(sql).traces, 0u) << sql;
+        ASSERT_EQ(details_of(sql, false).traces, 0u) << sql;
+    }
+    EXPECT_GT(plain, 10'000);
 }
 
 TEST(Traces, CountsStatements) {
