@@ -27,6 +27,8 @@ from harness.workload import Context, Workload
 BENCH = Path(__file__).resolve().parent
 PGWEIR = BENCH.parent / "build" / "release" / "pgweir"
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
+SESSION_STATE_OFF = '[pool]\nsession_state = "off"\n'
+CACHE_UNNAMED_OFF = "[pool]\ncache_unnamed = false\n"
 QUICK = ["simple", "extended", "prepared", "simple-200", "tpcb", "latency", "bulk-row",
          "bulk-rows", "idle-clients", "idle-servers", "syscalls-simple", "syscalls-prepared",
          "instructions-simple"]
@@ -47,7 +49,8 @@ def arguments() -> argparse.Namespace:
     add("--syscalls", action="store_true", help="the same as --only syscalls")
     add("--instructions", action="store_true", help="the same as --only instructions")
     add("--targets", default="", metavar="NAME,…",
-        help="of direct, haproxy, pgbouncer, pgweir, pgweir-2 and the names of --program")
+        help="of direct, haproxy, pgbouncer, pgweir, pgweir-2, pgweir-off (session_state), "
+             "pgweir-uncached (cache_unnamed) and the names of --program")
     add("--program", action="append", default=[], metavar="NAME=PATH",
         help="another program that takes a pgbouncer.ini; may be repeated")
     add("--aa", action="store_true", help="pgbouncer against itself: how noisy this machine is")
@@ -88,7 +91,8 @@ def make_plan(options: argparse.Namespace) -> session.Plan:
         programs.append(Bouncer("pgbouncer-again", PGBOUNCER))
     targets: list[Target] = [Direct(), Haproxy(), Bouncer("pgbouncer", PGBOUNCER),
                              Bouncer("pgweir", PGWEIR, 1), Bouncer("pgweir-2", PGWEIR, 2),
-                             *programs]
+                             Bouncer("pgweir-off", PGWEIR, 1, SESSION_STATE_OFF),
+                             Bouncer("pgweir-uncached", PGWEIR, 1, CACHE_UNNAMED_OFF), *programs]
     known = [target.name for target in targets]
     names = [name for name in options.targets.split(",") if name]
     if not names:

@@ -44,7 +44,7 @@ class Instructions:
         Column("short_run_millions", "start and log-ins, M", 2),
     )
     ratio_figure: str = "instructions_per_tx"
-    targets: tuple[str, ...] = ("pgbouncer", "pgweir")
+    targets: tuple[str, ...] = ("pgbouncer", "pgweir", "pgweir-off")
     needs: tuple[str, ...] = ()
     once: bool = True
 

@@ -25,8 +25,9 @@ class Plan:
 
         A program given by --program makes sense everywhere.
         """
-        known = {"direct", "haproxy", "pgbouncer", "pgweir", "pgweir-2"}
-        sensible = set(workload.targets) or known - {"pgweir-2"}
+        usual = {"direct", "haproxy", "pgbouncer", "pgweir"}
+        known = usual | {"pgweir-2", "pgweir-off", "pgweir-uncached"}
+        sensible = set(workload.targets) or usual
         return [target for target in self.targets
                 if target.name in workload.needs
                 or (target.name in self.names

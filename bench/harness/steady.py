@@ -23,6 +23,7 @@ COLUMNS = (
     Column("cpu_user_us_per_tx", "user", 1),
     Column("cpu_system_us_per_tx", "system", 1),
     Column("postgres_cpu_us_per_tx", "pg µs", 1),
+    Column("both_cpu_us_per_tx", "both", 1),
     Column("latency_mean_us", "mean µs", 0),
     Column("latency_p50_us", "p50", 0),
     Column("latency_p95_us", "p95", 0),
@@ -130,6 +131,8 @@ class Steady:
         figures = _load_figures(window, before, after)
         if endpoint.pid:
             figures |= _proxy_figures(after.proxy - before.proxy, window)
+            figures["both_cpu_us_per_tx"] = (figures["cpu_us_per_tx"]
+                                             + figures["postgres_cpu_us_per_tx"])
             figures["resident_kib"] = resident_kib
         if self.script:
             size = answer_bytes(context.postgres.port, context.postgres.user, self.script)
@@ -142,21 +145,27 @@ class Steady:
 def steady_workloads() -> list[Steady]:
     """The table of them, in the order they run and print."""
     two = ("direct", "haproxy", "pgbouncer", "pgweir", "pgweir-2")
+    session = ("pgbouncer", "pgweir", "pgweir-off")
 
     def script(name: str) -> Path:
         return SCRIPTS / name
 
+    set_5 = ("-M", "simple", "-D", "begun=0", "-f", str(script("set_5.sql")))
     return [
         Steady("simple", "pgbench -S, simple protocol, 16 clients on 16 servers",
-               ("-S", "-M", "simple"), targets=two),
+               ("-S", "-M", "simple"), targets=(*two, "pgweir-off")),
         Steady("extended", "pgbench -S, extended protocol (unnamed), 16 on 16",
-               ("-S", "-M", "extended"), targets=two),
+               ("-S", "-M", "extended"), targets=(*two, "pgweir-off", "pgweir-uncached")),
         Steady("prepared", "pgbench -S, named statements, 16 on 16",
                ("-S", "-M", "prepared"), prepared=True, targets=two),
         Steady("simple-200", "pgbench -S, simple, 200 clients on 16 servers",
                ("-S", "-M", "simple"), 200, 4, targets=two),
         Steady("prepared-200", "pgbench -S, named statements, 200 on 16",
                ("-S", "-M", "prepared"), 200, 4, prepared=True, targets=two),
+        Steady("set-5", "simple-200 by clients that began with five SETs, all with the same values",
+               (*set_5, "-D", "kinds=1"), 200, 4, targets=session),
+        Steady("set-5-kinds", "the same, values of four kinds of clients",
+               (*set_5, "-D", "kinds=4"), 200, 4, targets=session),
         Steady("simple-2000", "pgbench -S, simple, 2000 clients on 16 servers",
                ("-S", "-M", "simple"), 2000, 4, targets=two),
         Steady("tpcb", "pgbench's TPC-B, 7 statements, 8 clients on 16 servers",

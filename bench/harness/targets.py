@@ -106,10 +106,12 @@ class Haproxy:
 class Bouncer:
     """PgBouncer, pgweir, or any program that takes a pgbouncer.ini."""
 
-    def __init__(self, name: str, path: Path, threads: int | None = None) -> None:
+    def __init__(self, name: str, path: Path, threads: int | None = None,
+                 companion: str = "") -> None:
         self.name = name
         self.path = path
         self._threads = threads    # written to the companion file; None: there is no such file
+        self._companion = companion     # what else that file says
         self._version = "not run"
         self._copy: Path | None = None
 
@@ -172,7 +174,8 @@ class Bouncer:
         (folder / "userlist.txt").write_text(f'"{postgres.user}" "{secret}"\n')
         (folder / "bouncer.ini").write_text(self.ini(postgres, port, settings, session_mode))
         if self._threads is not None:
-            (folder / "bouncer.pgweir.toml").write_text(f"[workers]\nthreads = {self._threads}\n")
+            (folder / "bouncer.pgweir.toml").write_text(
+                f"{self._companion}[workers]\nthreads = {self._threads}\n")
 
     @contextmanager
     def running(self, postgres: Postgres, settings: Settings) -> Iterator[Endpoint]:
