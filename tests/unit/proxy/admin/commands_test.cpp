@@ -41,10 +41,10 @@ const std::map<std::string, Access> commands = {
 };
 
 const std::set<std::string> stats_shows_expected = {
-    "help",      "config",    "databases",  "pools",        "clients",        "servers",
-    "users",     "peers",     "peer_pools", "sockets",      "active_sockets", "lists",
-    "mem",       "state",     "stats",      "stats_totals", "stats_averages", "totals",
-    "dns_hosts", "dns_zones", "version"};
+    "help",   "config",    "databases", "pools",      "clients",      "servers",
+    "users",  "peers",     "pins",      "peer_pools", "sockets",      "active_sockets",
+    "lists",  "mem",       "state",     "stats",      "stats_totals", "stats_averages",
+    "totals", "dns_hosts", "dns_zones", "version"};
 const std::set<std::string> admin_shows_expected = {"fds"};
 
 TEST(ConsoleAccess, OfVerbs) {
