@@ -266,7 +266,8 @@ Backend::Fate Backend::apply_row(const Frame& frame) {
 Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
     const protocol::Report report = protocol::read_report(frame.payload);
     protocol::Error error{protocol::make_sqlstate(report.sqlstate), protocol::Origin::server,
-                          std::string(report.message)};
+                          std::string(report.message), std::string(report.detail),
+                          std::string(report.hint)};
     if (report.severity == "FATAL" || report.severity == "PANIC") {
         findings_.fatal = true;
         findings_.fatal_error = std::move(error);

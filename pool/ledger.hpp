@@ -94,6 +94,14 @@ public:
     /// The oldest waiter of one worker, or of all.
     WaiterPlace* oldest(unsigned worker);
     WaiterPlace* oldest() const;
+    /// The oldest of one worker's of whom `is` is true.
+    template <class F>
+    WaiterPlace* find_waiting(unsigned worker, F is) {
+        for (WaiterPlace& waiter : queues_[worker]) {
+            if (is(waiter)) return &waiter;
+        }
+        return nullptr;
+    }
 
     /// Idle servers of one worker, longest idle first.
     template <class F>

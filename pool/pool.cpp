@@ -18,6 +18,15 @@ bool is_refusal(const protocol::Error& error) {
     return code.starts_with("28") || code.starts_with("3D") || code.starts_with("42");
 }
 
+/// Is it the server's word about a client's start-up parameters? It says nothing about others'.
+bool is_about_startup(const Server& server, const protocol::Error& error) {
+    const std::string_view code = error.sqlstate.view();
+    if (error.origin != protocol::Origin::server || server.startup()->entries().empty())
+        return false;
+    return code.starts_with("42") || code.starts_with("22") || code.starts_with("55") ||
+           code.starts_with("0A");
+}
+
 std::int64_t retry_delay_us(int failures, std::int64_t most_us) {
     const std::int64_t delay_us = std::int64_t{50'000} << std::min(failures, 5);
     return std::min({delay_us, std::int64_t{1'000'000}, std::max<std::int64_t>(most_us, 1'000)});
@@ -61,7 +70,8 @@ PoolTotals Pool::totals() const {
 
 Server* Pool::checkout(Worker& worker, Peer& peer) {
     peer.worker = worker.index;
-    peer.wants = peer.vars().get();
+    const bool session = settings(worker).limits.mode == config::PoolMode::session;
+    peer.wants = (session ? peer.startup() : peer.vars()).get();
     const std::int64_t now_us = worker.loop.now_us();
     ServerPlace* wanted = nullptr;
     std::uint32_t wanted_id = 0;
@@ -93,6 +103,17 @@ Server* Pool::checkout(Worker& worker, Peer& peer) {
     return nullptr;
 }
 
+bool Pool::has_room() const {
+    const std::lock_guard lock(mutex_);
+    const config::PoolLimits& limits = current_->limits;
+    if (ledger_.paused() || failures_ > 0 || limits.max_db_connections > 0 ||
+        limits.max_user_connections > 0) {
+        return false;
+    }
+    const int held = ledger_.total() - ledger_.opening() - ledger_.idle() - ledger_.moving();
+    return limits.size == 0 || held + ledger_.waiting() < limits.size;
+}
+
 void Pool::stop_waiting(Peer& peer) {
     const std::lock_guard lock(mutex_);
     ledger_.stop_waiting(peer);
@@ -116,6 +137,7 @@ void Pool::give_back(Server& server) {
 
 void Pool::shelve(Server& server) {
     if (server.cancels > 0) return server.set_state(ServerState::canceling);
+    const bool session = settings(server.worker()).limits.mode == config::PoolMode::session;
     Ledger::Checkin checkin;
     {
         const std::lock_guard lock(mutex_);
@@ -124,7 +146,7 @@ void Pool::shelve(Server& server) {
             server.close_needed = true;
         } else {
             server.set_state(ServerState::idle);
-            server.fits = server.vars().get();
+            server.fits = (session ? server.startup() : server.vars()).get();
             checkin = ledger_.checkin(server, server.worker().loop.now_us());
         }
     }
@@ -160,9 +182,12 @@ void Pool::opened(Server& server) {
 
 void Pool::closed(Server& server, ServerState was, const protocol::Error& error) {
     bool refused = false;
+    const bool about_startup = was == ServerState::login && is_about_startup(server, error);
     {
         const std::lock_guard lock(mutex_);
-        if (was == ServerState::login) {
+        if (about_startup) {
+            ledger_.opening_failed();
+        } else if (was == ServerState::login) {
             ledger_.opening_failed();
             ++failures_;
             retry_at_us_ =
@@ -180,7 +205,8 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
         net::log::print(Level::warning, server.log_context(), "server login failed: {}",
                         error.message);
     }
-    if (refused) refuse_all(error);
+    if (refused) refuse_all(nullptr, error);
+    if (about_startup) refuse_all(server.startup(), error);
     open_wanted(server.worker());
     registry_.room_made(server.worker());
 }

@@ -70,6 +70,12 @@ public:
     /// A server for `peer` at once, or nullptr: then it waits for granted() or refused().
     Server* checkout(Worker& worker, Peer& peer);
     void stop_waiting(Peer& peer);
+    /// Would one more have a server without taking turns with others? Pessimistic where pools share
+    /// a limit.
+    bool has_room() const;
+    /// Servers that clients were given at log-in and have not used: they are theirs as long as
+    /// nobody waits.
+    std::atomic<int> unasked = 0;
     /// The holder is done with it. A server that is not clean is closed.
     void give_back(Server& server);
     /// A server (new, tidied, moved, or freed of its last cancel) has nobody: to the next waiter or
@@ -141,7 +147,9 @@ private:
     void fetch(unsigned from, std::uint32_t server, unsigned to);
     void refuse_expired(Worker& worker);
     void refuse_all(const protocol::Error& error);
-    void refuse(Worker& worker, std::int64_t since_us, const protocol::Error& error);
+    void refuse_all(const protocol::Vars& startup, const protocol::Error& error);
+    void refuse(Worker& worker, std::int64_t since_us, const protocol::Error& error,
+                const protocol::Vars& startup = nullptr);
     void close_expired(Worker& worker);
     bool expired(const Server& server, std::int64_t now_us) const;
     void set_ledger_limits();

@@ -25,7 +25,7 @@ protocol::Error login_error(std::string text) {
 protocol::Error refusal(std::string_view payload) {
     const protocol::Report report = protocol::read_report(payload);
     return {protocol::make_sqlstate(report.sqlstate), protocol::Origin::server,
-            std::string(report.message)};
+            std::string(report.message), std::string(report.detail), std::string(report.hint)};
 }
 
 /// What ties the log-in to the TLS connection it runs on; nullopt without one.
@@ -254,7 +254,13 @@ net::Task<ServerLogin::Outcome> ServerLogin::learn() {
     for (const auto& [name, value] : parameters_) {
         if (server_.pool_.tracks(name)) server_.vars_ = table.with(server_.vars_, name, value);
     }
-    if (server_.startup_->entries().empty()) server_.pool_.learn_welcome(parameters_);
+    if (server_.startup_->entries().empty()) {
+        server_.pool_.learn_welcome(parameters_);
+    } else {
+        protocol::Vars reported = table.empty();
+        for (const auto& [name, value] : parameters_) reported = table.with(reported, name, value);
+        server_.pool_.learn_startup(server_.startup_, std::move(reported));
+    }
     co_return Outcome();
 }
 

@@ -52,19 +52,26 @@ void Pool::refuse_expired(Worker& worker) {
     if (timeout_us > 0) refuse(worker, worker.loop.now_us() - timeout_us, wait_timeout());
 }
 
-void Pool::refuse_all(const protocol::Error& error) {
+/// Those whose servers are to be opened with `startup`; nullptr: everybody.
+void Pool::refuse_all(const protocol::Vars& startup, const protocol::Error& error) {
     for (Worker* const worker : registry_.workers()) {
-        worker->loop.post([this, worker, error] { refuse(*worker, worker->loop.now_us(), error); });
+        worker->loop.post([this, worker, startup, error] {
+            refuse(*worker, worker->loop.now_us(), error, startup);
+        });
     }
 }
 
 /// Those of a worker's queue that have waited since `since_us` or longer.
-void Pool::refuse(Worker& worker, std::int64_t since_us, const protocol::Error& error) {
+void Pool::refuse(Worker& worker, std::int64_t since_us, const protocol::Error& error,
+                  const protocol::Vars& startup) {
+    const auto is_meant = [&startup](const WaiterPlace& waiter) {
+        return !startup || static_cast<const Peer&>(waiter).startup() == startup;
+    };
     while (true) {
         WaiterPlace* next;
         {
             const std::lock_guard lock(mutex_);
-            next = ledger_.oldest(worker.index);
+            next = ledger_.find_waiting(worker.index, is_meant);
             if (!next || next->since_us > since_us) return;
             ledger_.stop_waiting(*next);
         }

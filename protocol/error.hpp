@@ -61,6 +61,7 @@ struct Error {
     Sqlstate sqlstate;
     Origin origin;
     std::string message;
+    std::string detail = {}, hint = {};  // a server's, empty when there is none
 };
 
 [[noreturn]] void throw_exception_from_error(const Error& error,

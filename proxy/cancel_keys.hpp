@@ -18,7 +18,8 @@ struct ClientPlace {
 class CancelKeys {
 public:
     /// A new key from the system's random numbers, for this client until it is taken back. Not 0.
-    std::uint64_t give(ClientPlace place);
+    /// `pid` is its upper half; 0: random as well.
+    std::uint64_t give(ClientPlace place, std::uint32_t pid = 0);
     void take_back(std::uint64_t key);
     std::optional<ClientPlace> find(std::uint64_t key) const;
 

@@ -127,6 +127,7 @@ bool Client::checkout() {
         if (!server) {
             if (state_ == ClientState::idle) state_ = ClientState::waiting;
             notified_ = false;
+            if (session_mode_) shard_.process.reclaim(*pool_);
             return false;
         }
         if (take_server(*server)) return !preparing_;
@@ -333,6 +334,7 @@ void Client::rest() {
 }
 
 void Client::begin_request() {
+    set_unasked(false);
     const std::int64_t now_us = shard_.worker.loop.now_us();
     request_us_ = query_began_us_ = now_us;
     if (xact_began_us_ == 0) xact_began_us_ = now_us;
@@ -363,6 +365,8 @@ void Client::release_server() {
 void Client::lost(const protocol::Error& error) {
     const bool told = server_ && server_->backend().findings().fatal;
     server_ = nullptr;
+    const bool unasked = unasked_;
+    set_unasked(false);
     if (login_) return login_->server_answered({{}, error});
     if (std::exchange(preparing_,
                       false)) {  // nothing of the request was sent: it takes another server
@@ -372,6 +376,7 @@ void Client::lost(const protocol::Error& error) {
         return;
     }
     state_ = ClientState::idle;
+    if (unasked && !told) return;  // it takes another when it needs one
     if (told) return hang_up("server conn crashed?");
     close({protocol::sqlstate::connection_failure, protocol::Origin::server, error.message});
 }
@@ -396,24 +401,6 @@ void Client::cancel() {
     if (!inbox_.empty()) consume(inbox_.kept());
 }
 
-void Client::welcome_done(pool::Pool* pool) {
-    pool_ = pool;
-    state_ = ClientState::idle;
-    shard_.worker.loop.bury(std::move(login_));
-    if (pool_) {
-        const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
-        session_mode_ = limits.mode == config::PoolMode::session;
-        if (!session_mode_ && limits.session_state == config::SessionState::track) {
-            session_ = std::make_unique<Session>(shard_.worker.shared.vars,
-                                                 shard_.process.function_book(database_), vars_,
-                                                 pool_->user());
-        }
-        pool_->stats(shard_.worker).client_login_count.add(1);
-    }
-    if (!inbox_.empty()) consume(inbox_.kept());
-    if (socket_.readable()) socket_.yield();
-}
-
 void Client::close(const protocol::Error& error) {
     if (state_ == ClientState::closed) return;
     const config::Settings& settings = shard_.worker.config->settings;
@@ -421,7 +408,8 @@ void Client::close(const protocol::Error& error) {
         net::log::print(Level::warning, log_context(), "pooler error: {}", error.message);
     }
     std::string farewell;
-    protocol::write_error(farewell, protocol::Severity::fatal, error.sqlstate, error.message);
+    protocol::write_error(farewell, protocol::Severity::fatal, error.sqlstate, error.message,
+                          error.detail, error.hint);
     socket_.send(farewell);
     hang_up(error.message);
 }
@@ -437,6 +425,7 @@ void Client::hang_up(std::string_view reason) {
 
 void Client::sever() {
     state_ = ClientState::closed;
+    set_unasked(false);
     net::Loop& loop = shard_.worker.loop;
     if (login_) loop.bury(std::move(login_));
     if (console_) {

@@ -44,6 +44,9 @@ public:
     void cancel();
     /// Limits that pass with time: called every 100 ms while any is set.
     void check_timeouts(std::int64_t now_us);
+    /// The server it has had since its log-in goes back to the pool. False when there is none, or
+    /// it is used.
+    bool give_up();
     /// Its database's settings changed.
     void refresh();
 
@@ -127,7 +130,9 @@ private:
     void release_server();
     void sever();
     void finish_close(std::string_view reason);
-    void welcome_done(pool::Pool* pool);
+    /// `server`: what it begins with, session pooling only.
+    void welcome_done(pool::Pool* pool, pool::Server* server);
+    void set_unasked(bool unasked);
     RequestRules rules() const;
     void notify_waiting(std::int64_t now_us);
     void give_way(std::int64_t now_us);
@@ -153,6 +158,7 @@ private:
     bool undecided_ = false;       // what comes next hangs on an answer of the server's
     bool notified_ = false;        // of waiting, this time
     bool pin_warned_ = false;      // this time
+    bool unasked_ = false;         // has its server since its log-in, and has not used it
     bool counted_ = false;         // in max_client_conn and the caps
     std::uint32_t id_;
     std::string user_, database_;

@@ -18,6 +18,7 @@ void Client::check_timeouts(std::int64_t now_us) {
     }
     if (!pool_) return;
     if (pins_ != 0) warn_pinned(now_us);
+    if (unasked_ && server_->close_needed) give_up();
     if (state_ == ClientState::waiting) notify_waiting(now_us);
     if (server_ && session_ && session_->may_give_way()) give_way(now_us);
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
@@ -39,7 +40,7 @@ void Client::check_timeouts(std::int64_t now_us) {
     }
     // Who is pinned is as idle without a request as who has no server.
     const bool resting = pins_ != 0 && query_began_us_ == 0 && xact_began_us_ == 0;
-    if ((state_ == ClientState::idle || resting) &&
+    if ((state_ == ClientState::idle || resting || unasked_) &&
         over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
         return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");
     }

@@ -163,19 +163,32 @@ Login::Outcome Login::read_options(const std::string& options) {
                       "unsupported options startup parameter: only '-c config=val' and "
                       "'--config=val' are allowed");
     };
+    // As PostgreSQL has it of what is no option, or lacks its argument.
+    const auto invalid = [](const std::string& word) {
+        return protocol::Error{protocol::sqlstate::syntax_error,
+                               Origin::client,
+                               "invalid command-line argument for server process: " + word,
+                               {},
+                               "Try \"postgres --help\" for more information."};
+    };
     const std::vector<std::string> words = split_options(options);
     for (std::size_t i = 0; i < words.size(); ++i) {
         std::string setting = words[i];
         if (setting == "-c") {
-            if (++i == words.size()) return bad();
+            if (++i == words.size()) return invalid("-c");
             setting = words[i];
         } else if (setting.starts_with("--") || setting.starts_with("-c")) {
             setting.erase(0, 2);
-        } else {
+        } else if (setting.starts_with('-') && setting.size() > 1) {
             return bad();
+        } else {
+            return invalid(setting);
         }
         const std::size_t equals = setting.find('=');
-        if (equals == std::string::npos || equals == 0) return bad();
+        if (equals == std::string::npos) {
+            const char* const dashes = words[i].starts_with("--") ? "--" : "-c ";
+            return refuse(protocol::sqlstate::syntax_error, dashes + setting + " requires a value");
+        }
         std::string name = setting.substr(0, equals);
         std::replace(name.begin(), name.end(), '-', '_');
         variables_.emplace_back(std::move(name), setting.substr(equals + 1));
@@ -201,7 +214,7 @@ Login::Outcome Login::enter_console() {
     }
     client_.console_ = std::make_unique<Console>(client_, role);
     client_.console_->welcome();
-    client_.welcome_done(nullptr);
+    client_.welcome_done(nullptr, nullptr);
     return {};
 }
 
@@ -240,15 +253,9 @@ Login::Outcome Login::count_in(const config::Database&) {
 
 void Login::welcome() {
     protocol::VarTable& table = client_.shard_.worker.shared.vars;
-    protocol::VarSet::Entries parameters = *client_.pool_->welcome();
-    client_.vars_ = fresh_vars();
-    const bool session =
-        client_.pool_->settings(client_.shard_.worker).limits.mode == config::PoolMode::session;
+    protocol::VarSet::Entries parameters = reported();
+    client_.vars_ = fresh_vars(parameters);
     for (const auto& [name, value] : made_->entries()) {
-        // Every session has a name of its own: it is set, not asked for with a connection of its
-        // own.
-        if (session && name != "application_name")
-            client_.startup_ = table.with(client_.startup_, name, value);
         client_.vars_ = table.with(client_.vars_, name, value);
         for (auto& parameter : parameters) {
             if (protocol::same_name(parameter.first, name)) parameter.second = value;
@@ -259,8 +266,8 @@ void Login::welcome() {
     std::string out;
     protocol::write_authentication_ok(out);
     for (const auto& [name, value] : parameters) protocol::write_parameter_status(out, name, value);
-    client_.cancel_key_ =
-        client_.shard_.process.cancel_keys().give({client_.shard_.worker.index, client_.id_});
+    client_.cancel_key_ = client_.shard_.process.cancel_keys().give(
+        {client_.shard_.worker.index, client_.id_}, kept_ ? kept_->backend_pid() : 0);
     std::string secret(4, '\0');
     protocol::store_u32(secret.data(), static_cast<std::uint32_t>(client_.cancel_key_));
     protocol::write_backend_key_data(out, static_cast<std::uint32_t>(client_.cancel_key_ >> 32),
@@ -272,7 +279,7 @@ void Login::welcome() {
     }
     protocol::write_ready_for_query(out, protocol::TxStatus::idle);
     send(out);
-    client_.welcome_done(client_.pool_);
+    client_.welcome_done(client_.pool_, kept_);
 }
 
 void Login::add_host_to_application_name() {

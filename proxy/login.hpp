@@ -43,14 +43,19 @@ private:
     Task<Outcome> enter_pool();
     /// Learns what the pool's servers are like, and what they make of our variables_.
     Task<Outcome> meet_servers();
+    Task<Outcome> meet_shared_servers(protocol::Vars asked);
+    /// Session pooling: the server that is to be the client's, if there is one for it now.
+    Task<Outcome> meet_own_server();
+    Task<protocol::Result<pool::Server*>> lease();
     Task<Outcome> ask_server(pool::Server& server);
     /// Runs SQL on the server that we hold.
     Task<pool::Backend::OwnAnswer> run(pool::Server& server, std::string sql);
-    /// The variables that the server was asked about: as it spells them.
+    /// Gives made_ the variables_ as the server spells them.
     Task<Outcome> set_at_server(pool::Server& server);
     Task<Outcome> drop_fixed(pool::Server& server, const protocol::Error& reason, bool& dropped);
-    bool is_plain(const std::string& name, const std::string& value) const;
-    protocol::Vars fresh_vars() const;
+    /// What a client is told that has no other variables than the servers.
+    protocol::VarSet::Entries reported() const;
+    protocol::Vars fresh_vars(const protocol::VarSet::Entries& reported) const;
     Outcome count_in(const config::Database& database);
     void welcome();
     void add_host_to_application_name();
@@ -64,6 +69,7 @@ private:
     Authentication authentication_;
     protocol::VarSet::Entries variables_;  // asked for at start-up
     protocol::Vars made_;                  // what the servers make of them
+    pool::Server* kept_ = nullptr;         // what the client begins with; for the moment only
 };
 
 }  // namespace pgweir::proxy

@@ -28,6 +28,13 @@ std::string try_out(const protocol::VarSet::Entries& variables) {
     return sql;
 }
 
+/// No server changes anything about it.
+bool is_plain_name(const std::string& name) {
+    constexpr std::size_t name_max = 63;  // bytes
+    return name.size() <= name_max &&
+           std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
 /// Those that PostgreSQL takes from a start-up packet only, and whether this user may set them.
 constexpr std::string_view fixed_question =
     "SELECT name, context = 'backend' OR usesuper FROM pg_catalog.pg_settings, pg_catalog.pg_user "
@@ -36,44 +43,82 @@ constexpr std::string_view fixed_question =
 }  // namespace
 
 net::Task<Login::Outcome> Login::meet_servers() {
-    pool::Pool& pool = *client_.pool_;
     protocol::VarTable& table = client_.shard_.worker.shared.vars;
     protocol::Vars asked = table.empty();
     for (const auto& [name, value] : variables_) asked = table.with(asked, name, value);
+    const config::PoolLimits& limits = client_.pool_->settings(client_.shard_.worker).limits;
+    if (limits.mode == config::PoolMode::session) {
+        made_ = asked;  // its server is opened with them
+        co_return co_await meet_own_server();
+    }
+    // Names are many, and what becomes of most is known.
+    const std::string* const found = asked->find("application_name");
+    const std::optional<std::string> name =
+        found && is_plain_name(*found) ? std::optional(*found) : std::nullopt;
+    if (name) asked = table.without(asked, "application_name");
+    Outcome failure = co_await meet_shared_servers(asked);
+    if (!failure && name) made_ = table.with(made_, "application_name", *name);
+    co_return failure;
+}
+
+net::Task<Login::Outcome> Login::meet_shared_servers(protocol::Vars asked) {
+    pool::Pool& pool = *client_.pool_;
     variables_ = asked->entries();
     std::stable_partition(variables_.begin(), variables_.end(),
                           [](const auto& variable) { return !is_who(variable.first); });
     const auto known = [&] {
-        if (!pool.welcome()) return false;
-        if (pool.settings(client_.shard_.worker).limits.mode == config::PoolMode::session) {
-            made_ = asked;  // its server is opened with them
-            return true;
-        }
-        const bool plain = std::all_of(variables_.begin(), variables_.end(), [this](const auto& v) {
-            return is_plain(v.first, v.second);
+        const auto fresh = pool.welcome();
+        if (!fresh) return false;
+        const bool same = std::all_of(variables_.begin(), variables_.end(), [&](const auto& v) {
+            return pool.tracks(v.first) &&
+                   std::find(fresh->begin(), fresh->end(), v) != fresh->end();
         });
-        made_ = plain ? asked : pool.known_startup(asked);
+        made_ = same ? asked : pool.known_startup(asked);
         return made_ != nullptr;
     };
     if (known()) co_return Outcome();
-    pool::Server* server = pool.checkout(client_.shard_.worker, client_);
-    if (!server) {
-        const protocol::Result<pool::Server*> lease = co_await lease_;
-        if (lease.has_error()) co_return lease.error();
-        server = *lease;
-    }
+    const protocol::Result<pool::Server*> server = co_await lease();
+    if (server.has_error()) co_return server.error();
     if (known()) {
-        pool.give_back(*server);
+        pool.give_back(**server);
         co_return Outcome();
     }
-    Outcome failure = co_await ask_server(*server);
+    Outcome failure = co_await ask_server(**server);
     if (pool::Server* const held = std::exchange(client_.server_, nullptr)) pool.give_back(*held);
     if (!failure) pool.learn_startup(asked, made_);
     co_return failure;
 }
 
+net::Task<protocol::Result<pool::Server*>> Login::lease() {
+    pool::Server* const server = client_.pool_->checkout(client_.shard_.worker, client_);
+    if (server) co_return server;
+    co_return co_await lease_;
+}
+
+net::Task<Login::Outcome> Login::meet_own_server() {
+    pool::Pool& pool = *client_.pool_;
+    // Every session has a name of its own: it is set, not asked for with a connection of its own.
+    protocol::VarTable& table = client_.shard_.worker.shared.vars;
+    client_.startup_ = table.without(made_, "application_name");
+    const auto known = [&] { return pool.welcome() || pool.known_startup(client_.startup_); };
+    while (!known() || pool.has_room()) {
+        const protocol::Result<pool::Server*> server = co_await lease();
+        if (server.has_error()) co_return server.error();
+        if ((*server)->startup() == client_.startup_) {
+            kept_ = *server;
+            break;
+        }
+        (*server)->close("startup parameters differ");
+    }
+    if (client_.startup_->entries().empty() || pool.known_startup(client_.startup_)) {
+        const std::string* const name = made_->find("application_name");
+        made_ = name ? table.with(table.empty(), "application_name", *name) : table.empty();
+    }
+    co_return Outcome();
+}
+
 net::Task<Login::Outcome> Login::ask_server(pool::Server& server) {
-    client_.vars_ = fresh_vars();
+    client_.vars_ = fresh_vars(reported());
     client_.server_ = &server;
     if (!server.lend(client_)) {
         const pool::Backend::OwnAnswer answer = co_await answer_;
@@ -130,24 +175,20 @@ net::Task<Login::Outcome> Login::drop_fixed(pool::Server& server, const protocol
     co_return Outcome();
 }
 
-/// Needs no server to know that it is well, and how it is spelled.
-bool Login::is_plain(const std::string& name, const std::string& value) const {
-    constexpr std::size_t name_max = 63;  // bytes
-    const bool printable =
-        std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
-    if (same_name(name, "application_name")) return value.size() <= name_max && printable;
-    const auto fresh = client_.pool_->welcome();
-    return std::any_of(fresh->begin(), fresh->end(), [&](const auto& parameter) {
-        return same_name(parameter.first, name) && parameter.second == value &&
-               client_.pool_->tracks(name);
-    });
+protocol::VarSet::Entries Login::reported() const {
+    const protocol::Vars known = client_.startup_->entries().empty()
+                                     ? nullptr
+                                     : client_.pool_->known_startup(client_.startup_);
+    if (known) return known->entries();
+    const auto welcome = client_.pool_->welcome();
+    return welcome ? *welcome : protocol::VarSet::Entries{};
 }
 
 /// What a client has that asks for nothing.
-protocol::Vars Login::fresh_vars() const {
+protocol::Vars Login::fresh_vars(const protocol::VarSet::Entries& reported) const {
     protocol::VarTable& table = client_.shard_.worker.shared.vars;
     protocol::Vars vars = table.empty();
-    for (const auto& [name, value] : *client_.pool_->welcome()) {
+    for (const auto& [name, value] : reported) {
         if (client_.pool_->tracks(name)) vars = table.with(vars, name, value);
     }
     return vars;

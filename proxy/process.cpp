@@ -249,6 +249,13 @@ void Process::cancel(const protocol::CancelRequest& request) {
     });
 }
 
+void Process::reclaim(pool::Pool& pool) {
+    if (pool.unasked.load(std::memory_order_relaxed) == 0) return;
+    for (const auto& shard : shards_) {
+        shard->worker.loop.post([here = shard.get(), &pool] { here->reclaim(pool, false); });
+    }
+}
+
 StatsHistory::ByDatabase Process::counters() const {
     StatsHistory::ByDatabase sums = StatsHistory::now(*registry_);
     for (const auto& shard : shards_) sums["pgbouncer"] += shard->console_stats;
@@ -257,7 +264,12 @@ StatsHistory::ByDatabase Process::counters() const {
 
 void Process::tick(Shard& shard) {
     const std::int64_t now_us = shard.worker.loop.now_us();
-    for (pool::Pool* const pool : registry_->pools()) pool->tick(shard.worker);
+    for (pool::Pool* const pool : registry_->pools()) {
+        pool->tick(shard.worker);
+        if (pool->unasked.load(std::memory_order_relaxed) == 0) continue;
+        const bool all = pool->paused() || shutdown_ != Shutdown::none;
+        if (all || pool->counts(now_us).waiting > 0) shard.reclaim(*pool, all);
+    }
     if (now_us >= shard.next_walk_us) {
         shard.for_each_client([now_us](Client& client) { client.check_timeouts(now_us); });
         // Idle clients are many: they are looked at seldom, unless a limit on queries asks for

@@ -66,6 +66,8 @@ public:
     /// A connection of any kind has ended.
     void client_gone();
     void cancel(const protocol::CancelRequest& request);
+    /// Somebody waits for a server of this pool: those that nobody uses are asked for.
+    void reclaim(pool::Pool& pool);
     int clients() const { return clients_.load(std::memory_order_relaxed); }
 
     // Administration; the main thread.

@@ -22,4 +22,13 @@ void Shard::for_each_client(const std::function<void(Client&)>& visit) {
     }
 }
 
+void Shard::reclaim(const pool::Pool& pool, bool all) {
+    const std::set<std::uint32_t> ids = unasked;
+    for (const std::uint32_t id : ids) {
+        const auto found = clients.find(id);
+        if (found == clients.end()) continue;
+        if (found->second->pool() == &pool && found->second->give_up() && !all) return;
+    }
+}
+
 }  // namespace pgweir::proxy

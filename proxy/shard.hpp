@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include "pool/stats.hpp"
@@ -10,8 +11,9 @@
 #include "proxy/cancel_keys.hpp"
 
 namespace pgweir::pool {
+class Pool;
 class Registry;
-}
+}  // namespace pgweir::pool
 
 namespace pgweir::proxy {
 
@@ -23,15 +25,19 @@ struct Shard {
     Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner);
     ~Shard();
 
+    /// A client that keeps a server of this pool unused since its log-in gives it up; or all.
+    void reclaim(const pool::Pool& pool, bool all);
+
     /// Every client there is now; what it does may end clients, its own and others.
     void for_each_client(const std::function<void(Client&)>& visit);
 
     pool::Worker worker;
     Process& process;
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
-    pool::PoolStats console_stats;  // the console counts as a database of its own
-    std::int64_t next_walk_us = 0;  // when the clients' time limits are looked at again
-    std::atomic<int> load = 0;      // connections: where the next client goes is decided by it
+    std::set<std::uint32_t> unasked;  // ids of those clients
+    pool::PoolStats console_stats;    // the console counts as a database of its own
+    std::int64_t next_walk_us = 0;    // when the clients' time limits are looked at again
+    std::atomic<int> load = 0;        // connections: where the next client goes is decided by it
 };
 
 }  // namespace pgweir::proxy

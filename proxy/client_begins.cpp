@@ -1,0 +1,45 @@
+// A client after its log-in; in session pooling it has a server of its own from the beginning.
+#include "proxy/client.hpp"
+#include "proxy/login.hpp"
+#include "proxy/process.hpp"
+
+namespace pgweir::proxy {
+
+void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
+    pool_ = pool;
+    state_ = ClientState::idle;
+    shard_.worker.loop.bury(std::move(login_));
+    if (pool_) {
+        const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
+        session_mode_ = limits.mode == config::PoolMode::session;
+        if (!session_mode_ && limits.session_state == config::SessionState::track) {
+            session_ = std::make_unique<Session>(shard_.worker.shared.vars,
+                                                 shard_.process.function_book(database_), vars_,
+                                                 pool_->user());
+        }
+        pool_->stats(shard_.worker).client_login_count.add(1);
+    }
+    if (server && take_server(*server)) set_unasked(true);
+    if (!inbox_.empty()) consume(inbox_.kept());
+    if (socket_.readable()) socket_.yield();
+}
+
+void Client::set_unasked(bool unasked) {
+    if (unasked == unasked_) return;
+    unasked_ = unasked;
+    pool_->unasked.fetch_add(unasked ? 1 : -1, std::memory_order_relaxed);
+    if (unasked) {
+        shard_.unasked.insert(id_);
+    } else {
+        shard_.unasked.erase(id_);
+    }
+}
+
+bool Client::give_up() {
+    if (!unasked_ || !server_ || preparing_ || !inbox_.empty()) return false;
+    set_unasked(false);
+    release_server();
+    return true;
+}
+
+}  // namespace pgweir::proxy
