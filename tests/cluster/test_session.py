@@ -159,8 +159,8 @@ def test_same_as_directly(script, stage, proxies):
     gaps = KNOWN_GAPS.get(script.topic, ()) if TARGET == "pgweir" else ()
     is_racy = f"{script.name}?" in gaps
     is_gap = is_racy or script.name in gaps
-    if is_gap and SHORT:
-        pytest.skip("a known gap")
+    if is_gap and not os.environ.get("PGWEIR_TEST_GAPS"):  # each waits for what does not come
+        pytest.skip("a known gap; played with PGWEIR_TEST_GAPS=1")
     if is_gap:
         proxies.clear()
     try:
