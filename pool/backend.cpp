@@ -21,6 +21,7 @@ constexpr std::size_t own_rows_max = 4096, own_row_max = 1 << 20;
 bool needed_whole(const Frame& frame, bool own) {
     switch (frame.type) {
         case 'D': return own && frame.payload.size() + frame.missing <= own_row_max;
+        case 'A':
         case 'E':
         case 'S':
         case 'C':
@@ -125,8 +126,8 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
 
 Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
     switch (frame.type) {
-        case 'N':
-        case 'A': return by_owner();
+        case 'N': return by_owner();
+        case 'A': return apply_notification(frame, out);
         case 'S': return apply_parameter(frame);
         case 'Z': return apply_ready(frame);
         case 'E': return apply_error(frame, out);
@@ -252,6 +253,26 @@ Backend::Fate Backend::apply_parameter(const Frame& frame) {
     if (parameter.has_error()) return Fate::unexpected;
     findings_.parameters.emplace_back(parameter->name, parameter->value);
     return by_owner();
+}
+
+Backend::Fate Backend::apply_notification(const Frame& frame, Segments& out) {
+    if (frame.missing > 0) return by_owner();  // too large to be one
+    if (!own() && !hearing_) return Fate::forward;
+    const auto read = protocol::read_notification(frame.payload);
+    if (read.has_error()) return Fate::unexpected;
+    const Notification said{read->pid, std::string(read->channel), std::string(read->payload)};
+    if (own() || hearing_->keep_all) {
+        findings_.notifications.push_back(said);
+        return Fate::skip;
+    }
+    const bool elsewhere = hearing_->elsewhere.contains(said.channel);
+    if (said.channel == hearing_->hidden) return Fate::skip;
+    if (said.pid != hearing_->server_pid) return elsewhere ? Fate::skip : Fate::forward;
+    if (elsewhere) findings_.echoes.push_back(said);
+    std::string message;
+    protocol::write_notification(message, hearing_->pid, said.channel, said.payload);
+    out.own(std::move(message));
+    return Fate::replaced;
 }
 
 Backend::Fate Backend::apply_row(const Frame& frame) {

@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,22 @@ using protocol::Bytes;
 using protocol::Result;
 using protocol::Segments;
 using protocol::TxStatus;
+
+/// A notification on its way.
+struct Notification {
+    std::uint32_t pid;  // of the process that notified
+    std::string channel, payload;
+};
+
+/// What is to become of the notifications that a server sends to whoever holds it. Those that come
+/// amid a query of our own, whose replies nobody sees, are kept in any case.
+struct Hearing {
+    bool keep_all = false;  // none is passed on: they are for the holder itself
+    std::set<std::string, std::less<>> elsewhere;  // channels heard by another way: not passed on
+    std::string hidden;                            // a channel of which nobody is to hear
+    std::uint32_t server_pid = 0;                  // what the session itself notifies is passed on
+    std::uint32_t pid = 0;                         // … as from this process
+};
 
 /// The pure half of a server connection. Value; no sockets, no clock.
 ///
@@ -57,17 +74,22 @@ public:
 
     /// What one scan() found on its way. Read it before the next one.
     struct Findings {
-        bool ready = false;              // a ReadyForQuery to a request of the client's
-        bool own_ready = false;          // a ReadyForQuery to a request of our own
-        bool discarded_all = false;      // DISCARD ALL or DEALLOCATE ALL was run
-        bool schema_changed = false;     // CREATE, ALTER or DROP was run …
-        bool functions_changed = false;  // … of a function, perhaps
-        bool fatal = false;              // the server said that it is going away
+        bool ready = false;                       // a ReadyForQuery to a request of the client's
+        bool own_ready = false;                   // a ReadyForQuery to a request of our own
+        bool discarded_all = false;               // DISCARD ALL or DEALLOCATE ALL was run
+        bool schema_changed = false;              // CREATE, ALTER or DROP was run …
+        bool functions_changed = false;           // … of a function, perhaps
+        bool fatal = false;                       // the server said that it is going away
+        std::vector<Notification> notifications;  // not passed on
+        std::vector<Notification> echoes;         // passed on although heard elsewhere as well
         std::vector<std::pair<std::string, std::string>>
             parameters;                              // ParameterStatus: name, value
         std::optional<protocol::Error> fatal_error;  // its words
     };
     const Findings& findings() const { return findings_; }
+
+    /// Borrowed, until it is another's or nobody's (nullptr: all is passed on).
+    void hear(const Hearing* hearing) { hearing_ = hearing; }
 
     /// What a query of our own gave, as text. Complete when findings().own_ready is.
     struct OwnAnswer {
@@ -88,6 +110,7 @@ private:
     Fate apply_ready(const protocol::Frame& frame);
     Fate apply_parameter(const protocol::Frame& frame);
     Fate apply_row(const protocol::Frame& frame);
+    Fate apply_notification(const protocol::Frame& frame, Segments& out);
     Fate answer(protocol::Request request);
     Fate describe_answer(const protocol::Frame& frame);
     Fate copy_in();
@@ -104,6 +127,7 @@ private:
     protocol::ServerStatements statements_;
     Findings findings_;
     OwnAnswer own_answer_;
+    const Hearing* hearing_ = nullptr;
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the client
     bool inserted_ = false;

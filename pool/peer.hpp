@@ -42,6 +42,10 @@ public:
     virtual void discarded_all() = 0;
     /// Something was created, altered or dropped; functions perhaps.
     virtual void schema_changed(bool functions) = 0;
+    /// Notifications that were not passed on (see Hearing), and those that were although the holder
+    /// hears them by another way as well.
+    virtual void notified(const std::vector<Notification>& /*kept*/,
+                          const std::vector<Notification>& /*echoes*/) {}
     /// A ReadyForQuery came. Whoever holds the server may give it back now, if it is settled.
     virtual void settled() = 0;
     /// What Server::run_own() asked for is done.

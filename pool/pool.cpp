@@ -170,7 +170,20 @@ void Pool::fetch(unsigned from, std::uint32_t server, unsigned to) {
     });
 }
 
+void Pool::open_apart(Worker& worker, Peer& peer) {
+    const std::uint32_t id = worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
+    auto server = std::make_unique<Server>(worker, *this, id, worker.shared.vars.empty());
+    Server& fresh = *server;
+    worker.servers.emplace(id, std::move(server));
+    fresh.keep_apart(peer);
+    fresh.open();
+}
+
 void Pool::opened(Server& server) {
+    if (server.apart()) {
+        server.set_state(ServerState::active);
+        return server.peer()->granted(server);
+    }
     {
         const std::lock_guard lock(mutex_);
         ledger_.opened();
@@ -181,6 +194,7 @@ void Pool::opened(Server& server) {
 }
 
 void Pool::closed(Server& server, ServerState was, const protocol::Error& error) {
+    if (server.apart()) return;
     bool refused = false;
     const bool about_startup = was == ServerState::login && is_about_startup(server, error);
     {

@@ -78,6 +78,9 @@ public:
     std::atomic<int> unasked = 0;
     /// The holder is done with it. A server that is not clean is closed.
     void give_back(Server& server);
+    /// Opens one for `peer` alone, beyond the pool's size and on no shelf: for what serves many
+    /// clients. granted() or lost() follows, perhaps within the call.
+    void open_apart(Worker& worker, Peer& peer);
     /// A server (new, tidied, moved, or freed of its last cancel) has nobody: to the next waiter or
     /// the shelf.
     void shelve(Server& server);

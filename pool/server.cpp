@@ -183,6 +183,8 @@ void Server::report_findings() {
         if (peer_) peer_->undone(backend_.pipeline().undone());
         backend_.pipeline().undone().clear();
     }
+    const bool said = !found.notifications.empty() || !found.echoes.empty();
+    if (said && peer_) peer_->notified(found.notifications, found.echoes);
     if (found.discarded_all && peer_) peer_->discarded_all();
     if (found.schema_changed && peer_) peer_->schema_changed(found.functions_changed);
 }

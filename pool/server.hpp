@@ -41,7 +41,13 @@ public:
     /// neither is due.
     bool lend(Peer& peer);
     /// The holder lets go. Called by Pool::give_back().
-    void release() { peer_ = nullptr; }
+    void release() {
+        peer_ = nullptr;
+        backend_.hear(nullptr);
+    }
+    /// It is for this peer only, from the start, and not in its pool's books.
+    void keep_apart(Peer& peer) { peer_ = &peer, apart_ = true; }
+    bool apart() const { return apart_; }
 
     /// Sends the client's requests; what they ask has been pushed on backend().pipeline() already.
     void send(const protocol::Segments& requests) { socket_.send(requests); }
@@ -132,6 +138,7 @@ private:
     bool own_running_ = false;
     bool lending_ = false;  // own_running_ makes it what its holder was promised
     bool soiled_ = false;
+    bool apart_ = false;
     std::uint32_t id_;
     std::uint32_t backend_pid_ = 0;
     std::string cancel_key_;

@@ -94,6 +94,7 @@ void Client::consume(Bytes input) {
     }
     if (!server_) {
         if (!answer_alone(input)) return inbox_.keep(input);
+        restoring_ = hub_ && !listening_->hearing.elsewhere.empty() && may_touch_channels(input);
         if (!checkout()) {
             inbox_.keep(input);
             return socket_.pause();
@@ -150,6 +151,7 @@ bool Client::take_server(pool::Server& server) {
     state_ = ClientState::active;
     pool_->stats(shard_.worker).server_assignment_count.add(1);
     preparing_ = !server.lend(*this);
+    if (listening_) restore_listening();
     return true;
 }
 
@@ -166,8 +168,10 @@ void Client::granted(pool::Server& server) {
 
 void Client::own_done(pool::Backend::OwnAnswer answer) {
     if (login_) return login_->server_answered(std::move(answer));
+    if (handing_over_ != Listening::Due::nothing) return handed_over(answer);
     if (!std::exchange(preparing_, false)) return learn(std::move(answer));
     if (answer.error) return close(*answer.error);
+    if (restoring_) return restore_listening();
     consume(inbox_.kept());
     socket_.resume();
 }
@@ -182,13 +186,17 @@ void Client::learn(pool::Backend::OwnAnswer answer) {
         session_->answer(answer.rows, server_->fresh_vars(), have);
         server_->set_vars(std::move(have));
     }
-    const bool waited = std::exchange(awaiting_, false);
+    own_over(std::exchange(awaiting_, false));
+}
+
+void Client::own_over(bool waited) {
     if (server_->backend().settled()) {
         if (query_began_us_ != 0) end_request(server_->backend().tx() == TxStatus::idle);
         rest();
     }
     const bool ready = state_ != ClientState::closed && !preparing_ && !awaiting_;
     if (ready && (waited || undecided_)) consume_kept();
+    deliver_due();
 }
 
 void Client::refused(const protocol::Error& error) {
@@ -202,6 +210,8 @@ void Client::forward(Bytes input) {
     out.clear();
     pool::Backend& backend = server_->backend();
     const auto step = frontend_.translate(input, rules(), backend, out);
+    if (session_ && session_->may_listen() && !listening_) start_listening();
+    if (session_ && session_->take_may_notify()) note_notifier();
     if (!out.empty()) server_->send(out);
     if (step.has_error()) return close(step.error());
     inbox_.keep(input.substr(step->consumed));
@@ -251,6 +261,7 @@ void Client::deliver(const protocol::Segments& replies) {
 void Client::on_drained() {
     if (console_) return console_->drained();
     if (server_) server_->resume();
+    deliver_due();
 }
 
 /// Who leaves the queue has not run what he sent.
@@ -289,6 +300,7 @@ void Client::settled() {
         rest();
     }
     if (undecided_ && state_ != ClientState::closed && !preparing_) consume_kept();
+    deliver_due();
 }
 
 void Client::consume_kept() {
@@ -322,6 +334,7 @@ void Client::rest() {
         return;
     }
     session_->transaction_over();
+    if (hand_over()) return;
     if (session_->pins() != pins_) note_pins();
     if (pins_ == 0) return release_server();
     // It stays, and has to be what the client was promised: a RESET gives startup values back.
@@ -359,6 +372,7 @@ void Client::release_server() {
     pool::Server* const server = std::exchange(server_, nullptr);
     state_ = ClientState::idle;
     frontend_.released();
+    noted_notifier_ = false;
     pool_->give_back(*server);
 }
 
@@ -368,6 +382,7 @@ void Client::lost(const protocol::Error& error) {
     const bool unasked = unasked_;
     set_unasked(false);
     if (login_) return login_->server_answered({{}, error});
+    handing_over_ = Listening::Due::nothing;
     if (std::exchange(preparing_,
                       false)) {  // nothing of the request was sent: it takes another server
         state_ = ClientState::idle;
@@ -436,6 +451,7 @@ void Client::sever() {
     if (cancel_key_ != 0) shard_.process.cancel_keys().take_back(cancel_key_);
     if (counted_) shard_.process.client_left(*this);
     if (pool_) pool_->stop_waiting(*this);
+    if (hub_) hub_->set({shard_.worker.index, id_}, {}, 0);
     loop.bury(std::move(shard_.clients.extract(id_).mapped()));
     if (pool::Server* const server = std::exchange(server_, nullptr)) {
         if (query_began_us_ != 0 && !server->backend().settled() && !server->busy_with_own())

@@ -7,12 +7,14 @@
 #include "pool/net/socket.hpp"
 #include "pool/pool.hpp"
 #include "proxy/frontend.hpp"
+#include "proxy/listening.hpp"
 #include "proxy/shard.hpp"
 
 namespace pgweir::proxy {
 
 class Login;
 class Console;
+class Hub;
 
 /// Where a client stands; the words of SHOW CLIENTS, see docs/architecture.md.
 enum class ClientState : std::uint8_t {
@@ -49,6 +51,12 @@ public:
     bool give_up();
     /// Its database's settings changed.
     void refresh();
+    // From the hub that listens for it.
+    /// It listens to what it was told with this number.
+    void hub_ready(std::uint64_t number);
+    /// It had been lost for a while.
+    void hub_missed();
+    void hear(const pool::Notification& said, std::uint32_t as_pid);
 
     std::uint32_t id() const { return id_; }
     ClientState state() const { return state_; }
@@ -98,6 +106,8 @@ public:
     void schema_changed(bool functions) override;
     void settled() override;
     void own_done(pool::Backend::OwnAnswer answer) override;
+    void notified(const std::vector<pool::Notification>& kept,
+                  const std::vector<pool::Notification>& echoes) override;
     void server_drained() override { socket_.resume(); }
     void lost(const protocol::Error& error) override;
 
@@ -125,6 +135,15 @@ private:
     void publish_schema_change();
     /// The server's answer about what the client's statements have left.
     void learn(pool::Backend::OwnAnswer answer);
+    void own_over(bool waited);
+    // LISTEN and NOTIFY, in client_listen.cpp.
+    void start_listening();
+    void note_notifier();
+    void restore_listening();
+    /// Takes a step towards a server that does not listen for the client; false: none is due.
+    bool hand_over();
+    void handed_over(const pool::Backend::OwnAnswer& answer);
+    void deliver_due();
     /// What was put off until an answer had come is looked at again.
     void consume_kept();
     void release_server();
@@ -149,6 +168,11 @@ private:
     protocol::Vars vars_;
     protocol::Vars startup_;  // session mode: what the client asked for in its start-up packet
     std::unique_ptr<Session> session_;
+    std::unique_ptr<Listening> listening_;  // made when it may LISTEN for the first time
+    Hub* hub_ = nullptr;                    // that listens for it
+    Listening::Due handing_over_ = Listening::Due::nothing;  // runs on the server
+    bool restoring_ = false;       // the server is to listen before it is the client's
+    bool noted_notifier_ = false;  // that it is who notifies through its server
     ClientState state_ = ClientState::login;
     bool session_mode_ = false;
     bool preparing_ =

@@ -270,6 +270,7 @@ void Process::tick(Shard& shard) {
         const bool all = pool->paused() || shutdown_ != Shutdown::none;
         if (all || pool->counts(now_us).waiting > 0) shard.reclaim(*pool, all);
     }
+    hubs_.tick(shard);
     if (now_us >= shard.next_walk_us) {
         shard.for_each_client([now_us](Client& client) { client.check_timeouts(now_us); });
         // Idle clients are many: they are looked at seldom, unless a limit on queries asks for

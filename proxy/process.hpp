@@ -15,6 +15,7 @@
 #include "proxy/cancel_keys.hpp"
 #include "proxy/client.hpp"
 #include "proxy/listener.hpp"
+#include "proxy/notify.hpp"
 #include "proxy/options.hpp"
 #include "proxy/session.hpp"
 #include "proxy/shard.hpp"
@@ -44,6 +45,7 @@ public:
     AuthShared& auth_shared() { return auth_shared_; }
     /// What the functions of this entry's database do. Any thread.
     FunctionBook& function_book(const std::string& database);
+    Hubs& hubs() { return hubs_; }
     StatsHistory& stats_history() { return stats_history_; }
     const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
     Shard& main() const { return *shards_.front(); }
@@ -112,7 +114,8 @@ private:
     std::int64_t forget_functions_us_ = 0;                // when they are to be asked for anew
     StatsHistory stats_history_;
     std::unique_ptr<pool::Registry>
-        registry_;  // before the shards: servers refer to it until they end
+        registry_;      // before the shards: servers refer to it until they end
+    Hubs hubs_{*this};  // likewise: work posted to the shards' loops refers to them
     std::vector<std::unique_ptr<Shard>> shards_;
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;

@@ -50,7 +50,7 @@ constexpr Pin pins_table[] = {
      "(SELECT 'p'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_prepared_statements "
      "WHERE from_sql AND NOT pg_catalog.starts_with(name, 'PGWEIR_') LIMIT 1)"},
     {trace::channels, "listening", "n",
-     "(SELECT 'n'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_listening_channels() LIMIT 1)"},
+     "SELECT 'n'::pg_catalog.text,channel,NULL FROM pg_catalog.pg_listening_channels() channel"},
     {trace::sequences, "sequence", "", ""},
     {trace::random_seed, "random seed", "", ""},
     {trace::library, "library", "", ""},
@@ -173,8 +173,10 @@ Session::Session(protocol::VarTable& table, FunctionBook& book, protocol::Vars s
 void Session::note(std::string_view sql, Traces traits) {
     constexpr Traces harmless = trace::notifies | trace::savepoints | trace::reads_sequences |
                                 trace::routes | trait_shareable;
+    constexpr Traces notifying = trace::notifies | trace::functions | trace::anything;
     if ((traits & trace::reads_sequences) != 0) book_->sequences_are_read = true;
     if ((traits & trait_shareable) == 0) local_ |= may_set(sql);
+    may_notify_ |= (traits & notifying) != 0;
     if ((traits & ~harmless) != 0) note_traces(sql, traits & ~harmless);
 }
 
@@ -190,10 +192,15 @@ void Session::touch_sequences() {
 }
 
 void Session::note_traces(std::string_view sql, Traces traces) {
+    using What = router::Details::Channel::What;
     const router::Details details = router::details_of(sql);
     Doings doings{traces & ~trace::functions, details.variables,
                   details.all_variables || details.reset_all || !details.resets.empty(),
                   details.functions};
+    if ((traces & trace::channels) != 0) {
+        changes_.insert(changes_.end(), details.channels.begin(), details.channels.end());
+        if (details.discard_all) changes_.push_back({What::unlisten_all, {}});
+    }
     if (details.reset_all) pins_ &= ~pin_custom;
     if (details.all_variables) doings.traces |= pin_custom;
     if ((traces & trace::statements) != 0) prepared_.add(doings);
@@ -228,6 +235,7 @@ void Session::merge(const Doings& doings) {
     const bool anything = (all.traces & trace::anything) != 0;
     if ((all.traces & trace::sequences) != 0) touch_sequences();
     open_.about |= anything ? asked_about : all.traces & asked_about;
+    may_listen_ |= (open_.about & trace::channels) != 0;
     pins_ |= all.traces & (spoiling | pin_custom);
     for (const std::string& name : all.variables) add_once(open_.variables, name);
     open_.all_variables |= anything || all.all_variables || open_.variables.size() > names_max;
@@ -280,7 +288,9 @@ void Session::answer(const std::vector<Row>& rows, const protocol::Vars& fresh,
     const Traces about = asked_.about;
     if ((about & trace::variables) != 0) take_variables(rows, fresh, have);
     pins_ &= ~(about | pin_unknown);
+    if ((about & trace::channels) != 0) channels_.emplace();
     for (const Row& row : rows) {
+        if (channels_ && row[0] == "n") channels_->push_back(row[1].value_or(""));
         for (const Pin& pin : pins_table) {
             if (*pin.kind && row[0] == pin.kind) pins_ |= pin.bit;
         }
@@ -288,6 +298,13 @@ void Session::answer(const std::vector<Row>& rows, const protocol::Vars& fresh,
     if ((about & trace::statements) != 0 && (pins_ & trace::statements) == 0) prepared_ = {};
     rounds_ = 0;
     asked_ = {};
+}
+
+std::optional<Session::Channels> Session::take_channels() {
+    if (!channels_) return std::nullopt;
+    Channels taken{*std::exchange(channels_, std::nullopt), std::move(changes_)};
+    changes_.clear();
+    return taken;
 }
 
 void Session::no_answer() {

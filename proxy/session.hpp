@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocol/vars.hpp"
@@ -65,6 +66,19 @@ public:
     /// What the meaning of a text hangs on beside the text: variables, and the schema, of which
     /// `schema_epoch` counts the changes. nullopt: that is not known, or nobody else's.
     std::optional<std::uint64_t> context(std::uint64_t schema_epoch) const;
+    /// What the server listens to, once after each answer about that; and what the text of the
+    /// statements did about it since the last one.
+    struct Channels {
+        std::vector<std::string> there;
+        std::vector<router::Details::Channel> changes;
+    };
+    std::optional<Channels> take_channels();
+    /// A statement that was sent may LISTEN or notify.
+    bool may_listen() const { return may_listen_; }
+    bool take_may_notify() { return std::exchange(may_notify_, false); }
+    /// The server has been made to listen, or to listen no more.
+    void listens_again() { open_.about |= router::trace::channels; }
+    void listens_no_more() { pins_ &= ~router::trace::channels; }
     /// By this client, in a transaction that is not over.
     void schema_changed() { local_ = true; }
     void transaction_over() { local_ = false; }
@@ -117,9 +131,12 @@ private:
     bool local_ = false;  // for the rest of the transaction a text may mean something else
     mutable const void* hashed_ = nullptr;  // vars_ of which hash_ is
     mutable std::uint64_t hash_ = 0;
-    router::Traces pins_ = 0;  // found the last time
-    int rounds_ = 0;           // of questions about functions, one leading to the next
-    Doings prepared_;          // of what the client has PREPAREd
+    router::Traces pins_ = 0;                           // found the last time
+    std::optional<std::vector<std::string>> channels_;  // in the last answer
+    std::vector<router::Details::Channel> changes_;
+    bool may_listen_ = false, may_notify_ = false;
+    int rounds_ = 0;   // of questions about functions, one leading to the next
+    Doings prepared_;  // of what the client has PREPAREd
 };
 
 }  // namespace pgweir::proxy

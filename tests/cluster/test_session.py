@@ -37,14 +37,9 @@ KNOWN_GAPS = {
     "advisory": ("try_locks",),
     "ddl": ("result_type_changes", "same_result_type", "function_replaced", "unnamed_text_again",
             "unnamed_in_a_transaction", "views_and_rules"),
-    "disconnect": ("with_statements", "while_notifications_are_due"),
-    "functions": ("sequences_of_functions", "trigger_sets", "listens_of_functions"),
-    "multi": ("prepare_and_execute", "listen_and_notify"),
-    "notify": ("between_two", "to_several", "in_a_transaction", "duplicates", "listen_rolled_back",
-            "listen_with_savepoints", "listen_and_notify_in_one_transaction", "names", "twice_and_not_at_all",
-            "discard_all_ends_it", "disconnect_ends_it", "by_extended_protocol", "within_a_failing_query",
-            "pg_notification_queue_usage", "from_triggers", "while_pinned", "while_roles_and_paths_change",
-            "order"),
+    "disconnect": ("with_statements",),
+    "functions": ("sequences_of_functions", "trigger_sets"),
+    "multi": ("prepare_and_execute",),
     "prepare": ("in_a_failed_statement", "pg_prepared_statements", "extended_forms", "within_other_statements",
             "odd_names"),
     "quirks": ("custom_variable_once_set", "custom_variable_not_recognized", "schema_of_temporary_objects",
@@ -54,7 +49,7 @@ KNOWN_GAPS = {
     "startup": ("options", "reported", "reset_all_and_discard", "rollback_to_them", "settings_of_the_role"),
     "unnamed": ("strings_parsed_under_other_rules", "not_to_be_shared"),
     "variables": ("bad_values", "application_name", "update_pg_settings"),
-    "various": ("read_only_sessions", "listen_needs_no_server_of_its_own"),
+    "various": ("read_only_sessions",),
 }
 
 ROLES = """

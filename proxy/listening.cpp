@@ -1,0 +1,156 @@
+#include "proxy/listening.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "protocol/requests.hpp"
+#include "protocol/vars.hpp"
+#include "proxy/session.hpp"
+
+namespace pgweir::proxy {
+
+namespace trace = router::trace;
+
+namespace {
+
+constexpr std::size_t due_max = 1 << 20;   // bytes that wait for a client
+constexpr std::size_t echoes_max = 1'000;  // a hub that is lost sends no copy
+
+bool same(const pool::Notification& a, const pool::Notification& b) {
+    return a.pid == b.pid && a.channel == b.channel && a.payload == b.payload;
+}
+
+bool mentions(std::string_view text, std::string_view word) {
+    const auto found = std::search(text.begin(), text.end(), word.begin(), word.end(),
+                                   [](unsigned char a, char b) { return std::tolower(a) == b; });
+    return found != text.end();
+}
+
+bool may_touch(std::string_view sql) {
+    constexpr router::Traces touching = trace::channels | trace::notifies | trace::executes |
+                                        trace::functions | trace::anything | trace::savepoints;
+    return (traces_in(sql) & touching) != 0 || mentions(sql, "begin") || mentions(sql, "start") ||
+           mentions(sql, "listening_channels");
+}
+
+}  // namespace
+
+std::string Listening::restoring() const {
+    std::string sql;
+    for (const std::string& name : hearing.elsewhere)
+        sql += "LISTEN " + protocol::quote_identifier(name) + ";";
+    return sql;
+}
+
+void Listening::learn(const std::vector<std::string>& there,
+                      const std::vector<router::Details::Channel>& changes) {
+    ChannelNames now(there.begin(), there.end());
+    now.erase(hearing.hidden);
+    if (!complete_) {  // what the hub sends is not among them: the text has to do
+        ChannelNames before = hearing.elsewhere;
+        for (const auto& change : changes) {
+            using What = router::Details::Channel::What;
+            if (change.what == What::unlisten_all) before.clear();
+            if (change.what == What::unlisten) before.erase(change.name);
+        }
+        now.merge(before);
+    }
+    channels_ = std::move(now);
+    std::erase_if(hearing.elsewhere,
+                  [this](const auto& name) { return !channels_.contains(name); });
+}
+
+bool Listening::news_for_hub() {
+    if (told_ == channels_) return false;
+    told_ = channels_;
+    ++told_number_;
+    ready_ = failed_ = false;
+    return true;
+}
+
+Listening::Due Listening::due() const {
+    if (failed_) return Due::nothing;
+    if (hearing.elsewhere == channels_) return Due::unlisten;
+    return ready_ && told_ == channels_ ? Due::mark : Due::nothing;
+}
+
+std::string Listening::marking(const std::string& name, const std::string& who) {
+    hearing.hidden = name;
+    who_ = who;
+    const std::string quoted = protocol::quote_identifier(name);
+    return "LISTEN " + quoted + "; NOTIFY " + quoted + ", " + protocol::quote_literal(who);
+}
+
+void Listening::from_server(const pool::Notification& said) {
+    if (said.channel == hearing.hidden) {
+        if (said.payload == who_) hearing.elsewhere = channels_;
+        return;
+    }
+    if (hearing.elsewhere.contains(said.channel) || !has_room(said)) return;
+    server_due_.push_back({said, said.pid == hearing.server_pid ? hearing.pid : said.pid});
+}
+
+void Listening::from_hub(const pool::Notification& said, std::uint32_t as_pid) {
+    if (has_room(said)) hub_due_.push_back({said, as_pid});
+}
+
+bool Listening::has_room(const pool::Notification& said) {
+    due_bytes_ += said.channel.size() + said.payload.size() + sizeof(Told);
+    if (due_bytes_ <= due_max) return true;
+    missed_ = true;
+    return false;
+}
+
+bool Listening::is_echo(const pool::Notification& said) {
+    const auto found =
+        std::find_if(echoes_.begin(), echoes_.end(),
+                     [&](const pool::Notification& echo) { return same(echo, said); });
+    if (found == echoes_.end()) return false;
+    echoes_.erase(found);
+    return true;
+}
+
+std::string Listening::take_due() {
+    std::string out;
+    if (std::exchange(missed_, false)) {
+        protocol::write_notice(out, protocol::Severity::warning, protocol::sqlstate::warning,
+                               "notifications may have been missed");
+    }
+    const auto add = [&out](const Told& told) {
+        protocol::write_notification(out, told.as_pid, told.said.channel, told.said.payload);
+    };
+    for (const Told& told : server_due_) add(told);
+    for (const Told& told : hub_due_) {
+        if (hearing.elsewhere.contains(told.said.channel) && !is_echo(told.said)) add(told);
+    }
+    server_due_.clear();
+    hub_due_.clear();
+    due_bytes_ = 0;
+    if (echoes_.size() > echoes_max) echoes_.clear();
+    return out;
+}
+
+bool may_touch_channels(protocol::Bytes requests) {
+    bool unnamed = false;  // the unnamed statement is one of these requests
+    while (!requests.empty()) {
+        constexpr std::size_t payload_max = 1 << 20;
+        const protocol::CutFrame cut = protocol::cut_frame(requests, payload_max);
+        if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) return true;
+        const protocol::Bytes payload = cut.frame.payload;
+        if (cut.frame.type == 'Q') {
+            const auto query = protocol::read_query(payload);
+            if (query.has_error() || may_touch(*query)) return true;
+        } else if (cut.frame.type == 'P') {
+            const auto parse = protocol::read_parse(payload);
+            if (parse.has_error() || may_touch(parse->query)) return true;
+            unnamed |= parse->name.empty();
+        } else if (cut.frame.type == 'B') {
+            const auto names = protocol::read_bind_names(payload);
+            if (!names || !names->statement.empty() || !unnamed) return true;
+        }
+        requests.remove_prefix(cut.frame.size());
+    }
+    return false;
+}
+
+}  // namespace pgweir::proxy

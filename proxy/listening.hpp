@@ -1,0 +1,97 @@
+// What a client listens to, and by which way it hears it: rules of LISTEN without a server kept.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pool/backend.hpp"
+#include "router/traces.hpp"
+
+namespace pgweir::proxy {
+
+using ChannelNames = std::set<std::string, std::less<>>;
+
+/// A LISTEN runs on the server that the client has then, and PostgreSQL decides what comes of it.
+/// Once the transaction is over, the channels are handed over to the pool's hub (proxy/notify), a
+/// connection that listens for all clients. A marker that reaches both connections, the client's
+/// and the hub's, says at which notification one stops and the other begins. Before whatever may
+/// ask or change what the client listens to, its next server is made to listen as well, so that it
+/// is again PostgreSQL that decides.
+/// Value; no sockets, no clock.
+class Listening {
+public:
+    /// The server's hearing; `elsewhere` is what the hub sends.
+    pool::Hearing hearing;
+
+    // ---- the server
+
+    /// A server is taken; `restored`: restoring() will have been run on it.
+    void taken(bool restored) { complete_ = restored || hearing.elsewhere.empty(); }
+    /// SQL that makes a server listen to what the hub sends.
+    std::string restoring() const;
+    /// What the server listens to after a transaction in which the text did `changes`.
+    void learn(const std::vector<std::string>& there,
+               const std::vector<router::Details::Channel>& changes);
+    /// The server listens to nothing any more.
+    void unlistened() { complete_ = hearing.elsewhere.empty(); }
+
+    // ---- the hub
+
+    /// What the client listens to.
+    const ChannelNames& channels() const { return channels_; }
+    /// The hub is to be told of them: once for each change.
+    bool news_for_hub();
+    /// It listens to what it was told last, the number of which this is.
+    void hub_ready(std::uint64_t number) { ready_ = number == told_number_; }
+    std::uint64_t told_number() const { return told_number_; }
+
+    enum class Due : std::uint8_t { nothing, mark, unlisten };
+    /// What the server has to run now that it keeps nothing else for the client.
+    Due due() const;
+    /// The marker of the hub `name` for this client.
+    std::string marking(const std::string& name, const std::string& who);
+    /// A query that due() asked for gave an error: the server stays.
+    void failed() { failed_ = true; }
+
+    // ---- notifications for the client
+
+    /// From its server, amid a query of ours.
+    void from_server(const pool::Notification& said);
+    void passed_on(const pool::Notification& said) { echoes_.push_back(said); }
+    /// From the hub; `as_pid` is what the client is told.
+    void from_hub(const pool::Notification& said, std::uint32_t as_pid);
+    void missed() { missed_ = true; }
+    bool any_due() const { return missed_ || !server_due_.empty() || !hub_due_.empty(); }
+    /// As messages, in their order.
+    std::string take_due();
+
+private:
+    struct Told {
+        pool::Notification said;
+        std::uint32_t as_pid;
+    };
+
+    bool is_echo(const pool::Notification& said);
+    bool has_room(const pool::Notification& said);
+
+    ChannelNames channels_, told_;
+    std::uint64_t told_number_ = 0;
+    bool complete_ = true;  // the server listens to all that the client does
+    bool ready_ = false;    // the hub, for what it was told
+    bool failed_ = false;
+    bool missed_ = false;
+    std::string who_;                        // as the hub's marker has it
+    std::deque<Told> server_due_, hub_due_;  // what the server said was said before
+    std::deque<pool::Notification> echoes_;  // of which the hub will send another copy
+    std::size_t due_bytes_ = 0;
+};
+
+/// May these requests, sent at the beginning of a transaction, ask or change what the client
+/// listens to, or notify, or begin a transaction in which the next ones do?
+bool may_touch_channels(protocol::Bytes requests);
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,233 @@
+#include "proxy/notify.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "pool/net/log.hpp"
+#include "protocol/secret.hpp"
+#include "proxy/process.hpp"
+
+namespace pgweir::proxy {
+
+using net::log::Level;
+
+namespace {
+
+constexpr std::int64_t retry_us = 500'000;
+
+std::string random_name() {
+    std::string name = "pgweir_";
+    for (const char byte : protocol::random_bytes(8))
+        name += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    return name;
+}
+
+/// Runs `visit` with the client, on its thread, if it is still there.
+template <class F>
+void on_client(Process& process, unsigned shard_index, std::uint32_t id, F visit) {
+    Shard& shard = *process.shards()[shard_index];
+    shard.worker.loop.post([&shard, id, visit = std::move(visit)] {
+        const auto found = shard.clients.find(id);
+        if (found != shard.clients.end()) visit(*found->second);
+    });
+}
+
+}  // namespace
+
+Hub::Hub(Hubs& hubs, Process& process, Shard& home, pool::Pool& pool)
+    : hubs_(hubs),
+      process_(process),
+      home_(home),
+      pool_(pool),
+      marker_(random_name()),
+      none_(home.worker.shared.vars.empty()) {
+    hearing_.keep_all = true;
+}
+
+std::string Hub::who(ClientPlace client) {
+    return fmt::format("{} {}", client.shard, client.client);
+}
+
+void Hub::set(ClientPlace client, ChannelNames channels, std::uint64_t number) {
+    home_.worker.loop.post([this, key = Key(client.shard, client.client),
+                            names = std::move(channels), number] { change(key, names, number); });
+}
+
+void Hub::change(Key key, ChannelNames channels, std::uint64_t number) {
+    Subscriber& subscriber = subscribers_[key];
+    forget_channels(key, subscriber);
+    if (channels.empty()) {
+        subscribers_.erase(key);
+        return advance();
+    }
+    for (const std::string& name : channels) by_channel_[name].insert(key);
+    std::erase_if(subscriber.active, [&](const auto& name) { return !channels.contains(name); });
+    subscriber.channels = std::move(channels);
+    subscriber.number = number;
+    unready_.insert(key);
+    advance();
+}
+
+void Hub::forget_channels(Key key, const Subscriber& subscriber) {
+    for (const std::string& name : subscriber.channels) {
+        const auto found = by_channel_.find(name);
+        found->second.erase(key);
+        if (found->second.empty()) by_channel_.erase(found);
+    }
+}
+
+void Hub::tick(const Shard& here) {
+    if (&here != &home_) return;
+    if (server_ && server_->close_needed) server_->close("obsolete connection");
+    advance();
+}
+
+void Hub::advance() {
+    if (subscribers_.empty()) {
+        missed_ = false;
+        if (server_ && !busy_) server_->close("nobody listens");
+        return;
+    }
+    if (!server_) {
+        const bool due = home_.worker.loop.now_us() >= retry_at_us_;
+        if (opening_ || !due || pool_.paused()) return;
+        opening_ = true;
+        return pool_.open_apart(home_.worker, *this);
+    }
+    if (busy_) return;
+    const std::string sql = difference();
+    if (sql.empty()) return tell_ready();
+    busy_ = true;
+    server_->run_own(sql);
+}
+
+/// What makes the server listen to what is wanted.
+std::string Hub::difference() {
+    ChannelNames wanted{marker_};
+    for (const auto& [name, keys] : by_channel_) wanted.insert(name);
+    std::string sql;
+    for (const std::string& name : listened_) {
+        if (!wanted.contains(name)) sql += "UNLISTEN " + protocol::quote_identifier(name) + ";";
+    }
+    for (const std::string& name : wanted) {
+        if (!listened_.contains(name)) sql += "LISTEN " + protocol::quote_identifier(name) + ";";
+    }
+    asked_for_ = std::move(wanted);
+    return sql;
+}
+
+void Hub::granted(pool::Server& server) {
+    opening_ = false;
+    server_ = &server;
+    server.backend().hear(&hearing_);
+    advance();
+}
+
+void Hub::own_done(pool::Backend::OwnAnswer answer) {
+    busy_ = false;
+    if (answer.error) {
+        net::log::print(Level::warning, server_->log_context(), "cannot listen: {}",
+                        answer.error->message);
+        return server_->close("cannot listen");
+    }
+    listened_ = std::move(asked_for_);
+    if (std::exchange(missed_, false)) tell_missed();
+    advance();
+}
+
+void Hub::lost(const protocol::Error& error) {
+    if (!listened_.empty() && !subscribers_.empty()) {
+        missed_ = true;
+        net::log::print(Level::warning, {}, "{}/{}: listening connection lost: {}",
+                        pool_.database(), pool_.user(), error.message);
+    }
+    const std::int64_t now_us = home_.worker.loop.now_us();
+    retry_at_us_ = server_ ? now_us : now_us + retry_us;
+    server_ = nullptr;
+    opening_ = busy_ = false;
+    listened_.clear();
+}
+
+void Hub::tell_ready() {
+    for (const Key& key : unready_) {
+        const auto found = subscribers_.find(key);
+        if (found == subscribers_.end()) continue;
+        on_client(process_, key.first, key.second,
+                  [number = found->second.number](Client& client) { client.hub_ready(number); });
+    }
+    unready_.clear();
+}
+
+/// A marker may have been missed as well: everything is sent now, and clients know what is theirs.
+void Hub::tell_missed() {
+    for (auto& [key, subscriber] : subscribers_) {
+        subscriber.active = subscriber.channels;
+        on_client(process_, key.first, key.second, [](Client& client) { client.hub_missed(); });
+    }
+}
+
+void Hub::activate(std::string_view who) {
+    Key key;
+    const char* const end = who.data() + who.size();
+    const auto first = std::from_chars(who.data(), end, key.first);
+    if (first.ptr != end) std::from_chars(first.ptr + 1, end, key.second);
+    const auto found = subscribers_.find(key);
+    if (found != subscribers_.end()) found->second.active = found->second.channels;
+}
+
+void Hub::notified(const std::vector<pool::Notification>& kept,
+                   const std::vector<pool::Notification>&) {
+    using Said = std::shared_ptr<const pool::Notification>;
+    for (const pool::Notification& said : kept) {
+        if (said.channel == marker_) {
+            activate(said.payload);
+            continue;
+        }
+        const auto found = by_channel_.find(said.channel);
+        if (found == by_channel_.end()) continue;
+        const Said shared = std::make_shared<const pool::Notification>(said);
+        const std::uint32_t as_pid = hubs_.sender(server_->host(), said.pid);
+        for (const Key& key : found->second) {
+            if (!subscribers_[key].active.contains(said.channel)) continue;
+            on_client(process_, key.first, key.second,
+                      [shared, as_pid](Client& client) { client.hear(*shared, as_pid); });
+        }
+    }
+}
+
+Hub& Hubs::of(pool::Pool& pool, Shard& here) {
+    const std::lock_guard lock(mutex_);
+    std::unique_ptr<Hub>& hub = hubs_[&pool];
+    if (!hub) hub = std::make_unique<Hub>(*this, process_, here, pool);
+    none_.store(false, std::memory_order_relaxed);
+    return *hub;
+}
+
+void Hubs::tick(const Shard& here) {
+    if (none()) return;
+    std::vector<Hub*> hubs;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [pool, hub] : hubs_) hubs.push_back(hub.get());
+    }
+    for (Hub* const hub : hubs) hub->tick(here);
+}
+
+void Hubs::notifies(const pool::Server& server, std::uint32_t client_pid) {
+    const std::lock_guard lock(mutex_);
+    senders_[{server.host(), server.backend_pid()}] = client_pid;
+}
+
+void Hubs::changes_hands(const pool::Server& server) {
+    const std::lock_guard lock(mutex_);
+    senders_.erase({server.host(), server.backend_pid()});
+}
+
+std::uint32_t Hubs::sender(const std::string& host, std::uint32_t server_pid) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = senders_.find({host, server_pid});
+    return found == senders_.end() ? server_pid : found->second;
+}
+
+}  // namespace pgweir::proxy
