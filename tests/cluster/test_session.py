@@ -40,6 +40,7 @@ KNOWN_GAPS = {
     "disconnect": ("with_statements",),
     "functions": ("sequences_of_functions", "trigger_sets"),
     "multi": ("prepare_and_execute",),
+    "notify": ("while_pinned?",),
     "prepare": ("in_a_failed_statement", "pg_prepared_statements", "extended_forms", "within_other_statements",
             "odd_names"),
     "quirks": ("custom_variable_once_set", "custom_variable_not_recognized", "schema_of_temporary_objects",
@@ -48,7 +49,7 @@ KNOWN_GAPS = {
     "set_config": ("computed", "nulls_and_errors", "with_parameters"),
     "startup": ("options", "reported", "reset_all_and_discard", "rollback_to_them", "settings_of_the_role"),
     "unnamed": ("strings_parsed_under_other_rules", "not_to_be_shared"),
-    "variables": ("bad_values", "application_name", "update_pg_settings"),
+    "variables": ("bad_values", "application_name", "update_pg_settings", "reset_all?"),
     "various": ("read_only_sessions",),
 }
 
