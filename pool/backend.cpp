@@ -261,7 +261,8 @@ Backend::Fate Backend::apply_notification(const Frame& frame, Segments& out) {
     const auto read = protocol::read_notification(frame.payload);
     if (read.has_error()) return Fate::unexpected;
     const Notification said{read->pid, std::string(read->channel), std::string(read->payload)};
-    if (own() || hearing_->keep_all) {
+    // What comes right after an answer of ours is for whoever acts on that answer first.
+    if (own() || findings_.own_ready || hearing_->keep_all) {
         findings_.notifications.push_back(said);
         return Fate::skip;
     }

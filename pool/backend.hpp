@@ -25,7 +25,8 @@ struct Notification {
 };
 
 /// What is to become of the notifications that a server sends to whoever holds it. Those that come
-/// amid a query of our own, whose replies nobody sees, are kept in any case.
+/// amid a query of our own, whose replies nobody sees, or in one scan with its end are kept in any
+/// case.
 struct Hearing {
     bool keep_all = false;  // none is passed on: they are for the holder itself
     std::set<std::string, std::less<>> elsewhere;  // channels heard by another way: not passed on

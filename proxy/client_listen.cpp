@@ -50,7 +50,7 @@ bool Client::hand_over() {
     if (handing_over_ == Listening::Due::nothing) return false;
     awaiting_ = true;
     const bool marks = handing_over_ == Listening::Due::mark;
-    const std::string who = Hub::who({shard_.worker.index, id_});
+    const std::string who = Hub::who({shard_.worker.index, id_}, listening_->told_number());
     server_->run_own(marks ? listening_->marking(hub_->marker(), who) : "UNLISTEN *");
     return true;
 }
@@ -80,8 +80,8 @@ void Client::hub_missed() {
     deliver_due();
 }
 
-void Client::hear(const pool::Notification& said, std::uint32_t as_pid) {
-    listening_->from_hub(said, as_pid);
+void Client::hear(const pool::Notification& said, std::uint32_t as_pid, std::uint64_t since) {
+    listening_->from_hub(said, as_pid, since);
     deliver_due();
 }
 

@@ -58,12 +58,20 @@ void Listening::learn(const std::vector<std::string>& there,
     channels_ = std::move(now);
     std::erase_if(hearing.elsewhere,
                   [this](const auto& name) { return !channels_.contains(name); });
+    std::erase_if(hub_due_,
+                  [this](const Told& due) { return !channels_.contains(due.said.channel); });
+}
+
+bool Listening::hub_knows() const {
+    return std::equal(told_.begin(), told_.end(), channels_.begin(), channels_.end(),
+                      [](const auto& told, const auto& name) { return told.first == name; });
 }
 
 bool Listening::news_for_hub() {
-    if (told_ == channels_) return false;
-    told_ = channels_;
+    if (hub_knows()) return false;
     ++told_number_;
+    std::erase_if(told_, [this](const auto& told) { return !channels_.contains(told.first); });
+    for (const std::string& name : channels_) told_.try_emplace(name, told_number_);
     ready_ = failed_ = false;
     return true;
 }
@@ -71,7 +79,7 @@ bool Listening::news_for_hub() {
 Listening::Due Listening::due() const {
     if (failed_) return Due::nothing;
     if (hearing.elsewhere == channels_) return Due::unlisten;
-    return ready_ && told_ == channels_ ? Due::mark : Due::nothing;
+    return ready_ && hub_knows() ? Due::mark : Due::nothing;
 }
 
 std::string Listening::marking(const std::string& name, const std::string& who) {
@@ -90,7 +98,10 @@ void Listening::from_server(const pool::Notification& said) {
     server_due_.push_back({said, said.pid == hearing.server_pid ? hearing.pid : said.pid});
 }
 
-void Listening::from_hub(const pool::Notification& said, std::uint32_t as_pid) {
+void Listening::from_hub(const pool::Notification& said, std::uint32_t as_pid,
+                         std::uint64_t since) {
+    const auto told = told_.find(said.channel);
+    if (told == told_.end() || told->second != since) return;  // asked for before an UNLISTEN
     if (has_room(said)) hub_due_.push_back({said, as_pid});
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -62,8 +63,9 @@ public:
     /// From its server, amid a query of ours.
     void from_server(const pool::Notification& said);
     void passed_on(const pool::Notification& said) { echoes_.push_back(said); }
-    /// From the hub; `as_pid` is what the client is told.
-    void from_hub(const pool::Notification& said, std::uint32_t as_pid);
+    /// From the hub; `as_pid` is what the client is told, `since` the number with which the hub was
+    /// first told of the channel.
+    void from_hub(const pool::Notification& said, std::uint32_t as_pid, std::uint64_t since);
     void missed() { missed_ = true; }
     bool any_due() const { return missed_ || !server_due_.empty() || !hub_due_.empty(); }
     /// As messages, in their order.
@@ -75,10 +77,12 @@ private:
         std::uint32_t as_pid;
     };
 
+    bool hub_knows() const;
     bool is_echo(const pool::Notification& said);
     bool has_room(const pool::Notification& said);
 
-    ChannelNames channels_, told_;
+    ChannelNames channels_;
+    std::map<std::string, std::uint64_t, std::less<>> told_;  // with the number it was new in
     std::uint64_t told_number_ = 0;
     bool complete_ = true;  // the server listens to all that the client does
     bool ready_ = false;    // the hub, for what it was told

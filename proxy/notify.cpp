@@ -45,8 +45,8 @@ Hub::Hub(Hubs& hubs, Process& process, Shard& home, pool::Pool& pool)
     hearing_.keep_all = true;
 }
 
-std::string Hub::who(ClientPlace client) {
-    return fmt::format("{} {}", client.shard, client.client);
+std::string Hub::who(ClientPlace client, std::uint64_t number) {
+    return fmt::format("{} {} {}", client.shard, client.client, number);
 }
 
 void Hub::set(ClientPlace client, ChannelNames channels, std::uint64_t number) {
@@ -61,16 +61,19 @@ void Hub::change(Key key, ChannelNames channels, std::uint64_t number) {
         subscribers_.erase(key);
         return advance();
     }
-    for (const std::string& name : channels) by_channel_[name].insert(key);
-    std::erase_if(subscriber.active, [&](const auto& name) { return !channels.contains(name); });
-    subscriber.channels = std::move(channels);
+    std::erase_if(subscriber.channels,
+                  [&](const auto& had) { return !channels.contains(had.first); });
+    for (const std::string& name : channels) {
+        by_channel_[name].insert(key);
+        subscriber.channels.try_emplace(name, Subscription{.since = number});
+    }
     subscriber.number = number;
     unready_.insert(key);
     advance();
 }
 
 void Hub::forget_channels(Key key, const Subscriber& subscriber) {
-    for (const std::string& name : subscriber.channels) {
+    for (const auto& [name, subscription] : subscriber.channels) {
         const auto found = by_channel_.find(name);
         found->second.erase(key);
         if (found->second.empty()) by_channel_.erase(found);
@@ -162,18 +165,26 @@ void Hub::tell_ready() {
 /// A marker may have been missed as well: everything is sent now, and clients know what is theirs.
 void Hub::tell_missed() {
     for (auto& [key, subscriber] : subscribers_) {
-        subscriber.active = subscriber.channels;
+        for (auto& [name, subscription] : subscriber.channels) subscription.active = true;
         on_client(process_, key.first, key.second, [](Client& client) { client.hub_missed(); });
     }
 }
 
 void Hub::activate(std::string_view who) {
     Key key;
+    std::uint64_t number = 0;
     const char* const end = who.data() + who.size();
-    const auto first = std::from_chars(who.data(), end, key.first);
-    if (first.ptr != end) std::from_chars(first.ptr + 1, end, key.second);
+    auto next = [&, at = who.data()](auto& value) mutable {
+        const auto read = std::from_chars(at, end, value);
+        at = read.ptr == end ? end : read.ptr + 1;
+    };
+    next(key.first);
+    next(key.second);
+    next(number);
     const auto found = subscribers_.find(key);
-    if (found != subscribers_.end()) found->second.active = found->second.channels;
+    if (found == subscribers_.end()) return;
+    for (auto& [name, subscription] : found->second.channels)
+        subscription.active |= subscription.since <= number;
 }
 
 void Hub::notified(const std::vector<pool::Notification>& kept,
@@ -189,9 +200,12 @@ void Hub::notified(const std::vector<pool::Notification>& kept,
         const Said shared = std::make_shared<const pool::Notification>(said);
         const std::uint32_t as_pid = hubs_.sender(server_->host(), said.pid);
         for (const Key& key : found->second) {
-            if (!subscribers_[key].active.contains(said.channel)) continue;
+            const Subscription& wanted = subscribers_[key].channels[said.channel];
+            if (!wanted.active) continue;
             on_client(process_, key.first, key.second,
-                      [shared, as_pid](Client& client) { client.hear(*shared, as_pid); });
+                      [shared, as_pid, since = wanted.since](Client& client) {
+                          client.hear(*shared, as_pid, since);
+                      });
         }
     }
 }

@@ -27,10 +27,11 @@ public:
 
     /// The channel of its own by which it is told where it takes over: its payload is who().
     const std::string& marker() const { return marker_; }
-    static std::string who(ClientPlace client);
+    static std::string who(ClientPlace client, std::uint64_t number);
 
     /// What a client wants to hear; nothing: it is done. Client::hub_ready(number) follows when it
-    /// is listened to. What is new is sent to the client from the marker on. Any thread.
+    /// is listened to. What is new is sent to the client from its marker of that number on: an
+    /// earlier marker may still be under way, and is not about what came later. Any thread.
     void set(ClientPlace client, ChannelNames channels, std::uint64_t number);
     /// Chores, every 100 ms.
     void tick(const Shard& here);
@@ -57,9 +58,13 @@ public:
 private:
     using Key = std::pair<unsigned, std::uint32_t>;  // shard, client
 
+    struct Subscription {
+        std::uint64_t since = 0;  // the number with which the client asked for it
+        bool active = false;      // is sent
+    };
+
     struct Subscriber {
-        ChannelNames channels;
-        ChannelNames active;  // those that are sent
+        std::map<std::string, Subscription, std::less<>> channels;
         std::uint64_t number = 0;
     };
 
