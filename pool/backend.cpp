@@ -89,8 +89,17 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
 
 }  // namespace
 
+/// Without giving back what nothing was put into: this is done for each read.
+void Backend::Findings::clear() {
+    ready = own_ready = discarded_all = schema_changed = functions_changed = fatal = false;
+    if (!notifications.empty()) notifications.clear();
+    if (!echoes.empty()) echoes.clear();
+    if (!parameters.empty()) parameters.clear();
+    fatal_error.reset();
+}
+
 Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
-    findings_ = {};
+    findings_.clear();
     const std::size_t size = input.size();
     while (!input.empty()) {
         if (missing_ > 0) {
@@ -107,7 +116,7 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
         const Frame& frame = cut.frame;
         if (frame.missing > 0 && needed_whole(frame, own())) break;
 
-        emit_fakes(out);
+        if (pipeline_.front_is_fake()) emit_fakes(out);
         const Fate fate = apply(frame, out);
         if (fate == Fate::unexpected) {
             return protocol::protocol_violation(
@@ -138,9 +147,9 @@ Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
         case 'D': return apply_row(frame);
         case 'd':
         case 'c':
-        case 'H': return forward_to({Request::query, Request::execute});
-        case 'V': return forward_to({Request::function_call});
-        case 't': return forward_to({Request::describe_statement});
+        case 'H': return forward_to(Request::query, Request::execute);
+        case 'V': return forward_to(Request::function_call);
+        case 't': return forward_to(Request::describe_statement);
         case 'T':
         case 'n': return describe_answer(frame);
         case 'C': return apply_tag(frame);
@@ -149,8 +158,8 @@ Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
         case '3': return answer(Request::close);
         case 's': return answer(Request::execute);
         case 'I':
-            return forward_to({Request::query}) == Fate::unexpected ? answer(Request::execute)
-                                                                    : by_front();
+            return forward_to(Request::query) == Fate::unexpected ? answer(Request::execute)
+                                                                  : by_front();
         case 'G':
         case 'W': return copy_in();
         default: return Fate::unexpected;
@@ -163,11 +172,11 @@ Backend::Fate Backend::by_front() const {
 }
 
 /// What follows from a request of one of these kinds.
-Backend::Fate Backend::forward_to(std::initializer_list<Request> askers) const {
+template <class... Askers>
+Backend::Fate Backend::forward_to(Askers... askers) const {
     if (pipeline_.empty()) return Fate::unexpected;
     const Request request = pipeline_.front().request;
-    const bool asked = std::find(askers.begin(), askers.end(), request) != askers.end();
-    return asked ? by_front() : Fate::unexpected;
+    return ((request == askers) || ...) ? by_front() : Fate::unexpected;
 }
 
 /// What may come at any time: the client hears it, unless the server runs a query of our own.
@@ -191,11 +200,11 @@ Backend::Fate Backend::describe_answer(const Frame& frame) {
     const Request request = pipeline_.front().request;
     if (request == Request::describe_statement || request == Request::describe_portal)
         return answer(request);
-    return frame.type == 'T' ? forward_to({Request::query}) : Fate::unexpected;
+    return frame.type == 'T' ? forward_to(Request::query) : Fate::unexpected;
 }
 
 Backend::Fate Backend::copy_in() {
-    const Fate fate = forward_to({Request::query, Request::execute});
+    const Fate fate = forward_to(Request::query, Request::execute);
     if (fate != Fate::unexpected) pipeline_.begin_copy_in();
     return fate;
 }
@@ -225,11 +234,12 @@ Backend::Fate Backend::apply_ready(const Frame& frame) {
 }
 
 Backend::Fate Backend::apply_tag(const Frame& frame) {
-    const Fate fate = forward_to({Request::query, Request::execute});
+    const Fate fate = forward_to(Request::query, Request::execute);
     if (fate == Fate::unexpected) return fate;
     const std::string_view tag = protocol::read_command_tag(frame.payload);
     pipeline_.end_copy();
     if (pipeline_.front().request == Request::execute) pipeline_.pop();
+    if (tag.starts_with('S')) return fate;  // SELECT, SET and the like change nothing here
     inserted_ |= tag.starts_with("INSERT ") || tag.starts_with("COPY ");
     if (changes_schema(tag)) {
         findings_.schema_changed = true;
@@ -282,7 +292,7 @@ Backend::Fate Backend::apply_row(const Frame& frame) {
         if (values.has_error()) return Fate::unexpected;
         own_answer_.rows.emplace_back(values->begin(), values->end());
     }
-    return forward_to({Request::query, Request::execute});
+    return forward_to(Request::query, Request::execute);
 }
 
 Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {

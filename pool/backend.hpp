@@ -86,6 +86,8 @@ public:
         std::vector<std::pair<std::string, std::string>>
             parameters;                              // ParameterStatus: name, value
         std::optional<protocol::Error> fatal_error;  // its words
+
+        void clear();
     };
     const Findings& findings() const { return findings_; }
 
@@ -117,7 +119,8 @@ private:
     Fate copy_in();
     Fate by_front() const;
     Fate by_owner() const;
-    Fate forward_to(std::initializer_list<protocol::Request> askers) const;
+    template <class... Askers>
+    Fate forward_to(Askers... askers) const;
     bool own() const;
     void emit_fakes(Segments& out);
     Fate query_failed(const protocol::Frame& frame, const protocol::Outstanding& query,

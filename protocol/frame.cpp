@@ -14,6 +14,11 @@ Result<std::optional<Frame>> first_frame(Bytes bytes, std::size_t payload_max, O
     return cut_error(cut.cut, sender);
 }
 
+void Segments::append(Bytes bytes) {
+    slices_.push_back(bytes);
+    end_ = bytes.data() + bytes.size();
+}
+
 std::string Segments::joined() const {
     std::string all;
     all.reserve(size_);

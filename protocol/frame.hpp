@@ -65,24 +65,27 @@ public:
     /// Adds bytes that outlive the step: part of the input, or static.
     void add(Bytes bytes) {
         if (bytes.empty()) return;
-        if (!slices_.empty() && slices_.back().data() + slices_.back().size() == bytes.data()) {
+        size_ += bytes.size();
+        if (bytes.data() == end_) {
+            end_ += bytes.size();
             slices_.back() = {slices_.back().data(), slices_.back().size() + bytes.size()};
         } else {
-            slices_.push_back(bytes);
+            append(bytes);
         }
-        size_ += bytes.size();
     }
     /// Adds bytes made here and keeps them until clear().
     void own(std::string bytes) {
         if (bytes.empty()) return;
         owned_.push_back(std::move(bytes));
-        slices_.push_back(owned_.back());
+        owns_ = true;
         size_ += owned_.back().size();
+        append(owned_.back());
     }
     /// Room for a few bytes to be made here and then add()ed; valid until clear().
     char* room(std::size_t size) {
         if (room_used_ + size > room_.size()) {
             owned_.emplace_back(size, '\0');
+            owns_ = true;
             return owned_.back().data();
         }
         char* const at = room_.data() + room_used_;
@@ -92,7 +95,9 @@ public:
     void clear() {
         room_used_ = 0;
         slices_.clear();
-        if (!owned_.empty()) owned_.clear();
+        end_ = nullptr;
+        if (owns_) owned_.clear();
+        owns_ = false;
         size_ = 0;
     }
 
@@ -103,9 +108,13 @@ public:
     std::string joined() const;
 
 private:
+    void append(Bytes bytes);
+
     std::vector<Bytes> slices_;
+    const char* end_ = nullptr;      // of the last slice
     std::deque<std::string> owned_;  // a deque: growing it moves no string
-    std::array<char, 2048> room_;    // so that renaming a statement allocates nothing
+    bool owns_ = false;
+    std::array<char, 2048> room_;  // so that renaming a statement allocates nothing
     std::size_t room_used_ = 0;
     std::size_t size_ = 0;
 };

@@ -93,7 +93,7 @@ void Client::consume(Bytes input) {
         return socket_.pause();
     }
     if (!server_) {
-        if (!answer_alone(input)) return inbox_.keep(input);
+        if (!frontend_.wants_server(input) && !answer_alone(input)) return inbox_.keep(input);
         restoring_ = hub_ && !listening_->hearing.elsewhere.empty() && may_touch_channels(input);
         if (!checkout()) {
             inbox_.keep(input);

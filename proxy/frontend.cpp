@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocol/vars.hpp"
+#include "router/plain.hpp"
 
 namespace pgweir::proxy {
 
@@ -156,9 +157,11 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, Translati
 Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Translation& step) {
     if (!step.rules.simple_query) return bad_message("PQexec disallowed");
     if (frame.missing > 0 && frame.payload.size() < beginning_of_sql) return Take::more;
-    if (Session* const session = step.rules.session) {
+    const Bytes sql = text_of(frame);
+    const bool plain = frame.missing == 0 && router::is_plain(sql);
+    Session* const session = step.rules.session;
+    if (session && !plain) {
         if (frame.missing > 0 && frame.size() <= query_read_max) return Take::more;
-        const Bytes sql = text_of(frame);
         const router::Traces traces = frame.missing > 0 ? router::trace::anything : traces_in(sql);
         constexpr router::Traces naming = router::trace::statements | router::trace::executes;
         if ((traces & naming) != 0 && step.rules.server_max > 0) {
@@ -168,7 +171,7 @@ Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Tra
         if ((traces & router::trace::reads_sequences) != 0) discard_sequences(step);
         frame.missing > 0 ? session->note_unread() : session->note(sql, traces);
     }
-    statements_.simple_query(step.server, discards(frame.payload));
+    statements_.simple_query(step.server, !plain && discards(frame.payload));
     step.pipeline().push({Request::query, Reply::forward, {}, {}});
     step.out.add(whole);
     return Take::done;
@@ -302,6 +305,20 @@ Result<Frontend::Take> Frontend::take_statement(char type, std::string_view name
         step.out.add(whole);
     }
     return Take::done;
+}
+
+bool Frontend::wants_server(Bytes input) const {
+    if (mid_message() || dropping_ || input.size() < protocol::header_size) return false;
+    switch (input.front()) {
+        case 'Q':
+        case 'P':
+        case 'B':
+        case 'D':
+        case 'E':
+        case 'C':
+        case 'F': return input.size() > protocol::load_u32(input.data() + 1);
+        default: return false;
+    }
 }
 
 Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& rules,

@@ -25,6 +25,10 @@ public:
     Result<Step> translate(Bytes input, const RequestRules& rules, pool::Backend& server,
                            Segments& out);
 
+    /// While no server is linked: is the first message whole, and one that needs a server? The
+    /// ordinary case; answer_alone() is for all others.
+    bool wants_server(Bytes input) const;
+
     /// The same while no server is linked: takes what needs none (Terminate, a lone Sync, what is
     /// left of a failed COPY) and stops at the first message that does.
     Result<Step> answer_alone(Bytes input, const RequestRules& rules, Segments& replies);

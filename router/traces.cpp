@@ -5,7 +5,6 @@
 
 #include "router/calls.hpp"
 #include "router/lexer.hpp"
-#include "router/plain.hpp"
 #include "router/words.hpp"
 
 namespace pgweir::router {
@@ -446,7 +445,7 @@ void Reader::rollback() {
 }  // namespace
 
 Traces traces_of(std::string_view sql, bool standard_strings) {
-    return is_plain(sql) ? 0 : Reader(sql, standard_strings, nullptr).read();
+    return Reader(sql, standard_strings, nullptr).read();
 }
 
 Details details_of(std::string_view sql, bool standard_strings) {

@@ -329,7 +329,7 @@ Bytes Inbox::fill(Socket& socket, char* page, std::size_t page_size) {
     return rest_;
 }
 
-void Inbox::keep(Bytes unused) {
+void Inbox::keep_some(Bytes unused) {
     if (unused.empty()) {
         if (rest_.capacity() > 64) rest_ = std::string();
         rest_.clear();

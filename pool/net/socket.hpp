@@ -144,11 +144,15 @@ public:
     /// What was kept, when nothing new is to be read.
     Bytes kept() const { return rest_; }
     /// Keeps the unused tail of the last view for the next fill().
-    void keep(Bytes unused);
+    void keep(Bytes unused) {
+        if (!unused.empty() || !rest_.empty()) keep_some(unused);
+    }
     bool empty() const { return rest_.empty(); }
     std::size_t size() const { return rest_.size(); }
 
 private:
+    void keep_some(Bytes unused);
+
     std::string rest_;
 };
 
