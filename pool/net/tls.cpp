@@ -65,6 +65,13 @@ std::string complaint(const SSL* ssl) {
     return reason ? reason : "unexpected eof";
 }
 
+/// What was read from the kernel and is not opened yet: one recv for several records.
+using Page = std::array<char, 4 * TlsRecords::record_max>;
+Page& page() {
+    thread_local Page bytes;
+    return bytes;
+}
+
 }  // namespace
 
 /// A BIO over the socket: reads what the kernel has, and never fails to write.
@@ -74,16 +81,19 @@ struct Tls::Stream {
     static int read(BIO* bio, char* to, int room) {
         BIO_clear_retry_flags(bio);
         Tls& tls = of(bio);
-        if (!tls.early_.empty()) {
-            const std::size_t size = tls.early_.copy(to, static_cast<std::size_t>(room));
-            tls.early_.erase(0, size);
-            if (tls.early_.empty()) tls.early_ = std::string();
-            return static_cast<int>(size);
+        if (tls.input_.empty()) {
+            // OpenSSL must not have more than it asks for: the records that follow may be ours.
+            Page& bytes = page();
+            const ssize_t got = tls.socket_.take_input(bytes.data(), bytes.size());
+            if (got < 0 && errno == EAGAIN) BIO_set_retry_read(bio);
+            if (got == 0) tls.ended_ = true;
+            if (got <= 0) return static_cast<int>(got);
+            tls.input_.assign(bytes.data(), static_cast<std::size_t>(got));
         }
-        const ssize_t got = tls.socket_.take_input(to, static_cast<std::size_t>(room));
-        if (got < 0 && errno == EAGAIN) BIO_set_retry_read(bio);
-        if (got == 0) tls.ended_ = true;
-        return static_cast<int>(got);
+        const std::size_t size = tls.input_.copy(to, static_cast<std::size_t>(room));
+        tls.input_.erase(0, size);
+        if (tls.input_.empty()) tls.input_ = std::string();
+        return static_cast<int>(size);
     }
 
     static int write(BIO* bio, const char* from, int size) {
@@ -119,13 +129,14 @@ Tls::Tls(Socket& socket, TlsContextPtr context, std::string_view host, Bytes ear
       context_(std::move(context)),
       ssl_(SSL_new(context_->handle_.get())),
       host_(host),
-      early_(early) {
+      input_(early) {
     BIO* const stream = BIO_new(Stream::method());
     BIO_set_data(stream, this);
     BIO_set_init(stream, 1);
     SSL_set_bio(ssl_.get(), stream, stream);
     if (context_->role() == Role::accept) {
         SSL_set_accept_state(ssl_.get());
+        handover_ = std::make_unique<TlsHandover>(ssl_.get());
     } else {
         SSL_set_connect_state(ssl_.get());
         if (!host_.empty() && !is_address(host_)) {
@@ -145,6 +156,7 @@ Tls::Step Tls::handshake() {
         if (named && !peer_is_host()) return Step::failed;
         host_ = std::string();
         established_ = true;
+        if (handover_) hand_over();
         return Step::done;
     }
     if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) return Step::wants_input;
@@ -169,14 +181,29 @@ bool Tls::peer_is_host() {
     return false;
 }
 
+void Tls::hand_over() {
+    records_ = handover_->take();
+    handover_.reset();
+    if (!records_) return;
+    agreed_ = std::make_unique<Agreed>(Agreed{.suite = SSL_get_cipher_name(ssl_.get()),
+                                              .protocol = protocol_agreed(),
+                                              .peer_common_name = peer_common_name(),
+                                              .peer_subject = peer_subject()});
+    ssl_.reset();
+}
+
 Tls::Input Tls::read(char* to, std::size_t room, std::size_t& got) {
     got = 0;
+    return records_ ? read_records(to, room, got) : read_ssl(to, room, got);
+}
+
+Tls::Input Tls::read_ssl(char* to, std::size_t room, std::size_t& got) {
     ERR_clear_error();
     while (got < room) {
         std::size_t size = 0;
         if (SSL_read_ex(ssl_.get(), to + got, room - got, &size) == 1) {
             got += size;
-            if (got < room && !socket_.readable_ && !SSL_has_pending(ssl_.get()))
+            if (got < room && !socket_.readable_ && input_.empty() && !SSL_has_pending(ssl_.get()))
                 return Input::none;
             continue;
         }
@@ -189,9 +216,69 @@ Tls::Input Tls::read(char* to, std::size_t room, std::size_t& got) {
     return Input::more;
 }
 
+Tls::Input Tls::read_records(char* to, std::size_t room, std::size_t& got) {
+    got = text_.copy(to, room);
+    text_.erase(0, got);
+    if (!text_.empty()) return Input::more;
+    text_ = std::string();
+
+    Page& bytes = page();
+    std::size_t held = input_.copy(bytes.data(), bytes.size());
+    input_ = std::string();
+    Bytes rest(bytes.data(), held);
+    Input outcome = ended_ ? Input::end : Input::more;
+    while (outcome == Input::more && got < room) {
+        if (TlsRecords::is_whole(rest)) {
+            std::array<char, TlsRecords::record_max> aside;
+            const bool fits = TlsRecords::room_for(rest) <= room - got;
+            if (!fits && got > 0) break;
+            const TlsRecords::Opened opened = records_->open(rest, fits ? to + got : aside.data());
+            rest.remove_prefix(opened.taken);
+            if (opened.kind == TlsRecords::Kind::end) outcome = Input::end;
+            if (opened.kind == TlsRecords::Kind::broken) outcome = give_up(opened.alert);
+            if (!fits && opened.size > 0) {
+                got = Bytes(aside.data(), opened.size).copy(to, room);
+                text_.assign(aside.data() + got, opened.size - got);
+                OPENSSL_cleanse(aside.data(), opened.size);
+            } else {
+                got += opened.size;
+            }
+            continue;
+        }
+        if (got > 0 && socket_.readable_) break;  // who reads has a say in whether it wants more
+        held = rest.copy(bytes.data(), rest.size());
+        const ssize_t came = socket_.take_input(bytes.data() + held, bytes.size() - held);
+        if (came > 0) held += static_cast<std::size_t>(came);
+        rest = {bytes.data(), held};
+        if (came == 0) outcome = Input::end;
+        if (came < 0) outcome = errno == EAGAIN ? Input::none : Input::broken;
+    }
+    ended_ = outcome == Input::end;
+    input_ = rest;
+    return outcome;
+}
+
+Tls::Input Tls::give_up(char alert) {
+    if (alert != TlsRecords::close_notify) send_alert(true, alert);
+    return Input::broken;
+}
+
+void Tls::send_alert(bool fatal, char description) {
+    std::array<char, 2 + TlsRecords::overhead> record;
+    socket_.send_plain({record.data(), records_->seal_alert(fatal, description, record.data())});
+}
+
 bool Tls::write(Bytes bytes) {
     // A connection that is closed in mid-handshake has nothing to say it in.
     if (!established_ || bytes.empty()) return true;
+    if (records_) {
+        std::array<char, TlsRecords::text_max + TlsRecords::overhead> record;
+        for (; !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), TlsRecords::text_max))) {
+            const Bytes part = bytes.substr(0, TlsRecords::text_max);
+            socket_.send_plain({record.data(), records_->seal(part, record.data())});
+        }
+        return true;
+    }
     ERR_clear_error();
     std::size_t written = 0;
     if (SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written) == 1) return true;
@@ -201,16 +288,19 @@ bool Tls::write(Bytes bytes) {
 
 void Tls::say_goodbye() {
     if (!established_) return;
+    if (records_) return send_alert(false, TlsRecords::close_notify);
     ERR_clear_error();
     SSL_shutdown(ssl_.get());
     ERR_clear_error();
 }
 
 std::string Tls::description() const {
+    if (agreed_) return fmt::format("TLSv1.3/{}", agreed_->suite);
     return fmt::format("{}/{}", SSL_get_version(ssl_.get()), SSL_get_cipher_name(ssl_.get()));
 }
 
 bool Tls::protocol_agreed() const {
+    if (agreed_) return agreed_->protocol;
     const unsigned char* name = nullptr;
     unsigned int size = 0;
     SSL_get0_alpn_selected(ssl_.get(), &name, &size);
@@ -226,11 +316,13 @@ x509_st* Tls::verified_peer() const {
 }
 
 std::optional<std::string> Tls::peer_common_name() const {
+    if (agreed_) return agreed_->peer_common_name;
     const x509_st* const certificate = verified_peer();
     return certificate ? common_name(*certificate) : std::nullopt;
 }
 
 std::optional<std::string> Tls::peer_subject() const {
+    if (agreed_) return agreed_->peer_subject;
     const x509_st* const certificate = verified_peer();
     if (!certificate) return std::nullopt;
     const std::unique_ptr<BIO, int (*)(BIO*)> out(BIO_new(BIO_s_mem()), BIO_free);
@@ -245,7 +337,7 @@ std::optional<std::string> Tls::peer_subject() const {
 
 std::string Tls::server_end_point() const {
     const x509_st* const certificate = context_->role() == Role::accept
-                                           ? SSL_get_certificate(ssl_.get())
+                                           ? SSL_CTX_get0_certificate(context_->handle_.get())
                                            : SSL_get0_peer_certificate(ssl_.get());
     int hash = NID_undef;
     if (!certificate || !X509_get_signature_info(const_cast<x509_st*>(certificate), &hash, nullptr,

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "pool/net/tls_context.hpp"
+#include "pool/net/tls_handover.hpp"
 #include "protocol/bytes.hpp"
 
 struct ssl_st;
@@ -15,12 +16,13 @@ struct x509_st;
 
 namespace pgweir::net {
 
-using protocol::Bytes;
-
 class Socket;
 
 /// Resource; lives in its Socket, and is as little bound to a thread as that is. Records come from
 /// the socket and go to its outbox: nothing here ever waits for output.
+///
+/// OpenSSL does every handshake. On the accepting side TLS 1.3 goes on without it (TlsHandover), as
+/// many clients do nothing most of the time; what is left of it is then what is asked for below.
 class Tls {
 public:
     /// `host` is whom a connecting side means to reach; a name is said to the server (SNI).
@@ -62,18 +64,33 @@ private:
     struct Free {
         void operator()(ssl_st* ssl) const;
     };
+    /// What is known of the peer when OpenSSL has gone.
+    struct Agreed {
+        const char* suite = "";
+        bool protocol = false;
+        std::optional<std::string> peer_common_name, peer_subject;
+    };
 
     x509_st* verified_peer() const;
     bool peer_is_host();
+    void hand_over();
+    Input read_ssl(char* to, std::size_t room, std::size_t& got);
+    Input read_records(char* to, std::size_t room, std::size_t& got);
+    Input give_up(char alert);
+    void send_alert(bool fatal, char description);
 
     Socket& socket_;
     const TlsContextPtr context_;
-    std::unique_ptr<ssl_st, Free> ssl_;
+    std::unique_ptr<ssl_st, Free> ssl_;      // until records_ take over
+    std::unique_ptr<TlsHandover> handover_;  // during the handshake
+    std::unique_ptr<TlsRecords> records_;
+    std::unique_ptr<Agreed> agreed_;
     std::string host_;   // to be verified; emptied by that
-    std::string early_;  // not read yet
+    std::string input_;  // from the kernel, not read yet
+    std::string text_;   // out of a record, not read yet
     std::string failure_;
     bool established_ = false;
-    bool ended_ = false;  // the kernel has nothing more to give
+    bool ended_ = false;  // there is nothing more to come
 };
 
 }  // namespace pgweir::net

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "pool/net/tls_handover.hpp"
+
 namespace pgweir::net {
 
 namespace {
@@ -167,9 +169,8 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
 }
 
 void set_behaviour(SSL_CTX* context, const TlsOptions& options) {
-    // At rest a connection keeps no buffers. Records are read ahead: one recv, not two, for each.
+    // At rest a connection keeps no buffers.
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_read_ahead(context, 1);
     // A FIN without close_notify is an end like any other: our own messages say where they end.
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -179,6 +180,7 @@ void set_behaviour(SSL_CTX* context, const TlsOptions& options) {
         SSL_CTX_set_alpn_protos(context, protocol_name.data(), protocol_name.size());
         return;
     }
+    TlsHandover::prepare(context);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
     // One ticket serves the one connection that comes after this one. Sessions are no good under
     // another context: its keys for tickets are its own.
