@@ -185,6 +185,7 @@ void Client::learn(pool::Backend::OwnAnswer answer) {
         protocol::Vars have = server_->vars();
         session_->answer(answer.rows, server_->fresh_vars(), have);
         server_->set_vars(std::move(have));
+        learn_channels();
     }
     own_over(std::exchange(awaiting_, false));
 }

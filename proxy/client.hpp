@@ -140,6 +140,7 @@ private:
     void start_listening();
     void note_notifier();
     void restore_listening();
+    void learn_channels();
     /// Takes a step towards a server that does not listen for the client; false: none is due.
     bool hand_over();
     void handed_over(const pool::Backend::OwnAnswer& answer);

@@ -34,16 +34,21 @@ void Client::note_notifier() {
     hubs.notifies(*server_, static_cast<std::uint32_t>(cancel_key_ >> 32));
 }
 
-bool Client::hand_over() {
+/// At once: before another answer says what another transaction has made of it.
+void Client::learn_channels() {
     if (!listening_ && session_->may_listen()) start_listening();  // a function, as it turned out
+    if (!listening_) return;
+    if (const auto channels = session_->take_channels())
+        listening_->learn(channels->there, channels->changes);
+}
+
+bool Client::hand_over() {
     if (!listening_) return false;
     const pool::Backend& backend = server_->backend();
     if (backend.tx() != TxStatus::idle || !backend.settled()) return false;
-    if (const auto channels = session_->take_channels())
-        listening_->learn(channels->there, channels->changes);
     if (listening_->news_for_hub()) {
         if (!hub_) hub_ = &shard_.process.hubs().of(*pool_, shard_);
-        hub_->set({shard_.worker.index, id_}, listening_->channels(), listening_->told_number());
+        hub_->set({shard_.worker.index, id_}, listening_->wanted(), listening_->told_number());
     }
     if (session_->pins() != router::trace::channels) return false;
     handing_over_ = listening_->due();

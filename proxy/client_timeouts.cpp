@@ -53,8 +53,7 @@ void Client::give_way(std::int64_t now_us) {
                          server_->backend().settled() && !frontend_.mid_message();
     if (!at_rest || now_us - request_us_ < kept_us || pool_->counts(now_us).waiting == 0) return;
     session_->give_way();
-    note_pins();
-    release_server();
+    rest();
 }
 
 void Client::notify_waiting(std::int64_t now_us) {

@@ -60,18 +60,15 @@ void Listening::learn(const std::vector<std::string>& there,
                   [this](const auto& name) { return !channels_.contains(name); });
     std::erase_if(hub_due_,
                   [this](const Told& due) { return !channels_.contains(due.said.channel); });
-}
-
-bool Listening::hub_knows() const {
-    return std::equal(told_.begin(), told_.end(), channels_.begin(), channels_.end(),
-                      [](const auto& told, const auto& name) { return told.first == name; });
+    const std::size_t gone = std::erase_if(
+        wanted_, [this](const auto& wanted) { return !channels_.contains(wanted.first); });
+    news_ |= gone > 0 || wanted_.size() != channels_.size();
+    for (const std::string& name : channels_) wanted_.try_emplace(name, told_number_ + 1);
 }
 
 bool Listening::news_for_hub() {
-    if (hub_knows()) return false;
+    if (!std::exchange(news_, false)) return false;
     ++told_number_;
-    std::erase_if(told_, [this](const auto& told) { return !channels_.contains(told.first); });
-    for (const std::string& name : channels_) told_.try_emplace(name, told_number_);
     ready_ = failed_ = false;
     return true;
 }
@@ -79,7 +76,7 @@ bool Listening::news_for_hub() {
 Listening::Due Listening::due() const {
     if (failed_) return Due::nothing;
     if (hearing.elsewhere == channels_) return Due::unlisten;
-    return ready_ && hub_knows() ? Due::mark : Due::nothing;
+    return ready_ && !news_ ? Due::mark : Due::nothing;
 }
 
 std::string Listening::marking(const std::string& name, const std::string& who) {
@@ -100,8 +97,8 @@ void Listening::from_server(const pool::Notification& said) {
 
 void Listening::from_hub(const pool::Notification& said, std::uint32_t as_pid,
                          std::uint64_t since) {
-    const auto told = told_.find(said.channel);
-    if (told == told_.end() || told->second != since) return;  // asked for before an UNLISTEN
+    const auto wanted = wanted_.find(said.channel);
+    if (wanted == wanted_.end() || wanted->second != since) return;  // from before an UNLISTEN
     if (has_room(said)) hub_due_.push_back({said, as_pid});
 }
 

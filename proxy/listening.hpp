@@ -15,6 +15,8 @@
 namespace pgweir::proxy {
 
 using ChannelNames = std::set<std::string, std::less<>>;
+/// Channels, each with the number of the telling of the hub in which it was new.
+using WantedChannels = std::map<std::string, std::uint64_t, std::less<>>;
 
 /// A LISTEN runs on the server that the client has then, and PostgreSQL decides what comes of it.
 /// Once the transaction is over, the channels are handed over to the pool's hub (proxy/notify), a
@@ -43,7 +45,7 @@ public:
     // ---- the hub
 
     /// What the client listens to.
-    const ChannelNames& channels() const { return channels_; }
+    const WantedChannels& wanted() const { return wanted_; }
     /// The hub is to be told of them: once for each change.
     bool news_for_hub();
     /// It listens to what it was told last, the number of which this is.
@@ -77,13 +79,13 @@ private:
         std::uint32_t as_pid;
     };
 
-    bool hub_knows() const;
     bool is_echo(const pool::Notification& said);
     bool has_room(const pool::Notification& said);
 
     ChannelNames channels_;
-    std::map<std::string, std::uint64_t, std::less<>> told_;  // with the number it was new in
+    WantedChannels wanted_;  // the same
     std::uint64_t told_number_ = 0;
+    bool news_ = false;     // wanted_ has changed since the hub was told
     bool complete_ = true;  // the server listens to all that the client does
     bool ready_ = false;    // the hub, for what it was told
     bool failed_ = false;

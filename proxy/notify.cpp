@@ -49,23 +49,25 @@ std::string Hub::who(ClientPlace client, std::uint64_t number) {
     return fmt::format("{} {} {}", client.shard, client.client, number);
 }
 
-void Hub::set(ClientPlace client, ChannelNames channels, std::uint64_t number) {
+void Hub::set(ClientPlace client, WantedChannels channels, std::uint64_t number) {
     home_.worker.loop.post([this, key = Key(client.shard, client.client),
                             names = std::move(channels), number] { change(key, names, number); });
 }
 
-void Hub::change(Key key, ChannelNames channels, std::uint64_t number) {
+void Hub::change(Key key, const WantedChannels& channels, std::uint64_t number) {
     Subscriber& subscriber = subscribers_[key];
     forget_channels(key, subscriber);
     if (channels.empty()) {
         subscribers_.erase(key);
         return advance();
     }
-    std::erase_if(subscriber.channels,
-                  [&](const auto& had) { return !channels.contains(had.first); });
-    for (const std::string& name : channels) {
+    std::erase_if(subscriber.channels, [&](const auto& had) {
+        const auto found = channels.find(had.first);
+        return found == channels.end() || found->second != had.second.since;
+    });
+    for (const auto& [name, since] : channels) {
         by_channel_[name].insert(key);
-        subscriber.channels.try_emplace(name, Subscription{.since = number});
+        subscriber.channels.try_emplace(name, Subscription{.since = since});
     }
     subscriber.number = number;
     unready_.insert(key);

@@ -32,7 +32,7 @@ public:
     /// What a client wants to hear; nothing: it is done. Client::hub_ready(number) follows when it
     /// is listened to. What is new is sent to the client from its marker of that number on: an
     /// earlier marker may still be under way, and is not about what came later. Any thread.
-    void set(ClientPlace client, ChannelNames channels, std::uint64_t number);
+    void set(ClientPlace client, WantedChannels channels, std::uint64_t number);
     /// Chores, every 100 ms.
     void tick(const Shard& here);
 
@@ -59,7 +59,7 @@ private:
     using Key = std::pair<unsigned, std::uint32_t>;  // shard, client
 
     struct Subscription {
-        std::uint64_t since = 0;  // the number with which the client asked for it
+        std::uint64_t since = 0;  // as in WantedChannels
         bool active = false;      // is sent
     };
 
@@ -68,7 +68,7 @@ private:
         std::uint64_t number = 0;
     };
 
-    void change(Key key, ChannelNames channels, std::uint64_t number);
+    void change(Key key, const WantedChannels& channels, std::uint64_t number);
     void forget_channels(Key key, const Subscriber& subscriber);
     void activate(std::string_view who);
     /// Opens, closes, listens: what is to be done next.

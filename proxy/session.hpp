@@ -53,8 +53,10 @@ public:
     /// Was nextval() called, or may it have been, since it was last asked?
     bool take_sequences() { return std::exchange(sequences_, false); }
     /// Nothing but currval() and lastval() keeps the server: they can do without when others wait.
-    bool may_give_way() const { return pins_ == router::trace::sequences && !unsettled(); }
-    void give_way() { pins_ = 0; }
+    bool may_give_way() const {
+        return (pins_ & ~router::trace::channels) == router::trace::sequences && !unsettled();
+    }
+    void give_way() { pins_ &= ~router::trace::sequences; }
 
     /// Must the server be asked before it may have another client?
     bool unsettled() const { return !open_.empty(); }
