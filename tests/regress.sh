@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # PostgreSQL's own regression suite, directly and through build/release/pgweir; called by `./dev regress`.
-#     tests/regress.sh [direct] [session] [transaction]
+#     tests/regress.sh [direct] [session] [once] [transaction]
 # Downloads the source package of the installed PostgreSQL into build/regress, once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,7 +12,7 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 die() { printf 'regress: %s\n' "$*" >&2; exit 1; }
 
 for way in "$@"; do
-    [[ $way =~ ^(direct|session|transaction)$ ]] || die "$way is none of direct, session, transaction"
+    [[ $way =~ ^(direct|session|once|transaction)$ ]] || die "$way is none of direct, session, once, transaction"
 done
 [[ -x $PG_CONFIG ]] || die "$PG_CONFIG is not there: ./dev packages regress"
 major=$("$PG_CONFIG" --version | grep -oE '[0-9]+' | head -n 1)

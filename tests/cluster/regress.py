@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """PostgreSQL's regression suite directly and through pgweir: which tests fail only with pgweir in between?
 
-    regress.py SOURCE RESULTS [direct] [session] [transaction]
+    regress.py SOURCE RESULTS [direct] [session] [once] [transaction]
 
+`once` is session mode with server_lifetime = 0: no server session has a second client. In `session` temp, stats
+and at times guc see that theirs has had one: no reset takes away a temporary schema, a loaded library or a count.
 SOURCE is src/test/regress with a built regress.so; what a run leaves is copied to RESULTS/WAY. See regress.sh.
 """
 import os
@@ -17,7 +19,9 @@ from harness import Cluster, Pgweir, Workdir
 from harness.postgres import PG_BIN
 from harness.processes import IDENTITY, RUN_AS, run
 
-WAYS = ("direct", "session", "transaction")
+WAYS = ("direct", "session", "once", "transaction")
+WAY_SETTINGS = {"session": {"pool_mode": "session"}, "transaction": {"pool_mode": "transaction"},
+                "once": {"pool_mode": "session", "server_lifetime": 0}}
 PG_REGRESS = PG_BIN.parent / "lib/pgxs/src/test/regress/pg_regress"
 SETTINGS = {"wal_level": "logical", "max_prepared_transactions": "4"}
 # What pg_regress sets for a database that it makes itself.
@@ -65,15 +69,15 @@ def run_way(way, source, results):
             ended = suite(directory, cluster.primary.port)
         else:
             address = f"host={cluster.primary.host} port={cluster.primary.port}"
-            with Pgweir(cluster, databases={"*": address}, userlist=roles(source), pool_mode=way,
-                        default_pool_size=40) as pgweir:
+            with Pgweir(cluster, databases={"*": address}, userlist=roles(source),
+                        default_pool_size=40, **WAY_SETTINGS[way]) as pgweir:
                 ended = suite(directory, pgweir.port)
                 shutil.copy(pgweir.directory / "stderr.log", directory / "pgweir.log")
                 if not pgweir.process.alive:
                     print(f"regress: pgweir ended with {pgweir.process.returncode}", file=sys.stderr)
         kept = results / way
         shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir()
+        kept.mkdir(parents=True)
         for name in ("pg_regress.log", "regression.diffs", "pgweir.log"):
             if (directory / name).exists():
                 shutil.copy(directory / name, kept)

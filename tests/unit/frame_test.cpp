@@ -22,7 +22,10 @@ constexpr FrameCase frame_cases[] = {
     {"empty payload", "S\0\0\0\4"sv, 0, 0, false},
     {"whole", "Z\0\0\0\5I"sv, 1, 0, false},
     {"next one untouched", "Z\0\0\0\5IQ\0\0\0\6a"sv, 1, 0, false},
-    {"tail on its way", "D\0\0\0\x0a" "abc"sv, 3, 3, false},
+    {"tail on its way",
+     "D\0\0\0\x0a"
+     "abc"sv,
+     3, 3, false},
     {"length below four", "Z\0\0\0\3"sv, {}, 0, true},
     {"length with the top bit", "Q\xff\xff\xff\xff"sv, {}, 0, true},
     {"too large", "Q\x7f\xff\xff\xff"sv, {}, 0, true},

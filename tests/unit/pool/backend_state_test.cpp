@@ -181,8 +181,8 @@ TEST(Backend, KeepsWhatQueriesOfOurOwnGive) {
     Backend backend;
     backend.pipeline().push({Request::query, Reply::skip, {}, {}});
     const std::string value(40'000, 'x');
-    const std::string said = replies("RowDescription a; DataRow " + value +
-                                     "; DataRow b; ErrorResponse ERROR 22012 no");
+    const std::string said =
+        replies("RowDescription a; DataRow " + value + "; DataRow b; ErrorResponse ERROR 22012 no");
     std::string unread;
     for (const char& byte : said) {  // in the end all of it has come, in whatever pieces
         unread += byte;
