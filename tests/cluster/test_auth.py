@@ -514,6 +514,26 @@ def test_ldap(pgweir, ldap_options, way, through):
 
 
 @pytest.mark.pgweir
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.3"])
+@pytest.mark.parametrize("way", ["ldaps", "ldaps url", "StartTLS"])
+def test_ldap_by_tls(pgweir, directory, way, host):
+    """The password goes to a server that shows a certificate of its name, and to no other."""
+    bind = f'ldapprefix="uid=" ldapsuffix=",ou=people,{BASE}"'
+    options = {
+        "ldaps": f"ldapserver={host} ldapport={directory.tls_port} ldapscheme=ldaps {bind}",
+        "ldaps url": f'ldapurl="ldaps://{host}:{directory.tls_port}/{BASE}?uid?sub" ldapbinddn="{READER}"'
+                     f' ldapbindpasswd="{READER_PASSWORD}"',
+        "StartTLS": f"ldapserver={host} ldapport={directory.port} ldaptls=1 {bind}",
+    }[way]
+    for trusted in (True, False):
+        proxy = pgweir(auth_type="ldap", auth_ldap_options=options, userlist={},
+                       environment={"LDAPTLS_CACERT": str(directory.authority.file)} if trusted else {})
+        right = None if trusted and host != Directory.other_host else LDAP_WRONG
+        assert login(proxy, "app", PEOPLE["app"]) == right
+        assert login(proxy, "app", "wrong") == LDAP_WRONG
+
+
+@pytest.mark.pgweir
 @pytest.mark.parametrize("options", ["", "ldapserver=127.0.0.1", "nonsense", "ldapprefix=a ldapbasedn=b"])
 def test_ldap_misconfigured(pgweir, options):
     proxy = pgweir(auth_type="ldap", auth_ldap_options=options, userlist={})
