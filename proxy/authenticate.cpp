@@ -384,13 +384,13 @@ net::Task<Authentication::Outcome> Authentication::by_ldap(const std::string& op
     }
     const std::int64_t most_us = config_->settings.client_login_timeout.count();
     const auto from = std::chrono::steady_clock::now();
-    Check check = [parsed = *std::move(parsed), user = client_.user(), &slow = shared().slow, from,
+    Check check = [parsed = *std::move(parsed), user = client_.user(), ending = shared().slow.ending(), from,
                    most_us](const std::string& password) {
         const GiveUp give_up = [&] {
             const std::chrono::microseconds past =
                 std::chrono::duration_cast<std::chrono::microseconds>(
                     std::chrono::steady_clock::now() - from);
-            return slow.ending() || (most_us > 0 && past.count() > most_us);
+            return *ending || (most_us > 0 && past.count() > most_us);
         };
         return ldap_check(parsed, user, password, give_up);
     };

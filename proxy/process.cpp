@@ -88,8 +88,11 @@ Process::Process(const Options& options, config::ConfigPtr config, pool::TlsCont
     signals_ = std::make_unique<Signals>(*this);
 }
 
-/// The main shard last: a loop that ends runs what was posted to it, and that may post there.
+/// Threads that post to loops go first. The main shard last: a loop that ends runs what was posted
+/// to it, and that may post there.
 Process::~Process() {
+    auth_shared_.slow.stop();
+    shared_.offload.stop();
     while (shards_.size() > 1) shards_.pop_back();
 }
 

@@ -119,7 +119,7 @@ private:
     std::vector<std::unique_ptr<Shard>> shards_;
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;
-    AuthShared auth_shared_;  // behind the shards: its threads post to their loops
+    AuthShared auth_shared_;
     std::unique_ptr<Signals> signals_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::atomic<int> clients_ = 0;      // logged in to a database

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -13,10 +14,18 @@ namespace pgweir::proxy {
 /// before the first check. Thread-safe.
 class SlowChecks {
 public:
-    ~SlowChecks() { ending_ = true; }
+    ~SlowChecks() { stop(); }
 
-    /// The program ends: a check under way should, too.
-    bool ending() const { return ending_; }
+    /// The program ends: a check under way should, too. It may outlive us by then, and so does
+    /// this.
+    using Ending = std::shared_ptr<const std::atomic<bool>>;
+    Ending ending() const { return ending_; }
+
+    /// As Offload has it; when nobody asks for threads() any more.
+    void stop() {
+        *ending_ = true;
+        threads_.reset();
+    }
 
     net::Offload& threads() {
         const std::lock_guard lock(mutex_);
@@ -27,7 +36,7 @@ public:
 private:
     static constexpr unsigned threads_max = 8;
 
-    std::atomic<bool> ending_ = false;
+    const std::shared_ptr<std::atomic<bool>> ending_ = std::make_shared<std::atomic<bool>>(false);
     std::mutex mutex_;
     std::optional<net::Offload> threads_;
 };

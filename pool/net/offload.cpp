@@ -1,42 +1,52 @@
 #include "pool/net/offload.hpp"
 
+#include <chrono>
+
 namespace pgweir::net {
 
 Offload::Offload(unsigned threads) {
-    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    state_->running = threads;
+    for (unsigned i = 0; i < threads; ++i)
+        threads_.emplace_back([state = state_] { work(*state); });
 }
 
-Offload::~Offload() {
+void Offload::stop() {
+    constexpr std::chrono::seconds patience(1);
+    bool all;
     {
-        const std::lock_guard lock(mutex_);
-        stopped_ = true;
-        jobs_.clear();
+        std::unique_lock lock(state_->mutex);
+        state_->stopped = true;
+        state_->jobs.clear();
+        state_->more.notify_all();
+        all = state_->ended.wait_for(lock, patience, [this] { return state_->running == 0; });
     }
-    more_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
+    for (std::thread& thread : threads_) all ? thread.join() : thread.detach();
+    threads_.clear();
 }
 
 void Offload::submit(Job job) {
     {
-        const std::lock_guard lock(mutex_);
-        if (stopped_) return;
-        jobs_.push_back(std::move(job));
+        const std::lock_guard lock(state_->mutex);
+        if (state_->stopped) return;
+        state_->jobs.push_back(std::move(job));
     }
-    more_.notify_one();
+    state_->more.notify_one();
 }
 
-void Offload::work() {
-    std::unique_lock lock(mutex_);
+void Offload::work(State& state) {
+    std::unique_lock lock(state.mutex);
     while (true) {
-        more_.wait(lock, [this] { return stopped_ || !jobs_.empty(); });
-        if (stopped_) return;
-        Job job = std::move(jobs_.front());
-        jobs_.pop_front();
+        state.more.wait(lock, [&state] { return state.stopped || !state.jobs.empty(); });
+        if (state.stopped) break;
+        Job job = std::move(state.jobs.front());
+        state.jobs.pop_front();
         lock.unlock();
         job();
         job = {};
         lock.lock();
     }
+    --state.running;
+    state.ended.notify_all();
 }
 
 }  // namespace pgweir::net

@@ -594,7 +594,7 @@ def pam(tmp_path):
     try:
         PAM_SERVICE.write_text(f"auth required pam_exec.so quiet expose_authtok {place}\n"
                                "account required pam_permit.so\n", encoding="ascii")
-        yield
+        yield place
     finally:
         PAM_SERVICE.unlink(missing_ok=True)
         place.unlink(missing_ok=True)
@@ -609,6 +609,30 @@ def test_pam(pgweir, cluster, role, pam):
     assert login(proxy, "app", "right") == "PAM authentication failed"
     assert login(proxy, "pam_user", "") == EMPTY
     proxy.stop()
+
+
+@pytest.mark.pgweir
+def test_pam_that_hangs(pgweir, role, pam):
+    """A check that does not come back holds no client beyond its time, nobody else, and not the program's end."""
+    role("pam_user", "right")
+    held = Path(f"/tmp/pgweir-pam-{os.getpid()}.held")
+    held.touch()
+    try:
+        with pam.open("a", encoding="ascii") as script:
+            script.write(f"result=$?\n[ $PAM_USER != stuck ] || while [ -e {held} ]; do sleep 0.1; done\nexit $result\n")
+        proxy = pgweir(auth_type="pam", userlist={}, client_login_timeout=5)
+        answers = []
+        stuck = [threading.Thread(target=lambda: answers.append(login(proxy, "stuck", "x"))) for _ in range(6)]
+        for thread in stuck:
+            thread.start()
+        eventually(lambda: proxy.log().count("user=stuck") == 6, what="all of them asking")
+        assert psql(proxy, "pam_user", "right") == "pam_user"
+        for thread in stuck:
+            thread.join()
+        assert answers == ["client_login_timeout"] * 6
+        assert proxy.stop() == 0
+    finally:
+        held.unlink()
 
 
 # ------------------------------------------------------------------------------------------- guessing
