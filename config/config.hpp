@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/cluster.hpp"
+#include "config/network.hpp"
 
 namespace pgweir::config {
 
@@ -149,6 +150,7 @@ struct Native {
     LogLevel log_level = LogLevel::info;
     Duration slow_query = std::chrono::seconds(1);  // 0 = off
     Duration auth_failure_delay{0};                 // 0 = off
+    Networks proxy_protocol;                        // [listen]: who begins with a PROXY header
     std::string http;                               // [admin] http; "" = off
 
     friend bool operator==(const Native&, const Native&) = default;

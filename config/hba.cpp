@@ -6,15 +6,6 @@ namespace pgweir::config {
 
 namespace {
 
-bool covers(const HbaRule& rule, const HbaAddress& address) {
-    if (rule.any_address) return true;
-    if (rule.address.v6 != address.v6) return false;
-    for (std::size_t i = 0; i < address.bytes.size(); ++i) {
-        if ((address.bytes[i] & rule.mask[i]) != rule.address.bytes[i]) return false;
-    }
-    return true;
-}
-
 bool comes_from(const HbaRule& rule, const HbaClient& client) {
     switch (rule.type) {
         case HbaType::local: return !client.address;
@@ -26,7 +17,7 @@ bool comes_from(const HbaRule& rule, const HbaClient& client) {
             if (client.tls) return false;
             break;
     }
-    return client.address && covers(rule, *client.address);
+    return client.address && (rule.any_address || rule.network.covers(*client.address));
 }
 
 bool has_database(const HbaNames& databases, const HbaClient& client) {

@@ -2,7 +2,6 @@
 // in certificates and of system users to names of database users. Read once, matched purely.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -17,17 +16,6 @@
 
 namespace pgweir::config {
 
-/// An IPv4 address (its four bytes first, the rest 0) or an IPv6 address, in network order.
-struct HbaAddress {
-    bool v6 = false;
-    std::array<std::uint8_t, 16> bytes{};
-
-    friend bool operator==(const HbaAddress&, const HbaAddress&) = default;
-};
-
-/// "10.0.0.1" or "::1"; nullopt when it is neither.
-std::optional<HbaAddress> parse_address(const std::string& text);
-
 /// The names a rule is for.
 struct HbaNames {
     bool all = false;
@@ -41,13 +29,12 @@ enum class HbaType : std::uint8_t { local, host, hostssl, hostnossl };
 struct HbaRule {
     HbaType type = HbaType::local;
     HbaNames databases, users;
-    bool any_address = false;             // of the host types: "all"
-    HbaAddress address;                   // likewise, when not any
-    std::array<std::uint8_t, 16> mask{};  // a bit of the address counts where this has a 1
-    std::optional<AuthType> method;       // nullopt = reject
-    std::string map;                      // of cert and peer; "" = the names must be equal
-    std::string options;                  // of ldap
-    int line = 0;                         // in the file
+    bool any_address = false;        // of the host types: "all"
+    Network network;                 // likewise, when not any
+    std::optional<AuthType> method;  // nullopt = reject
+    std::string map;                 // of cert and peer; "" = the names must be equal
+    std::string options;             // of ldap
+    int line = 0;                    // in the file
 };
 
 /// One line of an ident map file.
@@ -65,7 +52,7 @@ struct Hba {
 
 /// Who wants to log in.
 struct HbaClient {
-    std::optional<HbaAddress> address{};  // nullopt = a Unix socket
+    std::optional<IpAddress> address{};  // nullopt = a Unix socket
     bool tls = false;
     bool physical_replication = false;
     std::string_view database{}, user{};

@@ -1,7 +1,5 @@
 // The files of config/hba.hpp: one rule a line, words between blanks, lists between commas.
-#include <arpa/inet.h>
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
@@ -140,20 +138,6 @@ private:
     std::size_t name_files_ = 0;
 };
 
-Result<std::array<std::uint8_t, 16>> mask_of_bits(std::string_view text, bool v6) {
-    const unsigned bits_max = v6 ? 128 : 32;
-    unsigned bits = 0;
-    const auto end = std::from_chars(text.data(), text.data() + text.size(), bits);
-    if (end.ec != std::errc{} || end.ptr != text.data() + text.size() || bits > bits_max) {
-        return expected(fmt::format("a number of bits from 0 to {}", bits_max), text);
-    }
-    std::array<std::uint8_t, 16> mask{};
-    for (unsigned i = 0; i < bits; ++i) {
-        mask[i / 8] = static_cast<std::uint8_t>(mask[i / 8] | (0x80u >> (i % 8)));
-    }
-    return mask;
-}
-
 /// "10.0.0.0/8", or an address with its mask as the next word.
 Result<void> read_address(LineReader& line, HbaRule& rule) {
     if (line.done() || line.peek().kind != Token::Kind::word) {
@@ -165,16 +149,16 @@ Result<void> read_address(LineReader& line, HbaRule& rule) {
     const std::size_t slash = text.find('/');
     const auto address = parse_address(text.substr(0, slash));
     if (!address) return expected("an address like 10.0.0.0/8", text);
-    rule.address = *address;
+    rule.network.address = *address;
     if (slash != std::string::npos) {
         const auto mask = mask_of_bits(std::string_view(text).substr(slash + 1), address->v6);
         if (mask.has_error()) return mask.error();
-        rule.mask = *mask;
+        rule.network.mask = *mask;
         return {};
     }
     const auto mask = line.done() ? std::nullopt : parse_address(line.take().text);
     if (!mask || mask->v6 != address->v6) return broken("expected a mask after the address");
-    rule.mask = mask->bytes;
+    rule.network.mask = mask->bytes;
     return {};
 }
 
@@ -241,23 +225,7 @@ Result<HbaRule> parse_rule(LineReader line, std::string_view text, int number) {
     return rule;
 }
 
-bool has_bits_outside_mask(const HbaRule& rule) {
-    for (std::size_t i = 0; i < rule.mask.size(); ++i) {
-        if (rule.address.bytes[i] & ~rule.mask[i]) return true;
-    }
-    return false;
-}
-
 }  // namespace
-
-std::optional<HbaAddress> parse_address(const std::string& text) {
-    HbaAddress address;
-    if (text.find('\0') != std::string::npos) return std::nullopt;
-    if (inet_pton(AF_INET, text.c_str(), address.bytes.data()) == 1) return address;
-    address.v6 = true;
-    if (inet_pton(AF_INET6, text.c_str(), address.bytes.data()) == 1) return address;
-    return std::nullopt;
-}
 
 std::vector<HbaRule> parse_hba(std::string_view text, const std::string& file, const ReadFile& read,
                                Findings& findings) {
@@ -274,7 +242,7 @@ std::vector<HbaRule> parse_hba(std::string_view text, const std::string& file, c
             findings.warning(at, "line is ignored: " + rule.error().message);
             return;
         }
-        if (has_bits_outside_mask(*rule)) {
+        if (!rule->any_address && !rule->network.covers(rule->network.address)) {
             findings.warning(at, "the address has bits outside its mask: nobody matches");
         }
         rules.push_back(*rule);

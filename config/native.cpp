@@ -260,6 +260,7 @@ void read_native(const TomlValue::Table& root, const std::string& file, Draft& d
     for (const View name : {"listen", "auth", "dns"}) {
         TableReader table = top.table(name);
         if (name == "auth") table.read("failure_delay", draft.config.native.auth_failure_delay);
+        if (name == "listen") table.read("proxy_protocol", draft.config.native.proxy_protocol);
         read_settings(table, draft);
         table.finish();
     }

@@ -8,6 +8,8 @@ constexpr NativeKey table[] = {
     {"admin.http", R"("")", "address of /metrics and the status page; empty = off"},
     {"auth.failure_delay", R"("0")",
      "how long an address waits after a failed log-in, doubled by each further one; 0 = off"},
+    {"listen.proxy_protocol", "[]",
+     "addresses, networks or `unix`: connections from there begin with a PROXY header (v1 or v2)"},
     {"log.level", R"("info")", "debug, info, warning or error"},
     {"log.format", R"("text")", "text (PgBouncer's line) or json"},
     {"log.slow_query", R"("1s")", "log queries that take longer; 0 = off"},

@@ -72,6 +72,12 @@ Result<std::string> text_in(const TomlValue& value) {
     return expected("a string in quotes", written(value));
 }
 
+Result<Networks> networks_in(const TomlValue& value) {
+    const auto list = list_in(value);
+    if (list.has_error()) return list.error();
+    return parse_networks(*list);
+}
+
 Result<std::vector<std::string>> list_in(const TomlValue& value) {
     if (const std::string* const text = std::get_if<std::string>(&value.data)) {
         return split_list(*text);

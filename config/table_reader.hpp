@@ -21,6 +21,7 @@ Result<Duration> duration_in(const TomlValue& value);
 Result<std::string> text_in(const TomlValue& value);
 /// An array of strings, or one string that is split at its commas.
 Result<std::vector<std::string>> list_in(const TomlValue& value);
+Result<Networks> networks_in(const TomlValue& value);
 
 template <class Word>
 Result<Word> word_in(const TomlValue& value) {
@@ -60,6 +61,7 @@ public:
     void read(std::string_view key, Duration& to) { store(key, to, duration_in); }
     void read(std::string_view key, std::string& to) { store(key, to, text_in); }
     void read(std::string_view key, std::vector<std::string>& to) { store(key, to, list_in); }
+    void read(std::string_view key, Networks& to) { store(key, to, networks_in); }
     void read(std::string_view key, int& to, int min, int max = std::numeric_limits<int>::max());
     void read_size(std::string_view key, std::int64_t& to);
     template <class Word>

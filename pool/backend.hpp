@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -54,6 +55,9 @@ public:
     /// whoever passes some of them on without scan() says so.
     std::size_t passing() const { return passing_ ? missing_ : 0; }
     void passed(std::size_t size) { missing_ -= size; }
+
+    /// From here on all that comes is the client's, unread: for a connection that ends with it.
+    void pass_all() { passing_ = true, missing_ = std::numeric_limits<std::ptrdiff_t>::max(); }
 
     /// Answers that need nothing from the server, when nothing else is under way before them.
     void flush_fakes(Segments& out);

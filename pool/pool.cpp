@@ -170,13 +170,30 @@ void Pool::fetch(unsigned from, std::uint32_t server, unsigned to) {
     });
 }
 
-void Pool::open_apart(Worker& worker, Peer& peer) {
+std::uint32_t Pool::open_apart(Worker& worker, Peer& peer) {
     const std::uint32_t id = worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
-    auto server = std::make_unique<Server>(worker, *this, id, worker.shared.vars.empty());
+    auto server = std::make_unique<Server>(worker, *this, id, peer.startup());
     Server& fresh = *server;
     worker.servers.emplace(id, std::move(server));
     fresh.keep_apart(peer);
     fresh.open();
+    return id;
+}
+
+bool Pool::count_apart(Worker& here) {
+    const config::PoolLimits& limits = settings(here).limits;
+    if (database_totals_.servers.acquire(limits.max_db_connections)) {
+        if (user_totals_.servers.acquire(limits.max_user_connections)) return true;
+        database_totals_.servers.release();
+    }
+    if (!evict(here)) registry_.make_room(*this, here);
+    return false;
+}
+
+void Pool::uncount_apart(Worker& here) {
+    database_totals_.servers.release();
+    user_totals_.servers.release();
+    registry_.room_made(here);
 }
 
 void Pool::opened(Server& server) {

@@ -14,6 +14,7 @@
 #include "pool/server_login.hpp"
 #include "pool/stats.hpp"
 #include "pool/worker.hpp"
+#include "protocol/startup.hpp"
 
 namespace pgweir::pool {
 
@@ -79,8 +80,12 @@ public:
     /// The holder is done with it. A server that is not clean is closed.
     void give_back(Server& server);
     /// Opens one for `peer` alone, beyond the pool's size and on no shelf: for what serves many
-    /// clients. granted() or lost() follows, perhaps within the call.
-    void open_apart(Worker& worker, Peer& peer);
+    /// clients, or is one's own. granted() or lost() follows, perhaps within the call. Its id.
+    std::uint32_t open_apart(Worker& worker, Peer& peer);
+    /// Counts one of those in the limits that are shared with other pools. False when they are
+    /// against it; then room is being made, where it can be.
+    bool count_apart(Worker& here);
+    void uncount_apart(Worker& here);
     /// A server (new, tidied, moved, or freed of its last cancel) has nobody: to the next waiter or
     /// the shelf.
     void shelve(Server& server);
@@ -102,6 +107,8 @@ public:
     std::map<std::string, std::string> startup_parameters() const;
     std::string connect_query() const;
     bool tracks(std::string_view variable) const;
+    /// The newest protocol that its servers are asked for: 3.2, until one took 3.0 only.
+    std::atomic<std::uint32_t> server_protocol = protocol::protocol_3_2;
 
     /// What a client is told at log-in: the parameters of the pool's servers; nullptr until one is
     /// known.

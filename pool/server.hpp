@@ -90,6 +90,8 @@ public:
     void soil(bool spoilt) { soiled_ = true, close_needed |= spoilt; }
     bool soiled() const { return soiled_; }
     const protocol::Vars& startup() const { return startup_; }
+    /// The value of that start-up parameter; nullptr for an ordinary connection.
+    const std::string* replication() const { return startup_->find("replication"); }
     std::uint32_t id() const { return id_; }
 
     /// What a cancel request needs, and how many are under way for this server.

@@ -79,7 +79,21 @@ net::Task<ServerLogin::Outcome> ServerLogin::log_in() {
     co_return co_await run_connect_query();
 }
 
+/// A server that has never heard of minor versions says so, or hangs up.
 net::Task<ServerLogin::Outcome> ServerLogin::log_in_by(Encryption encryption) {
+    protocol_ = server_.pool_.server_protocol.load(std::memory_order_relaxed);
+    Outcome failure = co_await try_log_in(encryption);
+    if (!failure || !unheard_ || protocol_ == protocol::protocol_3_0) co_return failure;
+    server_.socket_.close();
+    server_.inbox_.keep({});
+    protocol_ = protocol::protocol_3_0;
+    failure = co_await try_log_in(encryption);
+    if (!failure) server_.pool_.server_protocol.store(protocol_, std::memory_order_relaxed);
+    co_return failure;
+}
+
+net::Task<ServerLogin::Outcome> ServerLogin::try_log_in(Encryption encryption) {
+    unheard_ = false;
     if (Outcome failure = co_await connect(encryption)) co_return failure;
     introduce();
     co_return co_await authenticate();
@@ -131,8 +145,9 @@ void ServerLogin::introduce() {
     for (const auto& [name, value] : server_.startup_->entries())
         parameters.emplace_back(name, value);
     std::string packet;
-    protocol::write_startup(packet, protocol::protocol_3_0, parameters);
+    protocol::write_startup(packet, protocol_, parameters);
     send(packet);
+    unheard_ = true;
 }
 
 net::Task<ServerLogin::Outcome> ServerLogin::authenticate() {
@@ -140,8 +155,18 @@ net::Task<ServerLogin::Outcome> ServerLogin::authenticate() {
     while (true) {
         const auto message = co_await conversation_.message(message_max, protocol::Origin::server);
         if (message.has_error()) co_return message.error();
-        if (message->type == 'E') co_return refusal(message->payload);
-        if (message->type == 'N' || message->type == 'v') continue;
+        if (message->type == 'E') {
+            const protocol::Error error = refusal(message->payload);
+            unheard_ = unheard_ && (error.sqlstate == protocol::sqlstate::feature_not_supported ||
+                                    error.sqlstate == protocol::sqlstate::protocol_violation);
+            co_return error;
+        }
+        unheard_ = false;
+        if (message->type == 'N') continue;
+        if (message->type == 'v') {
+            if (Outcome failure = negotiated(message->payload)) co_return failure;
+            continue;
+        }
         if (message->type != 'R') co_return login_error("unexpected message in server login");
         const auto request = protocol::read_authentication(message->payload);
         if (request.has_error()) co_return request.error();
@@ -150,6 +175,18 @@ net::Task<ServerLogin::Outcome> ServerLogin::authenticate() {
         if (std::exchange(asked, true)) co_return login_error("server asks for a second proof");
         if (Outcome failure = co_await answer(message->payload)) co_return failure;
     }
+}
+
+/// The server speaks an older minor version. We ask for no options that it could refuse.
+ServerLogin::Outcome ServerLogin::negotiated(std::string_view payload) {
+    const auto told = protocol::read_negotiate_protocol_version(payload);
+    if (told.has_error()) return told.error();
+    // PostgreSQL tells the whole version, the manual speaks of the minor one.
+    const std::uint32_t spoken = told->newest | protocol::protocol_3_0;
+    if (told->newest >> 16 > 3 || spoken >= protocol_ || !told->unknown_options.empty())
+        return login_error("invalid protocol negotiation by the server");
+    protocol_ = spoken;
+    return {};
 }
 
 net::Task<ServerLogin::Outcome> ServerLogin::answer(std::string_view payload) {
@@ -288,7 +325,7 @@ ServerLogin::Outcome ServerLogin::learn_one(const Conversation::Message& message
 
 net::Task<ServerLogin::Outcome> ServerLogin::run_connect_query() {
     const std::string sql = server_.pool_.connect_query();
-    if (sql.empty()) co_return Outcome();
+    if (sql.empty() || server_.replication()) co_return Outcome();
     std::string query;
     protocol::write_query(query, sql);
     send(query);

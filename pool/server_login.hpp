@@ -37,9 +37,11 @@ private:
     static Encryption first_choice(config::SslMode mode);
     Task<Outcome> find_address();
     Task<Outcome> log_in_by(Encryption encryption);
+    Task<Outcome> try_log_in(Encryption encryption);
     Task<Outcome> connect(Encryption encryption);
     void introduce();
     Task<Outcome> authenticate();
+    Outcome negotiated(std::string_view message_payload);
     Task<Outcome> answer(std::string_view message_payload);
     Task<Outcome> answer_sasl(std::string_view mechanisms);
     Task<Outcome> learn();
@@ -51,6 +53,8 @@ private:
     Conversation conversation_;
     net::Story story_;
     ServerCredentials credentials_;
+    std::uint32_t protocol_ = 0;  // asked for, then spoken
+    bool unheard_ = false;        // our start-up packet was sent, and nobody has answered to it
     protocol::VarSet::Entries parameters_;
 };
 

@@ -40,6 +40,8 @@ inline constexpr Sqlstate serialization_failure{"40001"};
 inline constexpr Sqlstate syntax_error{"42601"};
 inline constexpr Sqlstate duplicate_prepared_statement{"42P05"};
 inline constexpr Sqlstate too_many_connections{"53300"};
+inline constexpr Sqlstate undefined_object{"42704"};
+inline constexpr Sqlstate invalid_parameter_value{"22023"};
 inline constexpr Sqlstate program_limit_exceeded{"54000"};
 inline constexpr Sqlstate query_canceled{"57014"};
 inline constexpr Sqlstate admin_shutdown{"57P01"};

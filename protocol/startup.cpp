@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "protocol/vars.hpp"
+
 namespace pgweir::protocol {
 
 namespace {
@@ -107,6 +109,22 @@ Result<std::optional<CutPacket>> first_packet(Bytes bytes) {
     cut->packet = std::move(*packet);
     cut->size = size;
     return cut;
+}
+
+std::optional<bool> read_bool(std::string_view text) {
+    struct Word {
+        std::string_view text;
+        std::size_t enough;  // characters of it
+        bool means;
+    };
+    constexpr Word words[] = {{"true", 1, true}, {"false", 1, false}, {"yes", 1, true},
+                              {"no", 1, false},  {"on", 2, true},     {"off", 2, false},
+                              {"1", 1, true},    {"0", 1, false}};
+    for (const Word& word : words) {
+        if (text.size() < word.enough || text.size() > word.text.size()) continue;
+        if (same_name(text, word.text.substr(0, text.size()))) return word.means;
+    }
+    return std::nullopt;
 }
 
 void write_startup(std::string& out, std::uint32_t version, const StartupParameters& parameters) {

@@ -59,6 +59,9 @@ struct CutPacket {
 ///          GSSENCRequest; the limits are the server's own.
 Result<std::optional<CutPacket>> first_packet(Bytes bytes);
 
+/// A Boolean as PostgreSQL reads it: 1, 0, on, off, or the beginning of true, false, yes, no.
+std::optional<bool> read_bool(std::string_view text);
+
 void write_startup(std::string& out, std::uint32_t version, const StartupParameters& parameters);
 void write_cancel_request(std::string& out, std::uint32_t pid, Bytes key);
 void write_ssl_request(std::string& out);

@@ -110,7 +110,7 @@ protocol::Result<Authentication::Demand> Authentication::demand() const {
     if (config_->settings.auth_type != AuthType::hba) return Demand{config_->settings.auth_type};
     config::HbaClient who{.address = address_of(client_),
                           .tls = uses_tls(client_),
-                          .physical_replication = false,
+                          .physical_replication = client_.replication() == Replication::physical,
                           .database = client_.database(),
                           .user = client_.user()};
     const config::HbaRule* const rule = config_->hba ? config::match(*config_->hba, who) : nullptr;
@@ -384,8 +384,8 @@ net::Task<Authentication::Outcome> Authentication::by_ldap(const std::string& op
     }
     const std::int64_t most_us = config_->settings.client_login_timeout.count();
     const auto from = std::chrono::steady_clock::now();
-    Check check = [parsed = *std::move(parsed), user = client_.user(), ending = shared().slow.ending(), from,
-                   most_us](const std::string& password) {
+    Check check = [parsed = *std::move(parsed), user = client_.user(),
+                   ending = shared().slow.ending(), from, most_us](const std::string& password) {
         const GiveUp give_up = [&] {
             const std::chrono::microseconds past =
                 std::chrono::duration_cast<std::chrono::microseconds>(

@@ -1,31 +1,37 @@
 #include "proxy/cancel_keys.hpp"
 
+#include "protocol/bytes.hpp"
 #include "protocol/secret.hpp"
 
 namespace pgweir::proxy {
 
-std::uint64_t CancelKeys::give(ClientPlace place, std::uint32_t pid) {
+CancelKeys::Id CancelKeys::id_of(std::uint32_t pid, std::string_view secret) {
+    return std::uint64_t{pid} << 32 | protocol::load_u32(secret.data());
+}
+
+CancelKey CancelKeys::give(ClientPlace place, std::uint32_t pid, std::size_t secret_size) {
     const std::lock_guard lock(mutex_);
     while (true) {
-        std::uint64_t key = 0;
-        for (const char byte : protocol::random_bytes(8))
-            key = key << 8 | static_cast<unsigned char>(byte);
-        if (pid != 0) key = std::uint64_t{pid} << 32 | (key & 0xffffffffu);
-        key &= 0x7fffffffffffffffu;  // a pid is positive
-        if (key != 0 && places_.try_emplace(key, place).second) return key;
+        CancelKey key{pid, protocol::random_bytes(secret_size)};
+        if (pid == 0) key.pid = protocol::load_u32(protocol::random_bytes(4).data());
+        key.pid &= 0x7fffffffu;  // a pid is positive
+        const Id id = id_of(key.pid, key.secret);
+        if (id != 0 && entries_.try_emplace(id, Entry{place, key.secret}).second) return key;
     }
 }
 
-void CancelKeys::take_back(std::uint64_t key) {
+void CancelKeys::take_back(Id id) {
     const std::lock_guard lock(mutex_);
-    places_.erase(key);
+    entries_.erase(id);
 }
 
-std::optional<ClientPlace> CancelKeys::find(std::uint64_t key) const {
+std::optional<ClientPlace> CancelKeys::find(std::uint32_t pid, std::string_view secret) const {
+    if (secret.size() < short_size) return std::nullopt;
     const std::lock_guard lock(mutex_);
-    const auto found = places_.find(key);
-    if (found == places_.end()) return std::nullopt;
-    return found->second;
+    const auto found = entries_.find(id_of(pid, secret));
+    if (found == entries_.end()) return std::nullopt;
+    if (!protocol::equal_secret(found->second.secret, secret)) return std::nullopt;
+    return found->second.place;
 }
 
 }  // namespace pgweir::proxy

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 namespace pgweir::proxy {
@@ -14,18 +15,36 @@ struct ClientPlace {
     std::uint32_t client;
 };
 
-/// Thread-safe. A key is what BackendKeyData carries: pid in the upper half, secret in the lower.
+/// What BackendKeyData carries and a cancel request brings back. Value; secret.
+struct CancelKey {
+    std::uint32_t pid;
+    std::string secret;
+};
+
+/// Thread-safe.
 class CancelKeys {
 public:
-    /// A new key from the system's random numbers, for this client until it is taken back. Not 0.
-    /// `pid` is its upper half; 0: random as well.
-    std::uint64_t give(ClientPlace place, std::uint32_t pid = 0);
-    void take_back(std::uint64_t key);
-    std::optional<ClientPlace> find(std::uint64_t key) const;
+    /// How long the secret is: all that protocol 3.0 has room for, and what 3.2 is for.
+    static constexpr std::size_t short_size = 4, long_size = 32;  // bytes
+
+    /// The pid and the beginning of the secret, which no two clients share. Not 0.
+    using Id = std::uint64_t;
+    static Id id_of(std::uint32_t pid, std::string_view secret);
+
+    /// A new key from the system's random numbers, for this client until it is taken back. `pid`
+    /// 0: random as well.
+    CancelKey give(ClientPlace place, std::uint32_t pid, std::size_t secret_size);
+    void take_back(Id id);
+    std::optional<ClientPlace> find(std::uint32_t pid, std::string_view secret) const;
 
 private:
+    struct Entry {
+        ClientPlace place;
+        std::string secret;
+    };
+
     mutable std::mutex mutex_;
-    std::unordered_map<std::uint64_t, ClientPlace> places_;
+    std::unordered_map<Id, Entry> entries_;
 };
 
 }  // namespace pgweir::proxy

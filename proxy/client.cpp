@@ -5,7 +5,6 @@
 #include "pool/cancel.hpp"
 #include "pool/net/log.hpp"
 #include "pool/release.hpp"
-#include "proxy/admin/console.hpp"
 #include "proxy/login.hpp"
 #include "proxy/process.hpp"
 
@@ -84,8 +83,8 @@ bool Client::move_past() {
 }
 
 void Client::consume(Bytes input) {
-    if (console_) {
-        console_->input(input);
+    if (attendant_) {
+        attendant_->input(input);
         return;
     }
     if (preparing_ || awaiting_) {  // nothing is sent to a server that is not yet what was promised
@@ -260,7 +259,7 @@ void Client::deliver(const protocol::Segments& replies) {
 }
 
 void Client::on_drained() {
-    if (console_) return console_->drained();
+    if (attendant_) return attendant_->drained();
     if (server_) server_->resume();
     deliver_due();
 }
@@ -398,7 +397,7 @@ void Client::lost(const protocol::Error& error) {
 }
 
 void Client::cancel() {
-    if (console_) return console_->cancel();
+    if (attendant_) return attendant_->cancel();
     if (server_ && query_began_us_ != 0) return pool::cancel_query(*server_);
     if (state_ != ClientState::waiting) return;
     pool_->stop_waiting(*this);
@@ -443,10 +442,10 @@ void Client::sever() {
     state_ = ClientState::closed;
     set_unasked(false);
     net::Loop& loop = shard_.worker.loop;
-    if (login_) loop.bury(std::move(login_));
-    if (console_) {
-        console_->closed();
-        loop.bury(std::move(console_));
+    if (login_) loop.bury(std::move(login_));  // before the attendant: it may wait for it
+    if (attendant_) {
+        attendant_->closed();
+        loop.bury(std::move(attendant_));
     }
     socket_.close();
     if (cancel_key_ != 0) shard_.process.cancel_keys().take_back(cancel_key_);

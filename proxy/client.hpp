@@ -6,6 +6,7 @@
 
 #include "pool/net/socket.hpp"
 #include "pool/pool.hpp"
+#include "proxy/attendant.hpp"
 #include "proxy/frontend.hpp"
 #include "proxy/listening.hpp"
 #include "proxy/shard.hpp"
@@ -14,6 +15,7 @@ namespace pgweir::proxy {
 
 class Login;
 class Console;
+class Relay;
 class Hub;
 
 /// Where a client stands; the words of SHOW CLIENTS, see docs/architecture.md.
@@ -26,6 +28,9 @@ enum class ClientState : std::uint8_t {
 };
 
 std::string_view state_text(ClientState state);
+
+/// What kind of connection its start-up packet asks for.
+enum class Replication : std::uint8_t { none, logical, physical };
 
 /// Resource. Owned by its shard's table, lives on that shard's thread, as does the server it holds.
 class Client final : public pool::Peer, private net::Socket::Owner {
@@ -64,7 +69,9 @@ public:
     const std::string& database() const { return database_; }
     const net::Address& address() const { return address_; }
     pool::Pool* pool() const { return pool_; }
-    pool::Server* server() const { return server_; }
+    /// That it has now, or that is its own; nullptr: none.
+    pool::Server* server() const { return attendant_ ? attendant_->server() : server_; }
+    Replication replication() const { return replication_; }
     const protocol::Vars& vars() const override { return session_ ? session_->vars() : vars_; }
     /// What it may rely on beyond a transaction; nullptr: not kept (session_state = "off", session
     /// pooling, the console).
@@ -86,7 +93,7 @@ public:
     std::int64_t waiting_since_us() const { return state_ == ClientState::waiting ? since_us : 0; }
     /// It counts in the limits on clients from now on.
     void count() { counted_ = true; }
-    bool is_console() const { return console_ != nullptr; }
+    bool is_console() const;
     int fd() const { return socket_.fd(); }
     /// nullptr: the connection is plain.
     const net::Tls* tls() const { return socket_.tls(); }
@@ -114,6 +121,7 @@ public:
 private:
     friend class Login;
     friend class Console;
+    friend class Relay;
 
     void on_readable() override;
     void on_drained() override;
@@ -152,6 +160,8 @@ private:
     void finish_close(std::string_view reason);
     /// `server`: what it begins with, session pooling only.
     void welcome_done(pool::Pool* pool, pool::Server* server);
+    /// Gives it a key to cancel by, with this pid (0: any).
+    void write_cancel_key(std::string& out, std::uint32_t pid);
     void set_unasked(bool unasked);
     RequestRules rules() const;
     void notify_waiting(std::int64_t now_us);
@@ -179,12 +189,14 @@ private:
     bool preparing_ =
         false;               // has a server, which is being given the client's variables or checked
     bool awaiting_ = false;  // the answer to a question, for which what comes next has to wait
-    bool schema_changed_ = false;  // by statements of the present transaction
-    bool undecided_ = false;       // what comes next hangs on an answer of the server's
-    bool notified_ = false;        // of waiting, this time
-    bool pin_warned_ = false;      // this time
-    bool unasked_ = false;         // has its server since its log-in, and has not used it
-    bool counted_ = false;         // in max_client_conn and the caps
+    bool schema_changed_ = false;   // by statements of the present transaction
+    bool undecided_ = false;        // what comes next hangs on an answer of the server's
+    bool notified_ = false;         // of waiting, this time
+    bool pin_warned_ = false;       // this time
+    bool unasked_ = false;          // has its server since its log-in, and has not used it
+    bool counted_ = false;          // in max_client_conn and the caps
+    bool long_cancel_key_ = false;  // it speaks protocol 3.2
+    Replication replication_ = Replication::none;
     std::uint32_t id_;
     std::string user_, database_;
     net::Address address_;
@@ -194,9 +206,9 @@ private:
     std::int64_t xact_began_us_ = 0;   // 0: no transaction
     router::Traces pins_ = 0;          // when the last transaction was over
     std::int64_t pinned_since_us_ = 0;
-    std::uint64_t cancel_key_ = 0;  // 0: none given out
+    CancelKeys::Id cancel_key_ = 0;  // 0: none given out
     std::unique_ptr<Login> login_;
-    std::unique_ptr<Console> console_;
+    std::unique_ptr<Attendant> attendant_;  // takes what it sends; nullptr: its pool does
 };
 
 }  // namespace pgweir::proxy

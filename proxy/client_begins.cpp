@@ -1,4 +1,5 @@
 // A client after its log-in; in session pooling it has a server of its own from the beginning.
+#include "proxy/admin/console.hpp"
 #include "proxy/client.hpp"
 #include "proxy/login.hpp"
 #include "proxy/process.hpp"
@@ -12,7 +13,7 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
     if (pool_) {
         const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
         session_mode_ = limits.mode == config::PoolMode::session;
-        if (!session_mode_ && limits.session_state == config::SessionState::track) {
+        if (!session_mode_ && !attendant_ && limits.session_state == config::SessionState::track) {
             session_ = std::make_unique<Session>(shard_.worker.shared.vars,
                                                  shard_.process.function_book(database_), vars_,
                                                  pool_->user());
@@ -23,6 +24,16 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
     if (!inbox_.empty()) consume(inbox_.kept());
     if (socket_.readable()) socket_.yield();
 }
+
+void Client::write_cancel_key(std::string& out, std::uint32_t pid) {
+    const CancelKey key = shard_.process.cancel_keys().give(
+        {shard_.worker.index, id_}, pid,
+        long_cancel_key_ ? CancelKeys::long_size : CancelKeys::short_size);
+    cancel_key_ = CancelKeys::id_of(key.pid, key.secret);
+    protocol::write_backend_key_data(out, key.pid, key.secret);
+}
+
+bool Client::is_console() const { return dynamic_cast<const Console*>(attendant_.get()); }
 
 void Client::set_unasked(bool unasked) {
     if (unasked == unasked_) return;

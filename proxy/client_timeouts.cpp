@@ -16,7 +16,7 @@ void Client::check_timeouts(std::int64_t now_us) {
         }
         return;
     }
-    if (!pool_) return;
+    if (!pool_ || attendant_) return;
     if (pins_ != 0) warn_pinned(now_us);
     if (unasked_ && server_->close_needed) give_up();
     if (state_ == ClientState::waiting) notify_waiting(now_us);

@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "pool/net/log.hpp"
+#include "pool/net/proxy_header.hpp"
 #include "pool/registry.hpp"
 #include "protocol/requests.hpp"
 #include "proxy/admin/console.hpp"
 #include "proxy/process.hpp"
+#include "proxy/socket_peer.hpp"
 
 namespace pgweir::proxy {
 
@@ -17,6 +19,11 @@ namespace {
 
 protocol::Error refuse(const protocol::Sqlstate& state, std::string text) {
     return {state, Origin::client, std::move(text)};
+}
+
+/// The start-up parameter that asks a server for it.
+const char* parameter_of(Replication replication) {
+    return replication == Replication::logical ? "database" : "yes";
 }
 
 /// `-c name=value` and `--name=value`, backslash protecting the next character, as PostgreSQL
@@ -58,8 +65,27 @@ net::Task<Login::Outcome> Login::log_in() {
     co_return co_await enter_pool();
 }
 
-net::Task<Login::Outcome> Login::first_packets(bool& gone) {
+net::Task<Login::Outcome> Login::read_proxy_header(bool& gone) {
+    const config::Networks& balancers = client_.shard_.worker.config->native.proxy_protocol;
+    if (balancers.empty() || !balancers.covers(address_of(client_))) co_return Outcome();
     while (true) {
+        const auto header = net::read_proxy_header(client_.inbox_.kept());
+        if (header.has_error()) co_return header.error();
+        if (*header) {
+            client_.inbox_.keep(client_.inbox_.kept().substr((*header)->size));
+            if ((*header)->source) client_.address_ = *(*header)->source;
+            co_return Outcome();
+        }
+        if (!co_await conversation_.more()) {
+            gone = true;
+            co_return Outcome();
+        }
+    }
+}
+
+net::Task<Login::Outcome> Login::first_packets(bool& gone) {
+    if (Outcome failure = co_await read_proxy_header(gone)) co_return failure;
+    while (!gone) {
         constexpr char client_hello = 0x16;  // the first byte of a handshake: no SSLRequest before
         if (offers_tls() && client_.inbox_.kept().starts_with(client_hello)) {
             if (Outcome failure = co_await begin_tls(true)) co_return failure;
@@ -89,6 +115,7 @@ net::Task<Login::Outcome> Login::first_packets(bool& gone) {
             co_return failure;
         }
     }
+    co_return Outcome();
 }
 
 /// On this connection, now.
@@ -136,9 +163,10 @@ Login::Outcome Login::read_startup(const protocol::StartupPacket& packet) {
         if (Outcome failure = read_parameter(name, value)) return failure;
     }
     if (settings.log_connections) {
-        net::log::print(Level::log, client_.log_context(),
-                        "login attempt: db={} user={} tls={} replication=no", client_.database_,
-                        client_.user_, tls ? tls->description() : "no");
+        net::log::print(
+            Level::log, client_.log_context(), "login attempt: db={} user={} tls={} replication={}",
+            client_.database_, client_.user_, tls ? tls->description() : "no",
+            client_.replication_ == Replication::none ? "no" : parameter_of(client_.replication_));
     }
     return {};
 }
@@ -148,12 +176,26 @@ Login::Outcome Login::read_parameter(const std::string& name, const std::string&
     const auto& ignored = settings.ignore_startup_parameters;
     if (std::find(ignored.begin(), ignored.end(), name) != ignored.end()) return {};
     if (name == "options") return read_options(value);
-    if (name == "replication") {
-        if (value == "false" || value == "off" || value == "no" || value == "0") return {};
-        return refuse(protocol::sqlstate::feature_not_supported,
-                      "replication connections are not supported");
-    }
+    if (name == "replication") return read_replication(value);
     variables_.emplace_back(name, value);
+    return {};
+}
+
+/// As PostgreSQL: a Boolean, or "database" for a connection that takes SQL as well.
+Login::Outcome Login::read_replication(const std::string& value) {
+    if (value == "database") {
+        client_.replication_ = Replication::logical;
+        return {};
+    }
+    const std::optional<bool> physical = protocol::read_bool(value);
+    if (!physical) {
+        return protocol::Error{protocol::sqlstate::invalid_parameter_value,
+                               Origin::client,
+                               "invalid value for parameter \"replication\": \"" + value + "\"",
+                               {},
+                               R"(Valid values are: "false", 0, "true", 1, "database".)"};
+    }
+    client_.replication_ = *physical ? Replication::physical : Replication::none;
     return {};
 }
 
@@ -191,6 +233,13 @@ Login::Outcome Login::read_options(const std::string& options) {
         }
         std::string name = setting.substr(0, equals);
         std::replace(name.begin(), name.end(), '-', '_');
+        // What only a start-up packet itself can say: it must not get into the server's from here.
+        for (const std::string_view taken : {"user", "database", "options", "replication"}) {
+            if (protocol::same_name(name, taken)) {
+                return refuse(protocol::sqlstate::undefined_object,
+                              "unrecognized configuration parameter \"" + name + "\"");
+            }
+        }
         variables_.emplace_back(std::move(name), setting.substr(equals + 1));
     }
     return {};
@@ -201,9 +250,11 @@ void Login::negotiate(const protocol::StartupPacket& packet) {
     for (const auto& [name, value] : packet.parameters) {
         if (name.starts_with("_pq_.")) unknown.push_back(name);
     }
-    if (packet.version == protocol::protocol_3_0 && unknown.empty()) return;
+    client_.long_cancel_key_ = packet.version >= protocol::protocol_3_2;
+    if (packet.version <= protocol::protocol_3_2 && unknown.empty()) return;
     std::string reply;
-    protocol::write_negotiate_protocol_version(reply, protocol::protocol_3_0, unknown);
+    const std::uint32_t spoken = std::min(packet.version, protocol::protocol_3_2);
+    protocol::write_negotiate_protocol_version(reply, spoken & 0xffffu, unknown);
     send(reply);
 }
 
@@ -212,8 +263,13 @@ Login::Outcome Login::enter_console() {
     if (role == ConsoleRole::none) {
         return refuse(protocol::sqlstate::invalid_authorization, "not allowed");
     }
-    client_.console_ = std::make_unique<Console>(client_, role);
-    client_.console_->welcome();
+    if (client_.replication_ != Replication::none) {
+        return refuse(protocol::sqlstate::feature_not_supported,
+                      "the console has no replication connections");
+    }
+    auto console = std::make_unique<Console>(client_, role);
+    console->welcome();
+    client_.attendant_ = std::move(console);
     client_.welcome_done(nullptr, nullptr);
     return {};
 }
@@ -240,7 +296,12 @@ net::Task<Login::Outcome> Login::enter_pool() {
     }
     client_.pool_->set_credentials(
         authentication_.for_servers(*database, client_.pool_->credentials()));
-    if (Outcome failure = co_await meet_servers()) co_return failure;
+    if (client_.replication_ != Replication::none) {
+        variables_.emplace_back("replication", parameter_of(client_.replication_));
+        if (Outcome failure = co_await open_relay()) co_return failure;
+    } else if (Outcome failure = co_await meet_servers()) {
+        co_return failure;
+    }
     welcome();
     co_return Outcome();
 }
@@ -263,15 +324,11 @@ void Login::welcome() {
     }
     const config::Settings& settings = client_.shard_.worker.config->settings;
     if (settings.application_name_add_host) add_host_to_application_name();
+    const pool::Server* const server = kept_ ? kept_ : client_.server();
     std::string out;
     protocol::write_authentication_ok(out);
     for (const auto& [name, value] : parameters) protocol::write_parameter_status(out, name, value);
-    client_.cancel_key_ = client_.shard_.process.cancel_keys().give(
-        {client_.shard_.worker.index, client_.id_}, kept_ ? kept_->backend_pid() : 0);
-    std::string secret(4, '\0');
-    protocol::store_u32(secret.data(), static_cast<std::uint32_t>(client_.cancel_key_));
-    protocol::write_backend_key_data(out, static_cast<std::uint32_t>(client_.cancel_key_ >> 32),
-                                     secret);
+    client_.write_cancel_key(out, server ? server->backend_pid() : 0);
     if (!settings.login_notify_message.empty()) {
         protocol::write_notice(out, protocol::Severity::notice,
                                protocol::sqlstate::successful_completion,

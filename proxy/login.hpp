@@ -31,11 +31,14 @@ private:
     Task<void> run();
     Task<Outcome> log_in();
     Task<Outcome> first_packets(bool& gone);
+    /// Where the client comes from, if a load balancer is to say so.
+    Task<Outcome> read_proxy_header(bool& gone);
     bool offers_tls() const;
     /// TLS with the client; `direct`: what is in the inbox are its first bytes.
     Task<Outcome> begin_tls(bool direct);
     Outcome read_startup(const protocol::StartupPacket& packet);
     Outcome read_parameter(const std::string& name, const std::string& value);
+    Outcome read_replication(const std::string& value);
     Outcome read_options(const std::string& options);
     void negotiate(const protocol::StartupPacket& packet);
 
@@ -46,6 +49,8 @@ private:
     Task<Outcome> meet_shared_servers(protocol::Vars asked);
     /// Session pooling: the server that is to be the client's, if there is one for it now.
     Task<Outcome> meet_own_server();
+    /// Replication: a server that is this client's alone.
+    Task<Outcome> open_relay();
     Task<protocol::Result<pool::Server*>> lease();
     Task<Outcome> ask_server(pool::Server& server);
     /// Runs SQL on the server that we hold.

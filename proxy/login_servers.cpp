@@ -4,6 +4,7 @@
 
 #include "pool/pool.hpp"
 #include "proxy/login.hpp"
+#include "proxy/relay.hpp"
 
 namespace pgweir::proxy {
 
@@ -115,6 +116,17 @@ net::Task<Login::Outcome> Login::meet_own_server() {
         made_ = name ? table.with(table.empty(), "application_name", *name) : table.empty();
     }
     co_return Outcome();
+}
+
+net::Task<Login::Outcome> Login::open_relay() {
+    protocol::VarTable& table = client_.shard_.worker.shared.vars;
+    made_ = client_.startup_ = table.empty();
+    for (const auto& [name, value] : variables_)
+        client_.startup_ = table.with(client_.startup_, name, value);
+    auto made = std::make_unique<Relay>(client_, *client_.pool_, client_.startup_);
+    Relay& relay = *made;
+    client_.attendant_ = std::move(made);
+    co_return co_await relay.open();
 }
 
 net::Task<Login::Outcome> Login::ask_server(pool::Server& server) {

@@ -98,7 +98,8 @@ void Hub::advance() {
         const bool due = home_.worker.loop.now_us() >= retry_at_us_;
         if (opening_ || !due || pool_.paused()) return;
         opening_ = true;
-        return pool_.open_apart(home_.worker, *this);
+        pool_.open_apart(home_.worker, *this);
+        return;
     }
     if (busy_) return;
     const std::string sql = difference();

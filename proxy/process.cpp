@@ -240,10 +240,7 @@ void Process::client_gone() {
 }
 
 void Process::cancel(const protocol::CancelRequest& request) {
-    if (request.key.size() != 4) return;
-    const std::uint64_t key =
-        std::uint64_t{request.pid} << 32 | protocol::load_u32(request.key.data());
-    const auto place = cancel_keys_.find(key);
+    const auto place = cancel_keys_.find(request.pid, request.key);
     if (!place) return;
     Shard& shard = *shards_[place->shard];
     shard.worker.loop.post([&shard, id = place->client] {

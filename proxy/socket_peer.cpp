@@ -12,9 +12,9 @@
 
 namespace pgweir::proxy {
 
-std::optional<config::HbaAddress> address_of(const Client& client) {
+std::optional<config::IpAddress> address_of(const Client& client) {
     const sockaddr_storage& storage = client.address().storage;
-    config::HbaAddress address;
+    config::IpAddress address;
     if (storage.ss_family == AF_INET) {
         sockaddr_in v4;
         std::memcpy(&v4, &storage, sizeof v4);

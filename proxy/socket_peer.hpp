@@ -12,7 +12,7 @@
 namespace pgweir::proxy {
 
 /// nullopt for a Unix socket. An IPv4 address in IPv6's clothes is the IPv4 address.
-std::optional<config::HbaAddress> address_of(const Client& client);
+std::optional<config::IpAddress> address_of(const Client& client);
 
 /// Whose process it is; nullopt unless it came by a Unix socket.
 std::optional<uid_t> uid_of(const Client& client);

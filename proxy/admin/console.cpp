@@ -40,11 +40,6 @@ void Console::send(const std::string& bytes) {
 }
 
 void Console::welcome() {
-    const std::uint64_t key =
-        client_.shard_.process.cancel_keys().give({client_.shard_.worker.index, client_.id_});
-    client_.cancel_key_ = key;
-    std::string secret(4, '\0');
-    protocol::store_u32(secret.data(), static_cast<std::uint32_t>(key));
     std::string out;
     protocol::write_authentication_ok(out);
     protocol::write_parameter_status(out, "server_version", "1.25.2/bouncer");
@@ -54,7 +49,7 @@ void Console::welcome() {
     protocol::write_parameter_status(out, "TimeZone", "GMT");
     protocol::write_parameter_status(out, "standard_conforming_strings", "on");
     protocol::write_parameter_status(out, "is_superuser", "on");
-    protocol::write_backend_key_data(out, static_cast<std::uint32_t>(key >> 32), secret);
+    client_.write_cancel_key(out, 0);
     protocol::write_ready_for_query(out, protocol::TxStatus::idle);
     client_.shard_.console_stats.client_login_count.add(1);
     send(out);
@@ -171,7 +166,7 @@ void Console::deliver(const Ticket& ticket, std::function<void(Console&)> then) 
     ticket.shard->worker.loop.post([ticket, then = std::move(then)] {
         const auto found = ticket.shard->clients.find(ticket.client);
         if (found == ticket.shard->clients.end()) return;
-        Console* const console = found->second->console_.get();
+        auto* const console = dynamic_cast<Console*>(found->second->attendant_.get());
         if (console && console->busy() && console->number_ == ticket.number) then(*console);
     });
 }

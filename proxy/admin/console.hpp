@@ -7,6 +7,7 @@
 #include <string>
 
 #include "proxy/admin/extended.hpp"
+#include "proxy/attendant.hpp"
 #include "proxy/process.hpp"
 
 namespace pgweir::proxy {
@@ -16,21 +17,20 @@ namespace pgweir::proxy {
 /// One command runs at a time. What it needs from the main thread or other shards is posted there
 /// as values; the answer finds its way back by the client's id and the command's number, or finds
 /// that nobody waits for it any more. Bytes that come meanwhile stay in the client's inbox.
-class Console {
+class Console final : public Attendant {
 public:
     Console(Client& client, ConsoleRole role);
-    ~Console();
+    ~Console() override;
 
     /// What a client is told when it has logged in here.
     void welcome();
     /// Bytes from the client; keeps what is not a whole message yet, or not to be looked at yet.
-    void input(protocol::Bytes bytes);
-    /// The client has taken what it was sent.
-    void drained();
+    void input(protocol::Bytes bytes) override;
+    void drained() override;
     /// A cancel request: a command that waits stops waiting, and a PAUSE is undone.
-    void cancel();
-    /// The client is gone: likewise.
-    void closed();
+    void cancel() override;
+    /// Likewise.
+    void closed() override;
 
 private:
     /// Where an answer goes.

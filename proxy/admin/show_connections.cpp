@@ -100,7 +100,7 @@ Row row_of(const Connection& seen, std::string_view state, const Snapshot& snaps
         text(seen.is_server ? "S" : "C"),
         seen.user.empty() ? "(nouser)" : seen.user,
         seen.database.empty() ? "(nodb)" : seen.database,
-        "none",
+        text(seen.replication),
         text(state),
         seen.addr,
         number(seen.port),

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "proxy/process.hpp"
+#include "proxy/relay.hpp"
 
 namespace pgweir::proxy::admin {
 
@@ -38,7 +39,20 @@ bool is_stale(const pool::Server& server) {
 }
 
 std::string_view state_of(const Client& client) {
-    return is_waiting(client) ? state_text(ClientState::waiting) : state_text(client.state());
+    if (is_waiting(client)) return state_text(ClientState::waiting);
+    return state_text(client.server() ? ClientState::active : client.state());
+}
+
+/// Who holds it; nullptr: nobody, or an errand of our own.
+const Client* holder(const pool::Server& server) {
+    if (const auto* const relay = dynamic_cast<const Relay*>(server.peer()))
+        return &relay->client();
+    return dynamic_cast<const Client*>(server.peer());
+}
+
+std::string_view replication_of(const pool::Server& server) {
+    const std::string* const asked = server.replication();
+    return !asked ? "none" : *asked == "database" ? "logical" : "physical";
 }
 
 std::string_view state_of(const pool::Server& server) {
@@ -75,6 +89,11 @@ Connection describe(const Client& client, std::int64_t now_us) {
     seen.request_us = client.request_us() ? client.request_us() : client.connected_us();
     if (client.query_began_us()) seen.wait_us = now_us - client.query_began_us();
     seen.self = &client;
+    switch (client.replication()) {
+        case Replication::none: break;
+        case Replication::logical: seen.replication = "logical"; break;
+        case Replication::physical: seen.replication = "physical"; break;
+    }
     if (const pool::Server* const server = client.server()) {
         seen.link = server;
         seen.link_fd = server->fd();
@@ -105,7 +124,8 @@ Connection describe(const pool::Server& server) {
     seen.request_us = server.request_us ? server.request_us : server.connected_us();
     seen.close_needed = server.close_needed;
     seen.self = &server;
-    if (const auto* const client = dynamic_cast<const Client*>(server.peer())) {
+    seen.replication = replication_of(server);
+    if (const Client* const client = holder(server)) {
         seen.link = client;
         seen.link_fd = client->fd();
     }

@@ -24,8 +24,9 @@ inline constexpr const char* console_name = "pgbouncer";  // its database, pool 
 struct Connection {
     bool is_server = false;
     std::uint32_t id = 0;
-    std::string user{}, database{};  // empty: not known yet
-    std::string state{};             // PgBouncer's word; "login" before a client has logged in
+    std::string user{}, database{};         // empty: not known yet
+    std::string_view replication = "none";  // or logical or physical
+    std::string state{};  // PgBouncer's word; "login" before a client has logged in
     std::string addr{}, local_addr{};
     int port = 0, local_port = 0;
     std::int64_t connected_us = 0, request_us = 0;

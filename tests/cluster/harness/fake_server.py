@@ -31,6 +31,7 @@ class Session:
     def __init__(self, link):
         self.link = link
         self.heard = b""  # everything the client said
+        self.code, self.startup = 0, b""  # of the packet before the story: the protocol's version, as a rule
 
     def send(self, data):
         self.link.sendall(data)
@@ -90,12 +91,12 @@ def fake_server(story, tls=None):
         with link, contextlib.suppress(OSError):
             link.settimeout(20)
             session = Session(link)
-            code, _ = session.packet()
-            while code == SSL_REQUEST:
+            session.code, session.startup = session.packet()
+            while session.code == SSL_REQUEST:
                 link.sendall(b"S" if tls else b"N")
                 if tls:
                     session.link = tls.wrap_socket(link, server_side=True)
-                code, _ = session.packet()
+                session.code, session.startup = session.packet()
             sessions.append(session)
             story(session)
             while session.link.recv(4096):

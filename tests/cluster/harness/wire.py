@@ -174,8 +174,8 @@ class ServerError(Exception):
 class Wire:
     """One raw connection. Everything received after login is also kept in `transcript`."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=30.0):
-        """host may be the directory of a Unix socket."""
+    def __init__(self, port, host="127.0.0.1", timeout=30.0, source=None):
+        """host may be the directory of a Unix socket; source: the address to come from."""
         if host.startswith("/"):
             self.socket = socket.socket(socket.AF_UNIX)
             self._address = f"{host}/.s.PGSQL.{port}"
@@ -183,6 +183,8 @@ class Wire:
             self.socket = socket.socket()
             self._address = (host, port)
         self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(self._address)
         if not host.startswith("/"):
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -38,6 +38,9 @@ constexpr BadCase bad_cases[] = {
     {"[pool]\nsession_state = \"on\"\n",
      "2: pool.session_state: expected one of track, off, got \"on\""},
     {"[listen]\nhost = [1]\n", "2: listen.host: expected a list of strings, got \"1\""},
+    {"[listen]\nproxy_protocol = [\"::1\", \"lb\"]\n",
+     "2: listen.proxy_protocol: expected an address like 10.0.0.1 or 10.0.0.0/8, or \"unix\", got "
+     "\"lb\""},
     {"[listen]\nmax_packet_size = \"1TB\"\n",
      "2: listen.max_packet_size: expected a size from 1 to 2147483647 bytes, like 4096, "
      "\"64KiB\" or \"16MB\", got \"1TB\""},

@@ -38,6 +38,7 @@ port = 7000
 unix_socket_mode = 0o750
 max_packet_size = "16MiB"
 tcp_user_timeout = "1500ms"
+proxy_protocol = ["10.0.0.0/8", "unix"]
 [admin]
 users = ["root"]
 stats_users = "a, b"
@@ -98,6 +99,7 @@ user = "nobody"
     EXPECT_EQ(native.log_format, LogFormat::json);
     EXPECT_EQ(native.slow_query, 0s);
     EXPECT_EQ(native.auth_failure_delay, 250ms);
+    EXPECT_EQ(native.proxy_protocol, *parse_networks({"10.0.0.0/8", "unix"}));
     EXPECT_EQ(native.session_state, SessionState::off);
     EXPECT_FALSE(native.cache_unnamed);
     EXPECT_EQ(native.pin_warn_after, 0s);

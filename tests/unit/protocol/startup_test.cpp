@@ -151,6 +151,15 @@ TEST(FirstPacket, ReadsCancelKeysOfBothProtocols) {
     }
 }
 
+TEST(Startup, ReadsBooleansAsPostgresDoes) {
+    for (const char* const text : {"1", "t", "TRUE", "tru", "y", "Yes", "on", "ON"})
+        EXPECT_EQ(read_bool(text), std::optional(true)) << text;
+    for (const char* const text : {"0", "f", "False", "n", "NO", "of", "off"})
+        EXPECT_EQ(read_bool(text), std::optional(false)) << text;
+    for (const char* const text : {"", "o", "2", "10", "truer", "yes ", "onn", "offf", "database"})
+        EXPECT_EQ(read_bool(text), std::nullopt) << text;
+}
+
 TEST(Startup, WritesTheBytesOfTheManual) {
     std::string bytes;
     write_ssl_request(bytes);
