@@ -92,6 +92,22 @@ PoolLimits limits_of(const Config& config, const Database& database, const User*
     return limits;
 }
 
+Tls server_tls(const Settings& settings, const Database& database) {
+    Tls tls = settings.server_tls;
+    const auto over = [](auto& value, const auto& own) {
+        if (own) value = *own;
+    };
+    over(tls.sslmode, database.sslmode);
+    over(tls.negotiation, database.sslnegotiation);
+    over(tls.ca_file, database.sslrootcert);
+    over(tls.cert_file, database.sslcert);
+    over(tls.key_file, database.sslkey);
+    over(tls.protocols, database.ssl_protocols);
+    over(tls.ciphers, database.ssl_ciphers);
+    over(tls.tls13_ciphers, database.ssl_tls13_ciphers);
+    return tls;
+}
+
 bool limits_clients(const Config& config) {
     const auto set = [](const auto& place) {
         const auto any = [](const auto&... limits) { return ((limits > Duration{}) || ...); };

@@ -31,6 +31,8 @@ enum class AuthType : std::uint8_t {
     peer
 };
 enum class SslMode : std::uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
+/// How TLS begins with a server: asked for first, or at once (PostgreSQL 17).
+enum class SslNegotiation : std::uint8_t { postgres, direct };
 enum class SessionState : std::uint8_t { off, track };
 enum class LoadBalanceHosts : std::uint8_t { round_robin, disable };
 enum class LogFormat : std::uint8_t { text, json };
@@ -45,6 +47,14 @@ struct Tls {
     std::string ciphers = "default", tls13_ciphers{};
     std::string protocols = "secure";
     std::string dheparams = "auto", ecdhcurve = "auto";
+    // Only the native TOML can say what follows, and an entry of [databases] the first.
+    SslNegotiation negotiation = SslNegotiation::postgres;  // with servers
+    /// What clients are shown who ask for this name, "db.example" or "*.example".
+    struct Certificate {
+        std::string cert_file{}, key_file{};
+        friend bool operator==(const Certificate&, const Certificate&) = default;
+    };
+    std::map<std::string, Certificate, std::less<>> names{};
 
     friend bool operator==(const Tls&, const Tls&) = default;
 };
@@ -178,6 +188,11 @@ struct Database {
     std::optional<Duration> server_idle_timeout{}, reserve_pool_timeout{}, query_timeout{},
         transaction_timeout{}, idle_transaction_timeout{}, client_idle_timeout{};
     std::optional<SessionState> session_state{};
+    // TLS with its servers, where it is not as server_tls says.
+    std::optional<SslMode> sslmode{};
+    std::optional<SslNegotiation> sslnegotiation{};
+    std::optional<std::string> sslrootcert{}, sslcert{}, sslkey{};
+    std::optional<std::string> ssl_protocols{}, ssl_ciphers{}, ssl_tls13_ciphers{};
     LoadBalanceHosts load_balance_hosts = LoadBalanceHosts::round_robin;
     /// Sent in the server's startup packet: client_encoding, datestyle, timezone, application_name.
     std::map<std::string, std::string> startup_parameters{};
@@ -262,6 +277,9 @@ struct PoolLimits {
 
 /// `user` is nullptr for a user without an entry in [users].
 PoolLimits limits_of(const Config& config, const Database& database, const User* user);
+
+/// TLS with the servers of an entry: its own settings over the global ones.
+Tls server_tls(const Settings& settings, const Database& database);
 
 /// Does any client have a limit on its queries, transactions or idleness?
 bool limits_clients(const Config& config);

@@ -21,6 +21,17 @@ void expand_home(Draft& draft, const Sources& sources) {
         if (!path || !path->starts_with("~/")) continue;
         (void)assign(draft.config.settings, setting, home->second + path->substr(1));
     }
+    const auto expand = [&](std::string& path) {
+        if (path.starts_with("~/")) path.replace(0, 1, home->second);
+    };
+    for (auto& [name, database] : draft.config.databases) {
+        for (auto* const path : {&database.sslrootcert, &database.sslcert, &database.sslkey})
+            if (*path) expand(**path);
+    }
+    for (auto& [name, certificate] : draft.config.settings.client_tls.names) {
+        expand(certificate.cert_file);
+        expand(certificate.key_file);
+    }
 }
 
 /// The text of a file the configuration names. A missing one is a warning: PgBouncer runs without.
@@ -116,6 +127,26 @@ void validate_tls(Draft& draft) {
     }
 }
 
+/// As libpq: who would do without TLS cannot begin with it.
+void validate_negotiation(Draft& draft) {
+    const Settings& settings = draft.config.settings;
+    const auto weak = [](const Tls& tls) {
+        return tls.negotiation == SslNegotiation::direct && tls.sslmode < SslMode::require &&
+               tls.sslmode != SslMode::disable;
+    };
+    const auto text = [](const Tls& tls) {
+        return fmt::format(
+            "direct negotiation: expected mode require, verify-ca or verify-full, got {}",
+            word_for(tls.sslmode));
+    };
+    if (weak(settings.server_tls))
+        return draft.problem("server_tls_sslmode", text(settings.server_tls));
+    for (const auto& [name, database] : draft.config.databases) {
+        const Tls tls = server_tls(settings, database);
+        if (weak(tls)) draft.problem("databases." + name, fmt::format("{}: {}", name, text(tls)));
+    }
+}
+
 void validate_auth(Draft& draft) {
     const Settings& settings = draft.config.settings;
     const std::string reserved =
@@ -180,6 +211,7 @@ void complete(Draft& draft, const Sources& sources) {
 
 void validate(Draft& draft) {
     validate_tls(draft);
+    validate_negotiation(draft);
     validate_auth(draft);
     validate_databases(draft);
 }

@@ -128,6 +128,23 @@ Result<std::string> protocols_from(View version) {
     return expected("one of TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3", version);
 }
 
+void read_names(const TableReader& names, Tls& tls) {
+    for (const auto& [name, value] : names.entries()) {
+        TableReader table = names.table(name, value);
+        if (!table.exists()) continue;
+        Tls::Certificate& certificate = tls.names[name];
+        for (const auto& [key, file] :
+             {std::pair<View, std::string*>{"cert_file", &certificate.cert_file},
+              {"key_file", &certificate.key_file}}) {
+            table.read(key, *file);
+            *file = beside(table.file(), *file);
+            if (file->empty())
+                table.problem(key, value, fmt::format("expected the {} of {}", key, name));
+        }
+        table.finish();
+    }
+}
+
 void read_tls(TableReader table, Tls& tls, Draft& draft) {
     if (const TomlValue* const value = table.take("min_protocol")) {
         const auto version = text_in(*value);
@@ -138,6 +155,11 @@ void read_tls(TableReader table, Tls& tls, Draft& draft) {
             tls.protocols = *std::move(protocols);
     }
     read_settings(table, draft);
+    if (table.path() == "tls.client") {
+        read_names(table.table("names"), tls);
+    } else {
+        table.read_word("negotiation", tls.negotiation);
+    }
     table.finish();
 }
 
@@ -174,13 +196,14 @@ void read_key(TableReader& table, View key, const EntryKey<Owner>& entry, Owner&
 /// The keys of an entry: in its own table under PgBouncer's names or the native ones, in [X.pool]
 /// under those of [pool].
 template <class Owner>
-void read_keys(TableReader& table, TableReader& pool, std::span<const EntryKey<Owner>> keys,
-               Owner& owner) {
-    constexpr View prefix = "pool.";
+void read_keys(TableReader& table, TableReader& pool, TableReader& tls,
+               std::span<const EntryKey<Owner>> keys, Owner& owner) {
+    constexpr View in_pool = "pool.", in_tls = "tls.";
     for (const EntryKey<Owner>& key : keys) {
-        const bool pooled = key.toml.starts_with(prefix);
-        if (pooled)
-            read_key(pool, key.toml.substr(prefix.size()), key, owner);
+        if (key.toml.starts_with(in_pool))
+            read_key(pool, key.toml.substr(in_pool.size()), key, owner);
+        else if (key.toml.starts_with(in_tls))
+            read_key(tls, key.toml.substr(in_tls.size()), key, owner);
         else
             read_key(table, key.toml, key, owner);
         if (key.name != key.toml) read_key(table, key.name, key, owner);
@@ -190,8 +213,11 @@ void read_keys(TableReader& table, TableReader& pool, std::span<const EntryKey<O
 void read_database(TableReader table, const std::string& name, Draft& draft) {
     Database& database = draft.config.databases[name];
     database.name = name;
-    TableReader pool = table.table("pool");
-    read_keys(table, pool, database_keys(), database);
+    TableReader pool = table.table("pool"), tls = table.table("tls");
+    read_keys(table, pool, tls, database_keys(), database);
+    for (auto* const path : {&database.sslrootcert, &database.sslcert, &database.sslkey}) {
+        if (*path) **path = beside(table.file(), **path);
+    }
     table.read("host", database.hosts);
     table.read("port", database.port, 1, 65535);
     table.read_word("load_balance_hosts", database.load_balance_hosts);
@@ -207,6 +233,7 @@ void read_database(TableReader table, const std::string& name, Draft& draft) {
         if (value) draft.put(fmt::format("databases.{}.{}", name, key), table.place(*value));
     }
     pool.finish();
+    tls.finish();
     table.finish();
 }
 
@@ -215,7 +242,7 @@ void read_user(TableReader table, const std::string& name, Draft& draft) {
     user.name = name;
     TableReader pool = table.table("pool");
     for (TableReader* const reader : {&table, &pool}) {
-        read_keys(*reader, *reader, user_keys(), user);
+        read_keys(*reader, *reader, *reader, user_keys(), user);
     }
     if (table.take("password")) {
         Credential credential{name, {}};

@@ -73,6 +73,18 @@ reserved for the console. `[peers]` has entries `ID = host=… port=… pool_siz
 - A cap, a lifetime or one of these four timeouts of 0 in an entry means "not set"; a size of 0
   means "no limit".
 
+## TLS
+
+- An entry's `sslmode`, `sslnegotiation`, `sslrootcert`, `sslcert` and `sslkey` (libpq's words), or
+  its table `[databases.X.tls]`, stand in for the `server_tls_…` setting of that meaning.
+- `direct` negotiation is for PostgreSQL from 17 on and for pgweir itself. It wants the mode
+  require, verify-ca or verify-full, and a server that agrees on ALPN.
+- A client that asks for a name (SNI) which `[tls.client.names]` does not have is shown
+  `client_tls_cert_file`, as one that asks for none.
+- Clients may resume their sessions, on every thread; after RELOAD too, for up to a day, unless
+  there is a `client_tls_ca_file`: then certificates are asked for anew. What a server gives to
+  resume a session serves the next connection to its address. PostgreSQL gives nothing.
+
 ## Without a file
 
 Started without a file, the program reads its environment. Defaults are those of an ini, but for

@@ -44,6 +44,7 @@ public:
 
     bool exists() const { return table_ != nullptr; }
     const std::string& path() const { return path_; }
+    const std::string& file() const { return file_; }
     const TomlValue::Table& entries() const;
     Place place(const TomlValue& value) const { return {file_, value.line}; }
 

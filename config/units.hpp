@@ -97,6 +97,10 @@ inline constexpr Named<SslMode> ssl_mode_names[] = {
     {"prefer", SslMode::prefer},       {"require", SslMode::require},
     {"verify-ca", SslMode::verify_ca}, {"verify-full", SslMode::verify_full},
 };
+inline constexpr Named<SslNegotiation> ssl_negotiation_names[] = {
+    {"postgres", SslNegotiation::postgres},
+    {"direct", SslNegotiation::direct},
+};
 inline constexpr Named<SessionState> session_state_names[] = {
     {"track", SessionState::track},
     {"off", SessionState::off},
@@ -141,6 +145,9 @@ inline constexpr Named<Balance> balance_names[] = {
 constexpr std::span<const Named<PoolMode>> names_of(PoolMode) { return pool_mode_names; }
 constexpr std::span<const Named<AuthType>> names_of(AuthType) { return auth_type_names; }
 constexpr std::span<const Named<SslMode>> names_of(SslMode) { return ssl_mode_names; }
+constexpr std::span<const Named<SslNegotiation>> names_of(SslNegotiation) {
+    return ssl_negotiation_names;
+}
 constexpr std::span<const Named<SessionState>> names_of(SessionState) {
     return session_state_names;
 }

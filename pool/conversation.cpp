@@ -56,6 +56,14 @@ net::Task<protocol::Result<bool>> Conversation::ask_for_tls(net::TlsContextPtr c
         return protocol::Error{protocol::sqlstate::connection_failure, protocol::Origin::server,
                                text};
     };
+    if (context->direct()) {
+        if (const Failure failure = co_await secure(context, host, protocol::Origin::server))
+            co_return *failure;
+        // Without it who answers could be any server, or have been made to believe anything.
+        if (!socket_.tls()->protocol_agreed())
+            co_return bad("server did not agree on ALPN in direct TLS");
+        co_return true;
+    }
     std::string request;
     protocol::write_ssl_request(request);
     socket_.send(request);

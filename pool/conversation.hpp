@@ -38,7 +38,8 @@ public:
     /// Errors   08006, the fault of `peer`: "TLS handshake failed: …"
     net::Task<Failure> secure(net::TlsContextPtr context, std::string_view host,
                               protocol::Origin peer);
-    /// Asks a server for TLS, and does the handshake if it agrees. False when it does not.
+    /// Asks a server for TLS, and does the handshake if it agrees. False when it does not. Where
+    /// the context says so, the handshake is all.
     /// Errors   as secure(); and 08006 for an answer that is neither yes nor no, or is followed by
     /// more before the handshake.
     net::Task<protocol::Result<bool>> ask_for_tls(net::TlsContextPtr context, std::string host);

@@ -59,9 +59,8 @@ net::Task<void> ServerLogin::run() {
 
 net::Task<ServerLogin::Outcome> ServerLogin::log_in() {
     if (Outcome failure = co_await find_address()) co_return failure;
-    Worker& worker = *server_.worker_;
-    const SslMode mode =
-        server_.address_.is_unix() ? SslMode::disable : worker.config->settings.server_tls.sslmode;
+    if (!server_.address_.is_unix()) tls_ = tls_settings();
+    const SslMode mode = tls_.sslmode;
     Outcome failure = co_await log_in_by(first_choice(mode));
     // As libpq: what pg_hba.conf does not let in this way it may let in the other way.
     const bool refused = failure && failure->origin == protocol::Origin::server &&
@@ -117,19 +116,27 @@ net::Task<ServerLogin::Outcome> ServerLogin::find_address() {
     co_return Outcome();
 }
 
+/// As this worker's configuration has them, which its TLS contexts are made from.
+config::Tls ServerLogin::tls_settings() const {
+    const config::Config& config = *server_.worker_->config;
+    const auto entry = config.entry_for(server_.pool_.database());
+    return entry ? config::server_tls(config.settings, *entry) : config.settings.server_tls;
+}
+
 net::Task<ServerLogin::Outcome> ServerLogin::connect(Encryption encryption) {
     Worker& worker = *server_.worker_;
     const auto fd =
         co_await net::connect(worker.loop, server_.address_, tcp_options(worker.config->settings));
     if (fd.has_error()) co_return fd.error();
     server_.socket_.open(worker.loop, *fd);
-    const net::TlsContextPtr tls = worker.tls->servers;
-    if (encryption == Encryption::plain || !tls) co_return Outcome();
+    if (encryption == Encryption::plain) co_return Outcome();
+    const net::TlsContextPtr tls = worker.tls->for_servers(tls_);
+    if (!tls) co_return login_error("the TLS settings have changed meanwhile");
     const auto agreed = co_await conversation_.ask_for_tls(tls, server_.host_);
     if (agreed.has_error()) co_return agreed.error();
     if (*agreed) {
-        net::log::print(net::log::Level::log, server_.log_context(), "SSL established: {}",
-                        server_.tls()->description());
+        net::log::print(net::log::Level::log, server_.log_context(), "SSL established: {}{}",
+                        server_.tls()->description(), server_.tls()->resumed() ? ", resumed" : "");
     } else if (encryption == Encryption::required) {
         co_return login_error("server refused SSL");
     }

@@ -35,6 +35,7 @@ private:
     /// Is TLS to be spoken with the server? asked: if it agrees.
     enum class Encryption : std::uint8_t { plain, asked, required };
     static Encryption first_choice(config::SslMode mode);
+    config::Tls tls_settings() const;
     Task<Outcome> find_address();
     Task<Outcome> log_in_by(Encryption encryption);
     Task<Outcome> try_log_in(Encryption encryption);
@@ -52,6 +53,7 @@ private:
     Server& server_;
     Conversation conversation_;
     net::Story story_;
+    config::Tls tls_{.sslmode = config::SslMode::disable};
     ServerCredentials credentials_;
     std::uint32_t protocol_ = 0;  // asked for, then spoken
     bool unheard_ = false;        // our start-up packet was sent, and nobody has answered to it

@@ -1,5 +1,7 @@
 #include "pool/tls_contexts.hpp"
 
+#include <algorithm>
+
 namespace pgweir::pool {
 
 namespace {
@@ -21,7 +23,7 @@ TlsOptions options_of(const config::Tls& tls, TlsOptions::Role role) {
 
 bool verifies(SslMode mode) { return mode == SslMode::verify_ca || mode == SslMode::verify_full; }
 
-protocol::Result<net::TlsContextPtr> make(const TlsOptions& options, const char* prefix) {
+protocol::Result<net::TlsContextPtr> make(const TlsOptions& options, const std::string& prefix) {
     auto made = net::TlsContext::make(options);
     if (made.has_error()) {
         protocol::Error error = made.error();
@@ -31,30 +33,52 @@ protocol::Result<net::TlsContextPtr> make(const TlsOptions& options, const char*
     return made;
 }
 
+protocol::Result<net::TlsContextPtr> accepting(const config::Tls& tls) {
+    TlsOptions options = options_of(tls, TlsOptions::Role::accept);
+    options.verify = verifies(tls.sslmode) ? TlsOptions::Verify::chain
+                     : tls.ca_file.empty() ? TlsOptions::Verify::none
+                                           : TlsOptions::Verify::offered;
+    for (const auto& [name, files] : tls.names)
+        options.names.push_back({name, files.cert_file, files.key_file});
+    return make(options, "client_tls_");
+}
+
+protocol::Result<void> add_connecting(TlsContexts& contexts, const config::Tls& tls,
+                                      const std::string& prefix) {
+    if (tls.sslmode == SslMode::disable || contexts.for_servers(tls)) return {};
+    TlsOptions options = options_of(tls, TlsOptions::Role::connect);
+    options.verify = tls.sslmode == SslMode::verify_full ? TlsOptions::Verify::host
+                     : tls.sslmode == SslMode::verify_ca ? TlsOptions::Verify::chain
+                                                         : TlsOptions::Verify::none;
+    options.direct = tls.negotiation == config::SslNegotiation::direct;
+    auto made = make(options, prefix + "server_tls_");
+    if (made.has_error()) return made.error();
+    contexts.servers.emplace_back(tls, std::move(*made));
+    return {};
+}
+
 }  // namespace
 
-protocol::Result<TlsContextsPtr> make_tls_contexts(const config::Settings& settings) {
+net::TlsContextPtr TlsContexts::for_servers(const config::Tls& tls) const {
+    const auto found =
+        std::ranges::find_if(servers, [&](const auto& known) { return known.first == tls; });
+    return found == servers.end() ? nullptr : found->second;
+}
+
+protocol::Result<TlsContextsPtr> make_tls_contexts(const config::Config& config) {
     auto contexts = std::make_shared<TlsContexts>();
-    const config::Tls& client = settings.client_tls;
-    if (client.sslmode != SslMode::disable) {
-        TlsOptions options = options_of(client, TlsOptions::Role::accept);
-        options.verify = verifies(client.sslmode) ? TlsOptions::Verify::chain
-                         : client.ca_file.empty() ? TlsOptions::Verify::none
-                                                  : TlsOptions::Verify::offered;
-        auto made = make(options, "client_tls_");
+    if (config.settings.client_tls.sslmode != SslMode::disable) {
+        auto made = accepting(config.settings.client_tls);
         if (made.has_error()) return made.error();
         contexts->clients = std::move(*made);
     }
-    const config::Tls& server = settings.server_tls;
-    if (server.sslmode != SslMode::disable) {
-        TlsOptions options = options_of(server, TlsOptions::Role::connect);
-        options.verify = server.sslmode == SslMode::verify_full ? TlsOptions::Verify::host
-                         : server.sslmode == SslMode::verify_ca ? TlsOptions::Verify::chain
-                                                                : TlsOptions::Verify::none;
-        auto made = make(options, "server_tls_");
-        if (made.has_error()) return made.error();
-        contexts->servers = std::move(*made);
+    auto added = add_connecting(*contexts, config.settings.server_tls, "");
+    for (const auto& [name, database] : config.databases) {
+        if (added.has_error()) break;
+        added = add_connecting(*contexts, config::server_tls(config.settings, database),
+                               "databases." + name + ": ");
     }
+    if (added.has_error()) return added.error();
     return TlsContextsPtr(std::move(contexts));
 }
 

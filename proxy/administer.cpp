@@ -48,7 +48,7 @@ bool Process::reload() {
         net::log::print(Level::error, {}, "RELOAD failed: the configuration stays as it was");
         return false;
     }
-    auto tls = pool::make_tls_contexts(loaded.config->settings);
+    auto tls = pool::make_tls_contexts(*loaded.config);
     if (tls.has_error()) {
         net::log::print(Level::error, {}, "{}", tls.error().message);
         net::log::print(Level::error, {}, "RELOAD failed: the configuration stays as it was");
@@ -64,7 +64,7 @@ bool Process::apply(config::ConfigPtr config) {
     const config::Settings& next = config->settings;
     pool::TlsContextsPtr tls = main().worker.tls;
     if (next.client_tls != present.client_tls || next.server_tls != present.server_tls) {
-        auto made = pool::make_tls_contexts(next);
+        auto made = pool::make_tls_contexts(*config);
         if (made.has_error()) {
             net::log::print(Level::error, {}, "{}", made.error().message);
             return false;

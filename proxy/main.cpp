@@ -9,7 +9,7 @@ namespace {
 
 /// Certificates, keys and ciphers are as good as they look only when OpenSSL has taken them.
 std::optional<pgweir::protocol::Error> try_tls(const pgweir::config::Config& config) {
-    const auto made = pgweir::pool::make_tls_contexts(config.settings);
+    const auto made = pgweir::pool::make_tls_contexts(config);
     if (made.has_error()) return made.error();
     return std::nullopt;
 }

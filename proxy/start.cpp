@@ -125,7 +125,7 @@ int start(const Options& options) {
     }
     if (options.daemon) into_background();
     log_problems(Level::warning, loaded.warnings);
-    const auto tls = pool::make_tls_contexts(settings);
+    const auto tls = pool::make_tls_contexts(config);
     if (tls.has_error()) {
         net::log::print(Level::fatal, {}, "{}", tls.error().message);
         return 1;

@@ -94,7 +94,7 @@ class Pgbench:
     """
 
     def __init__(self, postgres: Postgres, port: int, arguments: list[str],
-                 duration_s: int | None) -> None:
+                 duration_s: int | None, tls: bool = False) -> None:
         self._folder = postgres.folder / "pgbench"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
@@ -103,12 +103,13 @@ class Pgbench:
                       "-U", postgres.user, "-n", "-D", f"scale={postgres.scale}", "-l",
                       "--progress=1", *(["-T", str(duration_s)] if duration_s else []),
                       *arguments, DATABASE]
+        self._sslmode = "require" if tls else "disable"
         self._child: subprocess.Popen[Any] | None = None
         self._stderr = b""
 
     def __enter__(self) -> Pgbench:
-        environment = {**os.environ, "PGPASSWORD": secrets.PASSWORD, "PGSSLMODE": "disable",
-                       "PGGSSENCMODE": "disable"}
+        environment = {**os.environ, "PGPASSWORD": secrets.PASSWORD, "PGGSSENCMODE": "disable",
+                       "PGSSLMODE": self._sslmode}
         self._child = processes.spawn(self._argv, self._folder, env=environment,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return self

@@ -103,6 +103,7 @@ class Steady:
     client_threads: int = 2
     auth: str = "trust"
     prepared: bool = False
+    tls: bool = False                     # with clients
     script: Path | None = None            # a file of one bulk query: bytes are counted too
     group: str = "steady"
     columns: tuple[Column, ...] = COLUMNS
@@ -113,14 +114,16 @@ class Steady:
 
     def measure(self, context: Context, target: Target) -> Measured:
         """Start the target, load it, measure between log-in and the end."""
-        settings = Settings(self.clients, auth=self.auth, prepared=self.prepared)
+        settings = Settings(self.clients, auth=self.auth, prepared=self.prepared,
+                            tls=self.tls)
         arguments = [*self.arguments, "-c", str(self.clients), "-j", str(self.client_threads)]
         if self.script:
             arguments += ["-f", str(self.script)]
         duration_s = math.ceil(context.window_s + 2)
         core = context.postgres.on_one_core() if context.one_core else nullcontext()
         with core, target.running(context.postgres, settings) as endpoint:
-            with Pgbench(context.postgres, endpoint.port, arguments, duration_s) as load:
+            with Pgbench(context.postgres, endpoint.port, arguments, duration_s,
+                         self.tls) as load:
                 load.wait_steady()
                 before = Sample.take(endpoint.pid, load.pid, context.postgres)
                 time.sleep(max(0.0, before.time_s + context.window_s - time.time()))
@@ -146,6 +149,7 @@ def steady_workloads() -> list[Steady]:
     """The table of them, in the order they run and print."""
     two = ("direct", "haproxy", "pgbouncer", "pgweir", "pgweir-2")
     session = ("pgbouncer", "pgweir", "pgweir-off")
+    tls = ("pgbouncer", "pgweir", "pgweir-2")
 
     def script(name: str) -> Path:
         return SCRIPTS / name
@@ -188,4 +192,14 @@ def steady_workloads() -> list[Steady]:
                ("-C", "-S", "-M", "simple"), 8, auth="scram", group="churn"),
         Steady("churn-scram-plain", "the same, SCRAM against a plain password in the file",
                ("-C", "-S", "-M", "simple"), 8, auth="scram-plain", group="churn"),
+        Steady("churn-tls", "a TLS connection a transaction (TLS 1.3, P-256), trust, 8 clients",
+               ("-C", "-S", "-M", "simple"), 8, tls=True, group="churn", targets=tls),
+        Steady("churn-tls-scram", "the same, SCRAM against a stored secret",
+               ("-C", "-S", "-M", "simple"), 8, auth="scram", tls=True, group="churn",
+               targets=tls),
+        Steady("simple-tls", "simple with clients by TLS", ("-S", "-M", "simple"), tls=True,
+               group="tls", targets=tls),
+        Steady("bulk-row-tls", "one 1 MB row, 4 clients by TLS", ("-M", "simple"), 4, tls=True,
+               script=script("bulk_row.sql"), group="tls", columns=BULK_COLUMNS,
+               ratio_figure="cpu_s_per_gb", targets=tls),
     ]

@@ -32,6 +32,7 @@ class Settings:
     pool_size: int = 16
     auth: str = "trust"            # trust | scram (stored secret) | scram-plain (plain password)
     prepared: bool = False         # named statements are used
+    tls: bool = False              # with clients
     wrapper: tuple[str, ...] = ()  # put before the program: valgrind and its options
 
 
@@ -68,7 +69,7 @@ class Direct:
 
     @contextmanager
     def running(self, postgres: Postgres, settings: Settings) -> Iterator[Endpoint]:
-        if settings.auth != "trust" or settings.wrapper:
+        if settings.auth != "trust" or settings.wrapper or settings.tls:
             raise Unsupported("PostgreSQL here trusts everybody")
         if settings.clients > CONNECTIONS_MAX - 100:
             raise Unsupported("more clients than max_connections")
@@ -88,7 +89,7 @@ class Haproxy:
 
     @contextmanager
     def running(self, postgres: Postgres, settings: Settings) -> Iterator[Endpoint]:
-        if settings.auth != "trust" or settings.wrapper:
+        if settings.auth != "trust" or settings.wrapper or settings.tls:
             raise Unsupported("no protocol")
         if settings.clients > CONNECTIONS_MAX - 100:
             raise Unsupported("more clients than max_connections")
@@ -166,12 +167,20 @@ class Bouncer:
         ]
         if self._knows_prepared():
             lines.append("max_prepared_statements = 200")
+        if settings.tls:
+            lines += ["client_tls_sslmode = require", "client_tls_cert_file = server.crt",
+                      "client_tls_key_file = server.key"]
         return "\n".join(lines) + "\n"
 
     def _write_files(self, folder: Path, postgres: Postgres, port: int, settings: Settings,
                      session_mode: bool) -> None:
         secret = secrets.scram_secret() if settings.auth == "scram" else secrets.PASSWORD
         (folder / "userlist.txt").write_text(f'"{postgres.user}" "{secret}"\n')
+        if settings.tls:
+            processes.run_once(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=bench",
+                 "-keyout", "server.key", "-out", "server.crt"], folder)
         (folder / "bouncer.ini").write_text(self.ini(postgres, port, settings, session_mode))
         if self._threads is not None:
             (folder / "bouncer.pgweir.toml").write_text(
@@ -214,8 +223,8 @@ def _wait_for_login(daemon: processes.Daemon, postgres: Postgres, port: int,
     """Until it carries a query, so that a broken target fails here and says why."""
     timeout_s = _WRAPPED_START_TIMEOUT_S if settings.wrapper else _START_TIMEOUT_S
     daemon.wait_for_port(port, timeout_s)
-    if settings.auth != "trust":
-        return                     # the raw client knows only trust; pgbench will tell
+    if settings.auth != "trust" or settings.tls:
+        return                     # the raw client knows neither; pgbench will tell
     with wire.Connection(port, postgres.user, DATABASE, timeout_s) as connection:
         connection.query("SELECT 1")
 

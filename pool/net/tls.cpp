@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/socket.h>
 
 #include <fmt/format.h>
 
@@ -63,6 +64,14 @@ std::string complaint(const SSL* ssl) {
     }
     const char* const reason = code ? ERR_reason_error_string(code) : nullptr;
     return reason ? reason : "unexpected eof";
+}
+
+/// The address at the other end, as bytes.
+std::string peer_of(int fd) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+    return {reinterpret_cast<const char*>(&address), size};
 }
 
 /// What was read from the kernel and is not opened yet: one recv for several records.
@@ -139,6 +148,10 @@ Tls::Tls(Socket& socket, TlsContextPtr context, std::string_view host, Bytes ear
         handover_ = std::make_unique<TlsHandover>(ssl_.get());
     } else {
         SSL_set_connect_state(ssl_.get());
+        SSL_set_app_data(ssl_.get(), this);
+        server_ = host_ + peer_of(socket.fd());
+        if (const auto session = context_->take_session(server_))
+            SSL_set_session(ssl_.get(), session.get());
         if (!host_.empty() && !is_address(host_)) {
             SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                      host_.data());
@@ -187,6 +200,8 @@ void Tls::hand_over() {
     if (!records_) return;
     agreed_ = std::make_unique<Agreed>(Agreed{.suite = SSL_get_cipher_name(ssl_.get()),
                                               .protocol = protocol_agreed(),
+                                              .resumed = resumed(),
+                                              .certificate = SSL_get_certificate(ssl_.get()),
                                               .peer_common_name = peer_common_name(),
                                               .peer_subject = peer_subject()});
     ssl_.reset();
@@ -299,6 +314,16 @@ std::string Tls::description() const {
     return fmt::format("{}/{}", SSL_get_version(ssl_.get()), SSL_get_cipher_name(ssl_.get()));
 }
 
+bool Tls::resumed() const {
+    return agreed_ ? agreed_->resumed : SSL_session_reused(ssl_.get()) == 1;
+}
+
+int Tls::session_came(ssl_st* ssl, ssl_session_st* session) {
+    const auto* const tls = static_cast<const Tls*>(SSL_get_app_data(ssl));
+    tls->context_->keep_session(tls->server_, TlsContext::Session(session));
+    return 1;  // it is ours now
+}
+
 bool Tls::protocol_agreed() const {
     if (agreed_) return agreed_->protocol;
     const unsigned char* name = nullptr;
@@ -336,8 +361,9 @@ std::optional<std::string> Tls::peer_subject() const {
 }
 
 std::string Tls::server_end_point() const {
-    const x509_st* const certificate = context_->role() == Role::accept
-                                           ? SSL_CTX_get0_certificate(context_->handle_.get())
+    const x509_st* const certificate = agreed_ ? agreed_->certificate
+                                       : context_->role() == Role::accept
+                                           ? SSL_get_certificate(ssl_.get())
                                            : SSL_get0_peer_certificate(ssl_.get());
     int hash = NID_undef;
     if (!certificate || !X509_get_signature_info(const_cast<x509_st*>(certificate), &hash, nullptr,

@@ -12,6 +12,7 @@
 #include "protocol/bytes.hpp"
 
 struct ssl_st;
+struct ssl_session_st;
 struct x509_st;
 
 namespace pgweir::net {
@@ -57,6 +58,11 @@ public:
     /// The tls-server-end-point of RFC 5929: the hash of the server's certificate, whichever side
     /// that is. Empty when the certificate's signature names no hash.
     std::string server_end_point() const;
+    /// Does this connection go on with what an earlier one has agreed?
+    bool resumed() const;
+
+    /// OpenSSL's call when a server has sent a session: it is kept for the next connection.
+    static int session_came(ssl_st* ssl, ssl_session_st* session);
 
 private:
     struct Stream;  // OpenSSL's view of the socket
@@ -67,7 +73,8 @@ private:
     /// What is known of the peer when OpenSSL has gone.
     struct Agreed {
         const char* suite = "";
-        bool protocol = false;
+        bool protocol = false, resumed = false;
+        const x509_st* certificate = nullptr;  // ours; the context's
         std::optional<std::string> peer_common_name, peer_subject;
     };
 
@@ -85,9 +92,10 @@ private:
     std::unique_ptr<TlsHandover> handover_;  // during the handshake
     std::unique_ptr<TlsRecords> records_;
     std::unique_ptr<Agreed> agreed_;
-    std::string host_;   // to be verified; emptied by that
-    std::string input_;  // from the kernel, not read yet
-    std::string text_;   // out of a record, not read yet
+    std::string host_;    // to be verified; emptied by that
+    std::string server_;  // connecting: for whom sessions are kept
+    std::string input_;   // from the kernel, not read yet
+    std::string text_;    // out of a record, not read yet
     std::string failure_;
     bool established_ = false;
     bool ended_ = false;  // there is nothing more to come

@@ -2,16 +2,18 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <string_view>
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 #include <fmt/format.h>
 
-#include "pool/net/tls_handover.hpp"
+#include "pool/net/tls.hpp"
 
 namespace pgweir::net {
 
@@ -45,6 +47,12 @@ bool in(std::string_view word, std::initializer_list<std::string_view> words) {
     return false;
 }
 
+std::string lower(std::string_view text) {
+    std::string word(text);
+    for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return word;
+}
+
 /// The versions that a list such as "tlsv1.2,tlsv1.3", "all,!tlsv1.0" or "secure" leaves out, as
 /// SSL_OP_NO_*; nullopt when it has a word that is none.
 std::optional<std::uint64_t> refused_versions(std::string_view list) {
@@ -62,10 +70,9 @@ std::optional<std::uint64_t> refused_versions(std::string_view list) {
     std::uint64_t taken = 0;
     while (!list.empty()) {
         const std::size_t end = std::min(list.find_first_of(",: "), list.size());
-        std::string word(list.substr(0, end));
+        std::string word = lower(list.substr(0, end));
         list.remove_prefix(std::min(end + 1, list.size()));
         if (word.empty()) continue;
-        for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
         const bool without = word.front() == '!';
         if (without) word.erase(0, 1);
         const std::uint64_t versions = meaning(word);
@@ -168,6 +175,23 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* size,
     return SSL_TLSEXT_ERR_OK;
 }
 
+/// Tickets of one context are good for the next, over RELOAD. Not where clients show certificates:
+/// a ticket would be as good as one, although it may be trusted no more. Keys serve for a day.
+void share_ticket_keys(SSL_CTX* context) {
+    using Clock = std::chrono::steady_clock;
+    constexpr auto lifetime = std::chrono::hours(24);
+    static std::mutex mutex;
+    static std::array<unsigned char, 80> keys;
+    static std::optional<Clock::time_point> made;
+    const std::lock_guard lock(mutex);
+    if (!made || Clock::now() - *made > lifetime) {
+        if (RAND_bytes(keys.data(), keys.size()) != 1) return;
+        made = Clock::now();
+    }
+    SSL_CTX_ctrl(context, SSL_CTRL_SET_TLSEXT_TICKET_KEYS, keys.size(), keys.data());
+    ERR_clear_error();
+}
+
 void set_behaviour(SSL_CTX* context, const TlsOptions& options) {
     // At rest a connection keeps no buffers.
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
@@ -176,15 +200,17 @@ void set_behaviour(SSL_CTX* context, const TlsOptions& options) {
                                      SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     if (options.role == Role::connect) {
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(context, Tls::session_came);
         SSL_CTX_set_alpn_protos(context, protocol_name.data(), protocol_name.size());
         return;
     }
     TlsHandover::prepare(context);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
-    // One ticket serves the one connection that comes after this one. Sessions are no good under
-    // another context: its keys for tickets are its own.
+    // One ticket serves the one connection that comes after this one; nothing is kept here.
     SSL_CTX_set_num_tickets(context, 1);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (options.verify == Verify::none) share_ticket_keys(context);
     constexpr std::array<unsigned char, 6> id = {'p', 'g', 'w', 'e', 'i', 'r'};
     SSL_CTX_set_session_id_context(context, id.data(), id.size());
 }
@@ -192,10 +218,14 @@ void set_behaviour(SSL_CTX* context, const TlsOptions& options) {
 }  // namespace
 
 void TlsContext::Free::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
+void TlsContext::FreeSession::operator()(ssl_session_st* session) const {
+    SSL_SESSION_free(session);
+}
 
 TlsContext::TlsContext(const TlsOptions& options, Handle handle)
     : role_(options.role),
       verify_(options.verify),
+      direct_(options.direct),
       handle_(std::move(handle)) {}
 
 protocol::Result<TlsContextPtr> TlsContext::make(const TlsOptions& options) {
@@ -207,7 +237,57 @@ protocol::Result<TlsContextPtr> TlsContext::make(const TlsOptions& options) {
     for (const auto step : {set_protocols, set_ciphers, load_certificate, load_authorities}) {
         if (const Trouble trouble = step(handle.get(), options)) return *trouble;
     }
-    return TlsContextPtr(new TlsContext(options, std::move(handle)));
+    const std::shared_ptr<TlsContext> made(new TlsContext(options, std::move(handle)));
+    if (const auto added = made->add_names(options); added.has_error()) return added.error();
+    return TlsContextPtr(made);
+}
+
+protocol::Result<void> TlsContext::add_names(const TlsOptions& options) {
+    for (const TlsOptions::Named& named : options.names) {
+        TlsOptions own = options;
+        own.names.clear();
+        own.cert_file = named.cert_file;
+        own.key_file = named.key_file;
+        auto made = make(own);
+        if (made.has_error()) {
+            return bad(fmt::format("names \"{}\": {}", named.name, made.error().message));
+        }
+        names_.insert_or_assign(lower(named.name), std::move(*made));
+    }
+    if (names_.empty()) return {};
+    SSL_CTX_callback_ctrl(handle_.get(), SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
+                          reinterpret_cast<void (*)()>(choose_certificate));
+    SSL_CTX_ctrl(handle_.get(), SSL_CTRL_SET_TLSEXT_SERVERNAME_ARG, 0, this);
+    return {};
+}
+
+/// A client that asks for another name gets what all get: it may not care.
+int TlsContext::choose_certificate(ssl_st* ssl, int*, void* context) {
+    const auto& names = static_cast<const TlsContext*>(context)->names_;
+    const char* const asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (!asked) return SSL_TLSEXT_ERR_NOACK;
+    const std::string name = lower(asked);
+    auto found = names.find(name);
+    if (found == names.end()) {
+        const std::size_t dot = std::min(name.find('.'), name.size());
+        found = names.find("*" + name.substr(dot));
+    }
+    if (found == names.end()) return SSL_TLSEXT_ERR_NOACK;
+    SSL_set_SSL_CTX(ssl, found->second->handle_.get());
+    return SSL_TLSEXT_ERR_OK;
+}
+
+TlsContext::Session TlsContext::take_session(const std::string& server) const {
+    const std::lock_guard lock(mutex_);
+    auto found = sessions_.extract(server);
+    return found.empty() ? Session() : std::move(found.mapped());
+}
+
+void TlsContext::keep_session(const std::string& server, Session session) const {
+    constexpr std::size_t servers_max = 64;  // each some 5 KiB
+    const std::lock_guard lock(mutex_);
+    if (sessions_.size() >= servers_max && !sessions_.contains(server)) sessions_.clear();
+    sessions_.insert_or_assign(server, std::move(session));
 }
 
 }  // namespace pgweir::net

@@ -301,6 +301,14 @@ file = "users"
 [tls.client]
 ca_file = "/abs/ca"
 cert_file = "tls/cert"
+[tls.client.names."db.example"]
+cert_file = "tls/db"
+key_file = "~/db"
+[databases.x.tls]
+mode = "verify-full"
+negotiation = "direct"
+ca_file = "ca"
+cert_file = "~/cert"
 [log]
 file = "~/log"
 )"},
@@ -311,6 +319,15 @@ file = "~/log"
     EXPECT_EQ(config.settings.client_tls.ca_file, "/abs/ca");
     EXPECT_EQ(config.settings.client_tls.cert_file, "/etc/x/tls/cert");
     EXPECT_EQ(config.settings.logfile, "/home/me/log");
+    EXPECT_EQ(config.settings.client_tls.names,
+              (std::map<std::string, Tls::Certificate, std::less<>>{
+                  {"db.example", {"/etc/x/tls/db", "/home/me/db"}}}));
+    const Tls tls = server_tls(config.settings, *config.database("x"));
+    EXPECT_EQ(tls.sslmode, SslMode::verify_full);
+    EXPECT_EQ(tls.negotiation, SslNegotiation::direct);
+    EXPECT_EQ(tls.ca_file, "/etc/x/ca");
+    EXPECT_EQ(tls.cert_file, "/home/me/cert");
+    EXPECT_EQ(tls.key_file, "");
     EXPECT_TRUE(config.credential("a"));
 }
 

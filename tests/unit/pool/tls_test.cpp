@@ -207,28 +207,56 @@ TEST(TlsContext, TakesPgBouncersWords) {
 
 TEST(TlsContexts, FollowTheModes) {
     using config::SslMode;
-    config::Settings settings;
-    auto contexts = pool::make_tls_contexts(settings);
+    config::Config config;
+    config::Settings& settings = config.settings;
+    const auto for_servers = [&](const auto& contexts) {
+        return contexts->for_servers(settings.server_tls);
+    };
+    auto contexts = pool::make_tls_contexts(config);
     ASSERT_TRUE(contexts.has_value());
     EXPECT_FALSE((*contexts)->clients);
-    ASSERT_TRUE((*contexts)->servers);  // prefer is what PgBouncer does unasked
-    EXPECT_EQ((*contexts)->servers->verify(), Verify::none);
+    ASSERT_TRUE(for_servers(*contexts));  // prefer is what PgBouncer does unasked
+    EXPECT_EQ(for_servers(*contexts)->verify(), Verify::none);
 
     settings.server_tls.sslmode = SslMode::verify_full;
     settings.client_tls.sslmode = SslMode::require;
     settings.client_tls.cert_file = "/nowhere";
     settings.client_tls.key_file = "/nowhere";
-    contexts = pool::make_tls_contexts(settings);
+    contexts = pool::make_tls_contexts(config);
     ASSERT_TRUE(contexts.has_error());
     EXPECT_EQ(contexts.error().message, "client_tls_cert_file /nowhere: No such file or directory");
 
     const Files files("localhost");
     settings.client_tls.cert_file = files.certificate();
     settings.client_tls.key_file = files.key();
-    contexts = pool::make_tls_contexts(settings);
+    contexts = pool::make_tls_contexts(config);
     ASSERT_TRUE(contexts.has_value());
     EXPECT_EQ((*contexts)->clients->verify(), Verify::none);
-    EXPECT_EQ((*contexts)->servers->verify(), Verify::host);
+    EXPECT_EQ(for_servers(*contexts)->verify(), Verify::host);
+
+    // An entry's own settings; those that come to the same share a context.
+    config.databases["own"] = {.name = "own", .sslmode = SslMode::require};
+    config.databases["same"] = {.name = "same", .sslmode = SslMode::verify_full};
+    config.databases["plain"] = {.name = "plain", .sslmode = SslMode::disable};
+    config.databases["direct"] = {.name = "direct",
+                                  .sslnegotiation = config::SslNegotiation::direct};
+    contexts = pool::make_tls_contexts(config);
+    ASSERT_TRUE(contexts.has_value());
+    EXPECT_EQ((*contexts)->servers.size(), 3u);
+    const auto of = [&](const char* name) {
+        return (*contexts)->for_servers(config::server_tls(settings, config.databases[name]));
+    };
+    EXPECT_EQ(of("own")->verify(), Verify::none);
+    EXPECT_EQ(of("same"), for_servers(*contexts));
+    EXPECT_FALSE(of("plain"));
+    EXPECT_TRUE(of("direct")->direct());
+    EXPECT_FALSE(of("own")->direct());
+    config.databases["own"].sslrootcert = "/nowhere";
+    config.databases["own"].sslmode = SslMode::verify_ca;
+    contexts = pool::make_tls_contexts(config);
+    ASSERT_TRUE(contexts.has_error());
+    EXPECT_EQ(contexts.error().message,
+              "databases.own: server_tls_ca_file /nowhere: No such file or directory");
 }
 
 TEST(Tls, CarriesWhatIsSent) {
