@@ -69,43 +69,11 @@ std::string companion_of(const std::string& path) {
     return path.substr(0, path.size() - (ini ? ending.size() : 0)) + ".pgweir.toml";
 }
 
-Draft read_all(const std::string& path, const Sources& sources) {
-    Draft draft;
-    draft.file = path;
-    if (path.ends_with(".toml")) {
-        draft.config.settings = native_settings();
-        draft.config.settings.conffile = path;
-        const std::string userlist = beside(path, "userlist.txt");
-        const auto found = sources.read(userlist);
-        if (found.has_value() && *found) draft.config.settings.auth_file = userlist;
-        if (!read_toml_file(path, draft, sources)) {
-            draft.findings.problem({path, 0}, "cannot read the file: no such file");
-        }
-    } else {
-        read_ini_file(draft, sources);
-        read_toml_file(companion_of(path), draft, sources);
-    }
-    return draft;
-}
-
 /// By line, the file the operator named first; what came first stays first on its line.
 void sort(std::vector<Problem>& problems, const std::string& path) {
     std::ranges::stable_sort(problems, {}, [&](const Problem& problem) {
         return std::tuple(problem.file != path, problem.file, problem.line);
     });
-}
-
-Loaded loaded(Draft draft, const Sources& sources) {
-    const std::string path = draft.file;
-    complete(draft, sources);
-    validate(draft);
-    sort(draft.findings.problems, path);
-    sort(draft.findings.warnings, path);
-    Loaded result{nullptr, std::move(draft.findings.problems), std::move(draft.findings.warnings)};
-    if (result.problems.empty()) {
-        result.config = std::make_shared<const Config>(std::move(draft.config));
-    }
-    return result;
 }
 
 protocol::Error system_error(int code) {
@@ -142,23 +110,55 @@ Sources system_sources() {
     return sources;
 }
 
+Draft read_draft(const std::string& path, const Sources& sources) {
+    Draft draft;
+    draft.file = path;
+    if (path.ends_with(".toml")) {
+        draft.config.settings = native_settings();
+        draft.config.settings.conffile = path;
+        const std::string userlist = beside(path, "userlist.txt");
+        const auto found = sources.read(userlist);
+        if (found.has_value() && *found) draft.config.settings.auth_file = userlist;
+        if (!read_toml_file(path, draft, sources)) {
+            draft.findings.problem({path, 0}, "cannot read the file: no such file");
+        }
+    } else {
+        read_ini_file(draft, sources);
+        read_toml_file(companion_of(path), draft, sources);
+    }
+    return draft;
+}
+
+Loaded finish(Draft draft, const Sources& sources) {
+    const std::string path = draft.file;
+    complete(draft, sources);
+    validate(draft);
+    sort(draft.findings.problems, path);
+    sort(draft.findings.warnings, path);
+    Loaded result{nullptr, std::move(draft.findings.problems), std::move(draft.findings.warnings)};
+    if (result.problems.empty()) {
+        result.config = std::make_shared<const Config>(std::move(draft.config));
+    }
+    return result;
+}
+
 Loaded load(const std::string& path, const Sources& sources) {
-    return loaded(read_all(path, sources), sources);
+    return finish(read_draft(path, sources), sources);
 }
 
 Loaded reload(const Config& present, const Sources& sources) {
-    Draft draft = read_all(present.settings.conffile, sources);
+    Draft draft = read_draft(present.settings.conffile, sources);
     for (const auto& [name, text] : present.settings.set_texts) {
         if (!draft.places.contains(name)) (void)set(draft.config.settings, name, text);
     }
-    return loaded(std::move(draft), sources);
+    return finish(std::move(draft), sources);
 }
 
 Loaded from_environment(const Sources& sources) {
     Draft draft;
     draft.file = environment_file;
     read_environment(draft, sources);
-    return loaded(std::move(draft), sources);
+    return finish(std::move(draft), sources);
 }
 
 }  // namespace pgweir::config

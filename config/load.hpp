@@ -32,6 +32,12 @@ Sources system_sources();
 /// (FILE.pgweir.toml beside FILE.ini) when there is one. Blocking; call it off the workers.
 Loaded load(const std::string& path, const Sources& sources = system_sources());
 
+/// The first half of load(): what the files say, before other files are read and it is validated.
+Draft read_draft(const std::string& path, const Sources& sources);
+
+/// The second half.
+Loaded finish(Draft draft, const Sources& sources);
+
 /// Loads the file `present.settings.conffile` names. What SET gave to a setting that has no default
 /// stays, as in PgBouncer, where the file says nothing of it.
 Loaded reload(const Config& present, const Sources& sources = system_sources());

@@ -23,7 +23,11 @@ struct SettingReader {
 
     Result<void> read(bool& to) const { return store(flag_in(value), to); }
     Result<void> read(Duration& to) const { return store(duration_in(value), to); }
-    Result<void> read(std::vector<std::string>& to) const { return store(list_in(value), to); }
+    Result<void> read(std::vector<std::string>& to) const {
+        const auto* const text = std::get_if<std::string>(&value.data);
+        if (text) settings.list_texts.insert_or_assign(std::string(setting.name), *text);
+        return store(list_in(value), to);
+    }
     Result<void> read(std::int64_t& to) const { return store(number(), to); }
     Result<void> read(int& to) const {
         const auto parsed = number();

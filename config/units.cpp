@@ -50,10 +50,10 @@ std::int64_t factor_of(std::span<const Scale> units, std::string_view text) {
     return 0;
 }
 
-/// `seconds` as a Duration, the fraction below a microsecond dropped.
-std::optional<Duration> to_duration(double seconds) {
-    if (!(seconds >= 0 && seconds <= static_cast<double>(seconds_max))) return {};
-    return Duration(static_cast<std::int64_t>(seconds * 1e6));
+/// That many microseconds as a Duration, their fraction dropped.
+std::optional<Duration> to_duration(double microseconds) {
+    if (!(microseconds >= 0 && microseconds <= static_cast<double>(seconds_max) * 1e6)) return {};
+    return Duration(static_cast<std::int64_t>(microseconds));
 }
 
 /// How many letters must be changed, left out, put in or swapped with the next to get from one to
@@ -125,7 +125,7 @@ Result<bool> parse_flag(std::string_view text) {
 Result<Duration> parse_seconds(std::string_view text) {
     std::string_view rest = text;
     if (const auto seconds = cut_number(rest); seconds && rest.empty()) {
-        if (const auto time = to_duration(*seconds)) return *time;
+        if (const auto time = to_duration(*seconds * 1e6)) return *time;
     }
     return expected("a time in seconds, like 30 or 0.5", text);
 }
@@ -140,7 +140,7 @@ Result<Duration> parse_duration(std::string_view text) {
     std::string_view rest = text;
     if (const auto number = cut_number(rest)) {
         const std::int64_t factor = factor_of(time_units, trim(rest));
-        const auto time = to_duration(*number * static_cast<double>(factor) / 1e6);
+        const auto time = to_duration(*number * static_cast<double>(factor));
         if (factor != 0 && time) return *time;
     }
     return expected("a duration like \"250ms\", \"5s\" or \"1h\"", text);

@@ -1,7 +1,9 @@
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include "config/check.hpp"
+#include "config/import.hpp"
 #include "pool/tls_contexts.hpp"
 #include "proxy/start.hpp"
 
@@ -29,6 +31,12 @@ int main(int argc, char** argv) {
         case Command::check:
             return pgweir::config::check(parsed.options.config, std::cout,
                                          pgweir::config::system_sources(), try_tls);
+        case Command::import_file: {
+            std::error_code gone;  // without a working directory names stay relative
+            return pgweir::config::import_file(parsed.options.config, std::cout, std::cerr,
+                                               pgweir::config::system_sources(),
+                                               std::filesystem::current_path(gone).string());
+        }
         case Command::run: return start(parsed.options);
     }
     return 1;

@@ -16,6 +16,8 @@ std::string help_text() {
 Usage:
   pgweir [OPTION]... CONFIG     run; CONFIG ending in .ini is a pgbouncer.ini, .toml is native
   pgweir check CONFIG           load and validate: every problem with file:line; exit 0 or 1
+  pgweir import FILE            print a pgbouncer.ini or pgpool.conf as TOML; what the TOML cannot
+                                say is a comment; exit 1 with the reason when FILE is wrong
 
 Options:
   -d, --daemon         run in the background (needs pidfile, and logfile or syslog)
@@ -39,8 +41,8 @@ Parsed parse_options(const std::vector<std::string>& arguments) {
         return parsed;
     };
     std::size_t i = 0;
-    if (!arguments.empty() && arguments[0] == "check") {
-        options.command = Command::check;
+    if (!arguments.empty() && (arguments[0] == "check" || arguments[0] == "import")) {
+        options.command = arguments[0] == "check" ? Command::check : Command::import_file;
         i = 1;
     }
     for (; i < arguments.size(); ++i) {
@@ -71,7 +73,8 @@ Parsed parse_options(const std::vector<std::string>& arguments) {
             return fail("unexpected argument: " + word);
         }
     }
-    const bool needs_config = options.command == Command::run || options.command == Command::check;
+    const bool needs_config =
+        options.command != Command::version && options.command != Command::help;
     if (needs_config && options.config.empty()) return fail("no configuration file given");
     return parsed;
 }

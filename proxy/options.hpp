@@ -7,7 +7,7 @@
 
 namespace pgweir::proxy {
 
-enum class Command { run, check, version, help };
+enum class Command { run, check, import_file, version, help };
 
 struct Options {
     Command command = Command::run;
