@@ -42,10 +42,9 @@ bool changes_functions(std::string_view tag) {
                        [tag](std::string_view kind) { return tag.ends_with(kind); });
 }
 
-const std::string& server_name(const Outstanding& request) {
-    if (request.named->statement) return request.named->statement->server_name();
-    return request.request == Request::parse ? protocol::taken_statement_name
-                                             : protocol::no_statement_name;
+const std::string& server_name(const protocol::NamedStatement& named, Request request) {
+    if (named.statement) return named.statement->server_name();
+    return request == Request::parse ? protocol::taken_statement_name : protocol::no_statement_name;
 }
 
 /// Where a name of ours stands in a message, whatever quotation marks its language has.
@@ -57,14 +56,27 @@ std::size_t find_name(std::string_view text, std::string_view name) {
 }
 
 /// A place in the text that the client sent, of one in the text that the server got.
-std::string shifted_back(const std::string& place, const Outstanding& query) {
+std::string shifted_back(const std::string& place, const protocol::Renames& renames) {
     const long at = std::strtol(place.c_str(), nullptr, 10);
-    return at > static_cast<long>(query.shifted_at) ? std::to_string(at - query.shift) : place;
+    long shift = 0;
+    for (const protocol::Renames::Shift& next : renames.shifts) {
+        if (at > next.at) shift = next.by;
+    }
+    return std::to_string(at - shift);
+}
+
+/// The text with the client's name for the statement.
+std::string renamed(std::string text, const protocol::NamedStatement& named, Request request,
+                    bool unknown) {
+    const std::string& ours = server_name(named, request);
+    const std::size_t at = find_name(text, ours);
+    if (at == std::string::npos) return text;
+    if (named.name.empty() && unknown) return "unnamed prepared statement does not exist";
+    return text.replace(at, ours.size(), named.name);
 }
 
 /// The error with the client's name for the statement where the server used ours.
 std::string with_clients_name(Bytes payload, const Outstanding& request) {
-    const std::string& ours = server_name(request);
     const bool unknown = protocol::read_report(payload).sqlstate == "26000";
     std::string out;
     protocol::Writer writer(out);
@@ -72,15 +84,13 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
     protocol::Reader reader(payload);
     while (const auto field = reader.u8()) {
         std::string text(reader.cstring());
-        if (field == 'M') {
-            const std::size_t at = find_name(text, ours);
-            if (at != std::string::npos && request.named->name.empty() && unknown) {
-                text = "unnamed prepared statement does not exist";
-            } else if (at != std::string::npos) {
-                text.replace(at, ours.size(), request.named->name);
-            }
+        if (field == 'M' && request.named)
+            text = renamed(std::move(text), *request.named, request.request, unknown);
+        if (field == 'M' && request.renames) {
+            for (const protocol::Renames::Item& item : request.renames->items)
+                text = renamed(std::move(text), *item.named, request.request, unknown);
         }
-        if (field == 'P' && request.shift != 0) text = shifted_back(text, request);
+        if (field == 'P' && request.renames) text = shifted_back(text, *request.renames);
         writer.u8(field).cstring(text);
     }
     writer.u8(0).end();
@@ -238,6 +248,8 @@ Backend::Fate Backend::apply_tag(const Frame& frame) {
     if (fate == Fate::unexpected) return fate;
     const std::string_view tag = protocol::read_command_tag(frame.payload);
     pipeline_.end_copy();
+    const protocol::RenamesPtr& renames = pipeline_.front().renames;
+    if (renames && (tag == "PREPARE" || tag == "DEALLOCATE")) renames->advance();
     if (pipeline_.front().request == Request::execute) pipeline_.pop();
     if (tag.starts_with('S')) return fate;  // SELECT, SET and the like change nothing here
     inserted_ |= tag.starts_with("INSERT ") || tag.starts_with("COPY ");
@@ -252,6 +264,7 @@ Backend::Fate Backend::apply_tag(const Frame& frame) {
         // What was sent behind it may be prepared after it.
         pipeline_.for_each([this](const Outstanding& o) {
             if (o.request == Request::parse && o.statement) statements_.doubt(o.statement);
+            if (o.renames) doubt(*o.renames);
         });
     }
     return fate;
@@ -322,7 +335,7 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
     if (front.named && report.sqlstate == "0A000") findings_.schema_changed = true;
     pipeline_.fail_batch();
     undo_on_server();
-    if (!front.named || frame.missing > 0) return Fate::forward;
+    if ((!front.named && !front.renames) || frame.missing > 0) return Fate::forward;
     out.own(with_clients_name(frame.payload, front));
     return Fate::replaced;
 }
@@ -330,7 +343,8 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
 /// A query has failed, and with it what it was to do with a statement's name.
 Backend::Fate Backend::query_failed(const Frame& frame, const Outstanding& query, Segments& out) {
     if (query.statement) statements_.doubt(query.statement);
-    if (!query.named) return by_front();
+    if (!query.renames) return by_front();
+    doubt(*query.renames);
     pipeline_.undone().push_back(query);
     pipeline_.undone().back().failed = true;
     if (frame.missing > 0) return by_front();
@@ -341,8 +355,18 @@ Backend::Fate Backend::query_failed(const Frame& frame, const Outstanding& query
 void Backend::undo_on_server() {
     for (const Outstanding& o : pipeline_.undone()) {
         if (o.statement) statements_.doubt(o.statement);
+        if (o.renames) doubt(*o.renames);
         const bool unnamed = !o.named || o.named->name.empty();
         if (o.request == Request::parse && unnamed && !o.statement) statements_.set_unnamed({}, 0);
+    }
+}
+
+/// What of it was not carried out.
+void Backend::doubt(const protocol::Renames& renames) {
+    for (std::size_t i = renames.done; i < renames.items.size(); ++i) {
+        const protocol::Renames::Item& item = renames.items[i];
+        if (item.effect != protocol::Renames::Effect::none)
+            statements_.doubt(item.named->statement);
     }
 }
 

@@ -130,6 +130,7 @@ private:
     Fate query_failed(const protocol::Frame& frame, const protocol::Outstanding& query,
                       Segments& out);
     void undo_on_server();
+    void doubt(const protocol::Renames& renames);
 
     protocol::Pipeline pipeline_;
     protocol::ServerStatements statements_;

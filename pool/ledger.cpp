@@ -29,6 +29,7 @@ Ledger::Checkout Ledger::checkout(WaiterPlace& waiter, std::int64_t now_us) {
         if (ServerPlace* const server = take(waiter.worker, waiter.wants)) return {server, nullptr};
     }
     waiter.since_us = now_us;
+    waiter.passed_over = 0;
     queues_[waiter.worker].push_back(waiter);
     ++waiting_;
     if (paused_ || idle_ == 0) return {};
@@ -46,6 +47,23 @@ void Ledger::begin_move(ServerPlace& server) {
     ++moving_;
 }
 
+/// Whom of the server's worker it serves, of whose waiters one is the oldest.
+WaiterPlace& Ledger::next(WaiterPlace& oldest, const ServerPlace& server) {
+    constexpr unsigned passed_over_max = 4;
+    constexpr int looked_at_max = 8;
+    // Who stands behind has been passed over less often.
+    if (oldest.wants == server.fits || oldest.passed_over == passed_over_max) return oldest;
+    auto& queue = queues_[server.worker];
+    int looked_at = 0;
+    for (auto it = queue.begin(); it != queue.end() && looked_at < looked_at_max; ++it) {
+        ++looked_at;
+        if (it->wants != server.fits) continue;
+        for (auto passed = queue.begin(); passed != it; ++passed) ++passed->passed_over;
+        return *it;
+    }
+    return oldest;
+}
+
 Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
     const bool arrived = server.moving;
     if (arrived) {
@@ -59,8 +77,9 @@ Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
         const bool starves = local && !arrived && moving_ == 0 &&
                              eldest->since_us + limits_.handover_slack_us < local->since_us;
         if (local && !starves) {
-            stop_waiting(*local);
-            return {.waiter = local};
+            WaiterPlace& waiter = next(*local, server);
+            stop_waiting(waiter);
+            return {.waiter = &waiter};
         }
         if (starves || moving_ < waiting_) {
             begin_move(server);

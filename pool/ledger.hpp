@@ -29,6 +29,7 @@ struct WaiterPlace : detail::BookHook {
     unsigned worker = 0;
     std::int64_t since_us = 0;
     const void* wants = nullptr;  // a server that fits this costs the least to take
+    unsigned passed_over = 0;     // how often one behind it was served instead
 
     bool waiting() const { return is_linked(); }
 };
@@ -66,7 +67,8 @@ public:
         unsigned move_to = 0;
     };
     /// A server of worker `server.worker` is free: for a waiter there, for one elsewhere, or else
-    /// it is on the shelf now. A server that has just been moved serves its new worker first.
+    /// it is on the shelf now. One that has just been moved serves its new worker first. Waiters
+    /// are served in order, but one of the next few whom the server fits may go first, a few times.
     Checkin checkin(ServerPlace& server, std::int64_t now_us);
 
     /// Should one more connection be opened now? Says it as often as it is true: tell
@@ -120,6 +122,7 @@ public:
 private:
     void begin_move(ServerPlace& server);
     ServerPlace* take(unsigned worker, const void* wants);
+    WaiterPlace& next(WaiterPlace& oldest, const ServerPlace& server);
 
     Limits limits_;
     std::vector<detail::BookList<ServerPlace>> shelves_;  // by worker; longest idle in front

@@ -72,7 +72,7 @@ bool Server::lend(Peer& peer) {
     const PoolSettings& settings = pool_.settings(*worker_);
     const bool stale = idle_since_us != 0 && request_us - idle_since_us > settings.check_delay_us;
     if (peer.vars() == vars_ && !stale) return true;
-    std::string script = protocol::set_script(*vars_, *peer.vars());
+    std::string script = protocol::set_script(*vars_, *peer.vars(), *fresh_vars_);
     if (!script.empty()) {
         net::log::print(Level::debug, log_context(), "varcache_apply: {}", script);
     } else if (stale) {

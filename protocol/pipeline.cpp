@@ -5,6 +5,19 @@
 
 namespace pgweir::protocol {
 
+void Renames::advance() {
+    while (done < items.size() && items[done].effect == Effect::none) ++done;
+    if (done < items.size()) ++done;
+}
+
+void Renames::answered() {
+    for (const Item& item : items) {
+        if (item.effect == Effect::none) continue;
+        item.named->open = false;
+        item.named->agreed = true;
+    }
+}
+
 void Pipeline::push(Outstanding outstanding) {
     const Request request = outstanding.request;
     if (request == Request::sync) {
@@ -34,8 +47,8 @@ void Pipeline::push_copy_end() {
 
 void Pipeline::pop() {
     const Request request = queue_.front().request;
-    if (request == Request::parse || request == Request::close ||
-        queue_.front().effect != Outstanding::Effect::none) {
+    if (queue_.front().renames) queue_.front().renames->answered();
+    if (request == Request::parse || request == Request::close) {
         if (NamedStatement* const named = queue_.front().named.get()) {
             named->open = false;
             named->agreed = true;
@@ -98,9 +111,20 @@ void Pipeline::pop_surplus() {
 void Pipeline::discard() {
     ++discards_;
     for (const Outstanding& o : queue_) {
+        if (o.renames) discard(*o.renames);
         if (!o.named) continue;
         if (o.request == Request::parse) o.named->kept_at = discards_;
         if (o.request == Request::close && o.named->kept_at != discards_) o.named->gone = true;
+    }
+}
+
+/// The same within a text.
+void Pipeline::discard(const Renames& renames) const {
+    for (std::size_t i = renames.done; i < renames.items.size(); ++i) {
+        const Renames::Item& item = renames.items[i];
+        NamedStatement& named = *item.named;
+        if (item.effect == Renames::Effect::prepares) named.kept_at = discards_;
+        if (item.effect == Renames::Effect::drops && named.kept_at != discards_) named.gone = true;
     }
 }
 

@@ -36,22 +36,47 @@ enum class Reply : std::uint8_t {
     fake,     // the server was not asked: we answer for it when its turn comes
 };
 
+/// What a text does with the names of prepared statements, which the server knows under names of
+/// ours. The requests under way and whoever made it share it. One thread.
+struct Renames {
+    enum class Effect : std::uint8_t { none, prepares, drops };
+    struct Item {
+        NamedStatementPtr named;
+        Effect effect = Effect::none;  // on the name, if the server carries it out
+    };
+    std::vector<Item> items;  // in the text's order
+    std::size_t done = 0;     // items that are over, of those with effects
+    /// From character `at` on the server's text is `by` characters longer than the client's was.
+    struct Shift {
+        long at, by;
+    };
+    std::vector<Shift> shifts;
+    std::uint32_t references = 0;
+
+    /// The server has carried out the next one that has an effect.
+    void advance();
+    /// The answer has come: none of the names hangs on it any more.
+    void answered();
+
+    friend void intrusive_ptr_add_ref(Renames* renames) { ++renames->references; }
+    friend void intrusive_ptr_release(Renames* renames) {
+        if (--renames->references == 0) delete renames;
+    }
+};
+
+using RenamesPtr = boost::intrusive_ptr<Renames>;
+
 /// One request under way. Value.
 struct Outstanding {
     Request request;
     Reply reply;
-    /// parse, bind, describe_statement, close of a statement: which, as the client calls it. query:
-    /// the one that it names.
+    /// parse, bind, describe_statement, close of a statement: which, as the client calls it.
     NamedStatementPtr named;
-    /// parse and close that the server is sent, query that is a PREPARE or DEALLOCATE: the
-    /// statement it prepares or drops.
+    /// parse and close that the server is sent, query of ours that is a PREPARE: the statement it
+    /// prepares or drops.
     StatementPtr statement;
-    /// query: what it does to the name, if it works.
-    enum class Effect : std::uint8_t { none, prepares, drops };
-    Effect effect = Effect::none;
-    /// query: the text was made longer by `shift` characters, at character `shifted_at`.
-    std::uint32_t shifted_at = 0;
-    std::int32_t shift = 0;
+    /// query and execute of a text that names statements.
+    RenamesPtr renames = {};
     /// undone(): the server read this one and reported an error; the others it read over.
     bool failed = false;
 };
@@ -124,6 +149,7 @@ public:
 
 private:
     void grow();
+    void discard(const Renames& renames) const;
 
     boost::circular_buffer<Outstanding> queue_;
     std::vector<Outstanding> undone_;

@@ -79,7 +79,7 @@ std::size_t VarTable::size() const {
     return sets_.size();
 }
 
-std::string set_script(const VarSet& have, const VarSet& want) {
+std::string set_script(const VarSet& have, const VarSet& want, const VarSet& fresh) {
     static constexpr std::string_view who[] = {"session_authorization", "role"};
     const auto is_who = [](std::string_view name) {
         return std::any_of(std::begin(who), std::end(who),
@@ -87,8 +87,12 @@ std::string set_script(const VarSet& have, const VarSet& want) {
     };
     const auto differs = [&](std::string_view name) {
         const std::string* const old = have.find(name);
-        const std::string* const fresh = want.find(name);
-        return old && fresh ? *old != *fresh : old != fresh;
+        const std::string* const wanted = want.find(name);
+        return old && wanted ? *old != *wanted : old != wanted;
+    };
+    const auto is_fresh = [&](std::string_view name, const std::string& value) {
+        const std::string* const first = fresh.find(name);
+        return first && *first == value;
     };
     const bool other = std::any_of(std::begin(who), std::end(who), differs);
     std::string script;
@@ -98,21 +102,28 @@ std::string set_script(const VarSet& have, const VarSet& want) {
     for (const auto& [name, value] : have.entries()) {
         if (!is_who(name) && !want.find(name)) script += "RESET " + quote_identifier(name) + ";";
     }
+    for (const auto& [name, value] : want.entries()) {
+        if (!is_who(name) && differs(name) && is_fresh(name, value))
+            script += "RESET " + quote_identifier(name) + ";";
+    }
     bool first = true;
     const auto set = [&](std::string_view name, std::string_view value) {
         script += first ? "SELECT " : ",";
         first = false;
-        script +=
-            "pg_catalog.set_config(" + quote_literal(name) + "," + quote_literal(value) + ",false)";
+        script += set_config(name, value);
     };
     for (const auto& [name, value] : want.entries()) {
-        if (!is_who(name) && differs(name)) set(name, value);
+        if (!is_who(name) && differs(name) && !is_fresh(name, value)) set(name, value);
     }
     if (!other) return script;
     for (const std::string_view name : who) {
         if (const std::string* const value = want.find(name)) set(name, *value);
     }
     return script;
+}
+
+std::string set_config(std::string_view name, std::string_view value) {
+    return "pg_catalog.set_config(" + quote_literal(name) + "," + quote_literal(value) + ",false)";
 }
 
 std::string quote_literal(std::string_view text) {

@@ -53,10 +53,14 @@ private:
 };
 
 /// The SQL that gives a server with `have` what a client with `want` was promised, empty when
-/// nothing differs. A variable that `want` does not mention is reset. set_config() and not SET: it
-/// takes a list (search_path) as one string, as a start-up packet does. Role and session
-/// authorization decide who may set the rest: the old ones go first, the new ones come last.
-std::string set_script(const VarSet& have, const VarSet& want);
+/// nothing differs. A variable that `want` does not mention is reset, as is one that it wants as it
+/// is in a `fresh` server. set_config() and not SET: it takes a list (search_path) as one string,
+/// as a start-up packet does. Role and session authorization decide who may set the rest: the old
+/// ones go first, the new ones come last.
+std::string set_script(const VarSet& have, const VarSet& want, const VarSet& fresh);
+
+/// The call that sets a variable for the session.
+std::string set_config(std::string_view name, std::string_view value);
 
 /// `text` as a string literal, whatever standard_conforming_strings says.
 std::string quote_literal(std::string_view text);

@@ -339,7 +339,8 @@ void Client::rest() {
     if (pins_ == 0) return release_server();
     // It stays, and has to be what the client was promised: a RESET gives startup values back.
     if (server_->vars() == vars()) return;
-    const std::string script = protocol::set_script(*server_->vars(), *vars());
+    const std::string script =
+        protocol::set_script(*server_->vars(), *vars(), *server_->fresh_vars());
     server_->set_vars(vars());
     if (script.empty()) return;
     preparing_ = true;

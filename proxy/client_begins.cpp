@@ -1,10 +1,28 @@
 // A client after its log-in; in session pooling it has a server of its own from the beginning.
+#include <algorithm>
+
 #include "proxy/admin/console.hpp"
 #include "proxy/client.hpp"
 #include "proxy/login.hpp"
 #include "proxy/process.hpp"
 
 namespace pgweir::proxy {
+
+namespace {
+
+/// Those that servers do not have when they are new.
+protocol::Vars own_among(const protocol::Vars& vars, const pool::Pool::Welcome& fresh,
+                         protocol::VarTable& table) {
+    protocol::Vars own = table.empty();
+    for (const auto& variable : vars->entries()) {
+        const bool same =
+            fresh && std::find(fresh->begin(), fresh->end(), variable) != fresh->end();
+        if (!same) own = table.with(own, variable.first, variable.second);
+    }
+    return own;
+}
+
+}  // namespace
 
 void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
     pool_ = pool;
@@ -14,9 +32,10 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
         const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
         session_mode_ = limits.mode == config::PoolMode::session;
         if (!session_mode_ && !attendant_ && limits.session_state == config::SessionState::track) {
-            session_ = std::make_unique<Session>(shard_.worker.shared.vars,
-                                                 shard_.process.function_book(database_), vars_,
-                                                 pool_->user());
+            protocol::VarTable& table = shard_.worker.shared.vars;
+            session_ =
+                std::make_unique<Session>(table, shard_.process.function_book(database_), vars_,
+                                          own_among(vars_, pool_->welcome(), table), pool_->user());
         }
         pool_->stats(shard_.worker).client_login_count.add(1);
     }

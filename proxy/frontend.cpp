@@ -24,6 +24,8 @@ constexpr std::size_t names_max = 64 << 10;          // bytes: portal and statem
 constexpr std::size_t beginning_min = 16 << 10;      // bytes of a message that earn it a server
 constexpr std::size_t query_read_max = 64 << 10;     // bytes: a text that is looked at
 constexpr std::size_t beginning_of_sql = 32;         // bytes that tell DISCARD from other commands
+/// A text that may name prepared statements.
+constexpr router::Traces naming = router::trace::statements | router::trace::executes;
 constexpr std::string_view ready_idle("Z\0\0\0\5I", 6);
 
 /// May the SQL be DISCARD ALL or DEALLOCATE ALL? What is sent behind it, before it is answered,
@@ -39,15 +41,12 @@ Bytes text_of(const Frame& frame) {
     return frame.payload.substr(0, frame.payload.empty() ? 0 : frame.payload.size() - 1);
 }
 
-/// currval() and lastval() are not to tell of what another client has called.
-void discard_sequences(Translation& step) {
-    std::uint64_t& owner = step.server.sequences_of;
-    if (owner == 0 || owner == step.rules.client) return;
-    owner = 0;
+/// Runs SQL of ours in the client's batch, whose answers nobody sees.
+void run_unseen(Translation& step, std::string_view sql) {
     std::string bytes;
     const std::string& name = protocol::scratch_statement_name;
     protocol::write_close(bytes, 'S', name);
-    protocol::write_parse(bytes, name, "DISCARD SEQUENCES");
+    protocol::write_parse(bytes, name, sql);
     protocol::write_bind(bytes, "", name);
     protocol::write_execute(bytes, "");
     for (const Request request :
@@ -55,6 +54,14 @@ void discard_sequences(Translation& step) {
         step.pipeline().push({request, Reply::skip, {}, {}});
     }
     step.out.own(std::move(bytes));
+}
+
+/// currval() and lastval() are not to tell of what another client has called.
+void discard_sequences(Translation& step) {
+    std::uint64_t& owner = step.server.sequences_of;
+    if (owner == 0 || owner == step.rules.client) return;
+    owner = 0;
+    run_unseen(step, "DISCARD SEQUENCES");
 }
 
 /// What PostgreSQL allows, header included. Source: its own limits on messages from clients, by
@@ -139,7 +146,13 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, Translati
             pipeline.push({Request::function_call, Reply::forward, {}, {}});
             break;
         case 'S': pipeline.push({Request::sync, Reply::forward, {}, {}}); break;
-        case 'E': pipeline.push({Request::execute, Reply::forward, {}, {}}); break;
+        case 'E':
+            if (due_) {
+                take_execute(whole, step);
+                return Take::done;
+            }
+            pipeline.push({Request::execute, Reply::forward, {}, {}});
+            break;
         case 'P': return take_parse(frame, whole, step);
         case 'B': return take_bind(frame, whole, step);
         case 'D':
@@ -163,10 +176,17 @@ Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Tra
     if (session && !plain) {
         if (frame.missing > 0 && frame.size() <= query_read_max) return Take::more;
         const router::Traces traces = frame.missing > 0 ? router::trace::anything : traces_in(sql);
-        constexpr router::Traces naming = router::trace::statements | router::trace::executes;
         if ((traces & naming) != 0 && step.rules.server_max > 0) {
             const router::Details details = router::details_of(sql);
             if (!details.prepared.empty()) return take_naming_query(sql, traces, details, step);
+        }
+        if ((traces & router::trace::variables) != 0 && session->has_own()) {
+            const std::string giving_back = session->giving_back(sql);
+            if (!giving_back.empty()) {
+                session->note(sql, traces);
+                take_reset(sql, giving_back, step);
+                return Take::done;
+            }
         }
         if ((traces & router::trace::reads_sequences) != 0) discard_sequences(step);
         frame.missing > 0 ? session->note_unread() : session->note(sql, traces);
@@ -182,28 +202,87 @@ Result<Frontend::Take> Frontend::take_naming_query(Bytes sql, router::Traces tra
                                                    const router::Details& details,
                                                    Translation& step) {
     using What = router::Details::Prepared::What;
-    bool all = details.discard_all;
-    for (const router::Details::Prepared& item : details.prepared) {
-        if (statements_.find(item.name, step.server).undecided) return Take::undecided;
-        all |= item.what == What::deallocate_all;
-    }
+    if (statements_.undecided(details, step.server)) return Take::undecided;
+    const bool all =
+        details.discard_all ||
+        std::any_of(details.prepared.begin(), details.prepared.end(),
+                    [](const auto& item) { return item.what == What::deallocate_all; });
     statements_.simple_query(step.server, all);
-    Statements::Renamed renamed = statements_.rename(step, sql, details);
-    step.rules.session->note_naming(sql, traces, renamed.raw);
-    step.pipeline().push(std::move(renamed.query));
+    Statements::Renamed renamed = statements_.rename_query(step, sql, details);
+    step.rules.session->note_naming(sql, traces);
+    step.pipeline().push({Request::query, Reply::forward, {}, {}, std::move(renamed.renames)});
     std::string bytes;
     protocol::write_query(bytes, renamed.sql);
     step.out.own(std::move(bytes));
     return Take::done;
 }
 
-/// What is bound is taken to be executed.
-void Frontend::note_bind(const Statements::Found& found, Translation& step) {
-    if (!found.named || !found.named->statement) return;
-    const protocol::Statement& statement = *found.named->statement;
-    if (statement.traits() == trait_shareable) return;
+/// A RESET, alone in a simple query: the client's own values are back before the server says that
+/// they have changed, and before what else its transaction may do. It is sent as a batch, so that
+/// both have one answer.
+void Frontend::take_reset(Bytes sql, std::string_view giving_back, Translation& step) {
+    statements_.simple_query(step.server, discards(sql));
+    protocol::Pipeline& pipeline = step.pipeline();
+    std::string bytes;
+    protocol::write_parse(bytes, "", sql);
+    pipeline.push({Request::parse, Reply::skip, {}, {}});
+    protocol::write_bind(bytes, "", "");
+    pipeline.push({Request::bind, Reply::skip, {}, {}});
+    protocol::write_execute(bytes, "");
+    pipeline.push({Request::execute, Reply::forward, {}, {}});
+    step.out.own(std::move(bytes));
+    run_unseen(step, giving_back);
+    std::string end;
+    protocol::write_sync(end);
+    pipeline.push({Request::sync, Reply::forward, {}, {}});
+    step.out.own(std::move(end));
+}
+
+/// One that does more than run on the server.
+void Frontend::take_execute(Bytes whole, Translation& step) {
+    const std::unique_ptr<Due> due = std::exchange(due_, nullptr);
+    step.pipeline().push({Request::execute, Reply::forward, {}, {}, due->renames});
+    step.out.add(whole);
+    if (due->renames) statements_.execute(step, *due->renames);
+    if (!due->resets || !step.rules.session) return;
+    const std::string giving_back = step.rules.session->giving_back(due->resets->query());
+    if (!giving_back.empty()) run_unseen(step, giving_back);
+}
+
+/// A prepared text that names statements: another takes its place. False: undecided.
+bool Frontend::rename_bound(Statements::Found& found, protocol::RenamesPtr& renames,
+                            Translation& step) {
+    const router::Details details = router::details_of(found.named->statement->query());
+    const bool any = std::any_of(details.prepared.begin(), details.prepared.end(),
+                                 [](const auto& item) { return !item.name.empty(); });
+    if (!any) return true;
+    std::optional<Statements::Bound> bound = statements_.rename_bound(step, *found.named, details);
+    if (!bound) return false;
+    found.named = std::move(bound->named);
+    renames = std::move(bound->renames);
+    return true;
+}
+
+/// What is bound is taken to be executed. False: what it names is undecided.
+bool Frontend::note_bind(Statements::Found& found, const Frame& frame, Translation& step) {
+    if (!found.named || !found.named->statement) return true;
+    const protocol::StatementPtr kept = found.named->statement;
+    const protocol::Statement& statement = *kept;
+    if (statement.traits() == trait_shareable) return true;
+    if ((statement.traits() & naming) != 0) {
+        protocol::RenamesPtr renames;
+        if (!rename_bound(found, renames, step)) return false;
+        if (renames) {
+            due_ = std::make_unique<Due>(Due{std::move(renames), {}});
+            step.rules.session->note_naming(statement.query(), statement.traits());
+            return true;
+        }
+    }
+    if ((statement.traits() & router::trace::variables) != 0 && step.rules.session->has_own())
+        due_ = std::make_unique<Due>(Due{{}, kept});
     if ((statement.traits() & router::trace::reads_sequences) != 0) discard_sequences(step);
-    step.rules.session->note(statement.query(), statement.traits());
+    step.rules.session->note(statement.query(), statement.traits(), frame.payload);
+    return true;
 }
 
 Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, Translation& step) {
@@ -242,7 +321,8 @@ Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, Tran
     if (step.rules.server_max > 0) {
         Statements::Found found = statements_.find(names->statement, step.server);
         if (found.undecided) return Take::undecided;
-        if (step.rules.session) note_bind(found, step);
+        due_.reset();
+        if (step.rules.session && !note_bind(found, frame, step)) return Take::undecided;
         named = statements_.resolve(step, std::move(found), names->statement);
     }
     ++step.binds;
@@ -295,6 +375,10 @@ Result<Frontend::Take> Frontend::take_statement(char type, std::string_view name
         statements_.close(step, found, name, whole);
         return Take::done;
     }
+    const bool names = step.rules.session && found.named && found.named->statement &&
+                       (found.named->statement->traits() & naming) != 0;
+    protocol::RenamesPtr unused;
+    if (names && !rename_bound(found, unused, step)) return Take::undecided;
     const NamedStatementPtr named = statements_.resolve(step, std::move(found), name);
     step.pipeline().push({Request::describe_statement, Reply::forward, named, {}});
     if (named) {

@@ -2,6 +2,8 @@
 // answers are then to be expected.
 #pragma once
 
+#include <memory>
+
 #include "proxy/statements.hpp"
 
 namespace pgweir::proxy {
@@ -62,13 +64,23 @@ private:
     Result<Take> take_query(const protocol::Frame& frame, Bytes whole, Translation& step);
     Result<Take> take_naming_query(Bytes sql, router::Traces traces, const router::Details& details,
                                    Translation& step);
-    static void note_bind(const Statements::Found& found, Translation& step);
+    bool rename_bound(Statements::Found& found, protocol::RenamesPtr& renames, Translation& step);
+    bool note_bind(Statements::Found& found, const protocol::Frame& frame, Translation& step);
+    void take_reset(Bytes sql, std::string_view giving_back, Translation& step);
+    void take_execute(Bytes whole, Translation& step);
     Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, Translation& step);
     Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, Translation& step);
     Result<Take> take_target(const protocol::Frame& frame, Bytes whole, Translation& step);
     Result<Take> take_statement(char type, std::string_view name, Bytes whole, Translation& step);
 
+    /// What the next Execute does, of what was bound.
+    struct Due {
+        protocol::RenamesPtr renames;   // to names of statements
+        protocol::StatementPtr resets;  // to variables of the client's own
+    };
+
     Statements statements_;
+    std::unique_ptr<Due> due_;
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the server
     bool dropping_ = false;    // to the next Sync: the batch has been cancelled

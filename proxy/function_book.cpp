@@ -56,6 +56,11 @@ bool runs_more(std::string_view source) {
 
 }  // namespace
 
+bool changes_more(const router::Details& details) {
+    return details.all_variables || details.shown_variables || details.reset_all ||
+           !details.resets.empty();
+}
+
 void add_once(std::vector<std::string>& names, const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
 }
@@ -121,7 +126,8 @@ Doings FunctionBook::read(std::string_view language, std::string_view source) {
     if (doings.traces == 0) return doings;
     router::Details details = router::details_of(sql);
     doings.variables = std::move(details.variables);
-    doings.all_variables = details.all_variables || details.reset_all;
+    details.all_variables |= !details.variable_parameters.empty();
+    doings.all_variables = changes_more(details);
     if (details.all_variables) doings.traces |= pin_custom;
     doings.functions = std::move(details.functions);
     return doings;

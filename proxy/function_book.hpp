@@ -27,6 +27,9 @@ struct Doings {
     void add(const Doings& others);
 };
 
+/// May it change more variables than it names?
+bool changes_more(const router::Details& details);
+
 /// Adds a name that is not there yet.
 void add_once(std::vector<std::string>& names, const std::string& name);
 

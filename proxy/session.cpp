@@ -5,7 +5,9 @@
 #include <cstring>
 #include <map>
 
+#include "protocol/requests.hpp"
 #include "router/plain.hpp"
+#include "router/settings.hpp"
 
 namespace pgweir::proxy {
 
@@ -105,15 +107,6 @@ bool tells_the_time(std::string_view sql) {
     return false;
 }
 
-/// May it be a SET LOCAL, or have one in it?
-bool may_set(std::string_view sql) {
-    const std::size_t start = sql.find_first_not_of(" \t\r\n");
-    if (start == std::string_view::npos) return false;
-    const std::size_t end = sql.find(';', start);
-    return starts_with_word(sql.substr(start), "set") ||
-           (end != std::string_view::npos && end + 1 < sql.size());
-}
-
 bool is_shareable(std::string_view sql) {
     constexpr std::string_view verbs[] = {"select", "insert", "update", "delete", "with", "values"};
     const std::size_t start = sql.find_first_not_of(" \t\r\n");
@@ -126,6 +119,21 @@ bool is_shareable(std::string_view sql) {
 }
 
 bool is_custom(std::string_view name) { return name.find('.') != std::string_view::npos; }
+
+/// The variables that parameters name. Where there is no Bind it may be any.
+Traces name_parameters(router::Details& details, std::string_view bind) {
+    if (details.variable_parameters.empty()) return 0;
+    const auto read = protocol::read_bind(bind);
+    Traces leaves = 0;
+    for (const unsigned number : details.variable_parameters) {
+        if (read.has_error() || number > read->values.size()) {
+            details.all_variables = true;
+        } else if (const auto& value = read->values[number - 1]) {
+            leaves |= router::add_variable(details, *value);
+        }
+    }
+    return leaves;
+}
 
 }  // namespace
 
@@ -161,32 +169,51 @@ std::optional<std::uint64_t> Session::context(std::uint64_t schema_epoch) const 
     if (hashed_ != vars_.get()) {
         hashed_ = vars_.get();
         hash_ = hash_of(*vars_);
+        const std::string* const strings = vars_->find("standard_conforming_strings");
+        warns_ = strings && *strings == "off";
     }
+    if (warns_) return std::nullopt;
     return (hash_ ^ (schema_epoch * 0x9e3779b97f4a7c15u)) | context_bit;
 }
 
 Session::Session(protocol::VarTable& table, FunctionBook& book, protocol::Vars startup,
-                 std::string user)
+                 protocol::Vars own, std::string user)
     : table_(&table),
       book_(&book),
       startup_(startup),
+      own_(std::move(own)),
       vars_(std::move(startup)),
       user_(std::move(user)) {}
 
-void Session::note(std::string_view sql, Traces traits) {
+void Session::note(std::string_view sql, Traces traits, std::string_view bind) {
     constexpr Traces harmless = trace::notifies | trace::savepoints | trace::reads_sequences |
-                                trace::routes | trait_shareable;
+                                trace::routes | trace::local | trait_shareable;
     constexpr Traces notifying = trace::notifies | trace::functions | trace::anything;
     if ((traits & trace::reads_sequences) != 0) book_->sequences_are_read = true;
-    if ((traits & trait_shareable) == 0) local_ |= may_set(sql);
+    local_ |= (traits & trace::local) != 0;
     may_notify_ |= (traits & notifying) != 0;
-    if ((traits & ~harmless) != 0) note_traces(sql, traits & ~harmless);
+    if ((traits & ~harmless) != 0) note_traces(sql, traits & ~harmless, bind);
 }
 
-void Session::note_naming(std::string_view sql, Traces traits, bool raw) {
+void Session::note_naming(std::string_view sql, Traces traits) {
     note(sql, traits);
-    const bool asks = raw || (pins_ & trace::statements) != 0 || (traits & trace::anything) != 0;
+    const bool asks = (pins_ & trace::statements) != 0 || (traits & trace::anything) != 0;
     if (!asks) open_.about &= ~trace::statements;
+}
+
+std::string Session::giving_back(std::string_view sql) const {
+    const router::Details details = router::details_of(sql);
+    if (details.statements != 1) return {};
+    std::string script;
+    for (const auto& [name, value] : own_->entries()) {
+        const bool who = same_name(name, "role") || same_name(name, "session_authorization");
+        const auto same = [&name = name](const std::string& n) { return same_name(n, name); };
+        const bool named = std::any_of(details.resets.begin(), details.resets.end(), same);
+        if (!named && (who || !details.reset_all)) continue;
+        script += script.empty() ? "SELECT " : ",";
+        script += protocol::set_config(name, value);
+    }
+    return script;
 }
 
 void Session::touch_sequences() {
@@ -194,11 +221,11 @@ void Session::touch_sequences() {
     if (book_->sequences_are_read) pins_ |= trace::sequences;
 }
 
-void Session::note_traces(std::string_view sql, Traces traces) {
+void Session::note_traces(std::string_view sql, Traces traces, std::string_view bind) {
     using What = router::Details::Channel::What;
-    const router::Details details = router::details_of(sql);
-    Doings doings{traces & ~trace::functions, details.variables,
-                  details.all_variables || details.reset_all || !details.resets.empty(),
+    router::Details details = router::details_of(sql);
+    traces |= name_parameters(details, bind);
+    Doings doings{traces & ~trace::functions, details.variables, changes_more(details),
                   details.functions};
     if ((traces & trace::channels) != 0) {
         changes_.insert(changes_.end(), details.channels.begin(), details.channels.end());
@@ -239,6 +266,7 @@ void Session::merge(const Doings& doings) {
     if ((all.traces & trace::sequences) != 0) touch_sequences();
     open_.about |= anything ? asked_about : all.traces & asked_about;
     may_listen_ |= (open_.about & trace::channels) != 0;
+    local_ |= (all.traces & trace::local) != 0;
     pins_ |= all.traces & (spoiling | pin_custom);
     for (const std::string& name : all.variables) add_once(open_.variables, name);
     open_.all_variables |= anything || all.all_variables || open_.variables.size() > names_max;
@@ -339,6 +367,7 @@ void Session::take_variables(const std::vector<Row>& rows, const protocol::Vars&
     for (const Row& row : rows) {
         if (row[0] != "v" || !row[1]) continue;
         const std::string& name = *row[1];
+        if (router::traces_of_variable(name) != trace::variables) continue;  // of a transaction
         const bool none = !row[2] || (same_name(name, "role") && *row[2] == "none") ||
                           (same_name(name, "session_authorization") && *row[2] == user_);
         there = none ? table_->without(there, name) : table_->with(there, name, *row[2]);

@@ -37,14 +37,15 @@ std::string pin_text(router::Traces pins);
 class Session {
 public:
     /// `startup` is what a RESET gives back, and the first values. `user` is whose the servers are.
+    /// `own`: those start-up values that new servers do not have.
     Session(protocol::VarTable& table, FunctionBook& book, protocol::Vars startup,
-            std::string user);
+            protocol::Vars own, std::string user);
 
-    /// A statement is sent, with what traces_in() or traits_of() say.
-    void note(std::string_view sql, router::Traces traits);
-    /// The same for one that names prepared statements, which follow the client by themselves
-    /// unless they are `raw`: known to this server only.
-    void note_naming(std::string_view sql, router::Traces traits, bool raw);
+    /// A statement is sent, with what traces_in() or traits_of() say, and the payload of its Bind
+    /// where it has one.
+    void note(std::string_view sql, router::Traces traits, std::string_view bind = {});
+    /// The same for one that names prepared statements, which follow the client by themselves.
+    void note_naming(std::string_view sql, router::Traces traits);
     /// One whose text was not looked at.
     void note_unread();
 
@@ -57,6 +58,11 @@ public:
         return (pins_ & ~router::trace::channels) == router::trace::sequences && !unsettled();
     }
     void give_way() { pins_ &= ~router::trace::sequences; }
+
+    /// Variables of its own: a RESET at a server does not give them back.
+    bool has_own() const { return !own_->entries().empty(); }
+    /// SQL that does, right behind a text of one statement; empty: it resets none of them.
+    std::string giving_back(std::string_view sql) const;
 
     /// Must the server be asked before it may have another client?
     bool unsettled() const { return !open_.empty(); }
@@ -116,7 +122,7 @@ private:
     };
 
     void touch_sequences();
-    void note_traces(std::string_view sql, router::Traces traces);
+    void note_traces(std::string_view sql, router::Traces traces, std::string_view bind);
     void merge(const Doings& doings);
     std::string state_question() const;
     void learn_functions(const std::vector<Row>& rows);
@@ -126,14 +132,15 @@ private:
 
     protocol::VarTable* table_;
     FunctionBook* book_;
-    protocol::Vars startup_, vars_;
+    protocol::Vars startup_, own_, vars_;
     std::string user_;
     Question open_, asked_;
     bool sequences_ = false;
     bool local_ = false;  // for the rest of the transaction a text may mean something else
     mutable const void* hashed_ = nullptr;  // vars_ of which hash_ is
     mutable std::uint64_t hash_ = 0;
-    router::Traces pins_ = 0;                           // found the last time
+    mutable bool warns_ = false;  // PostgreSQL has something to say whenever it reads a text
+    router::Traces pins_ = 0;     // found the last time
     std::optional<std::vector<std::string>> channels_;  // in the last answer
     std::vector<router::Details::Channel> changes_;
     bool may_listen_ = false, may_notify_ = false;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "protocol/vars.hpp"
-
 namespace pgweir::proxy {
 
 using protocol::NamedStatement;
@@ -15,11 +13,6 @@ using protocol::Request;
 using protocol::StatementPtr;
 
 namespace {
-
-bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
-    const protocol::Pipeline& pipeline = server.pipeline();
-    return server.statements().use(statement, pipeline.batch(), pipeline.answered());
-}
 
 /// What a text means besides what it says; nullopt: something of its own.
 std::optional<std::uint64_t> context_of(const RequestRules& rules) {
@@ -34,12 +27,12 @@ void push_about(protocol::Pipeline& pipeline, Request request, Reply reply,
     pipeline.push({request, reply, named, statement});
 }
 
-std::string prepare_command(const protocol::Statement& statement) {
-    return "PREPARE " + protocol::quote_identifier(statement.server_name()) +
-           std::string(statement.query());
-}
-
 }  // namespace
+
+bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
+    const protocol::Pipeline& pipeline = server.pipeline();
+    return server.statements().use(statement, pipeline.batch(), pipeline.answered());
+}
 
 std::string_view name_on_server(const NamedStatement& named) {
     return named.statement ? std::string_view(named.statement->server_name())
@@ -56,8 +49,9 @@ Statements::Found Statements::find(std::string_view name, const pool::Backend& s
     found.undecided = hangs(found.named);
     if (discarding_) {
         discarding_ = false;
-        pipeline.for_each(
-            [this](const Outstanding& o) { discarding_ |= o.request == Request::query; });
+        pipeline.for_each([this](const Outstanding& o) {
+            discarding_ |= o.request == Request::query || o.request == Request::execute;
+        });
         found.undecided |= discarding_;
     }
     if (!closing_.empty()) {
@@ -229,102 +223,6 @@ void Statements::close(Translation& step, const Found& found, std::string_view n
     push_about(step.pipeline(), Request::close, Reply::fake, named, {});
 }
 
-/// A PREPARE that another server has run, in a batch.
-void Statements::prepare_by_sql(Translation& step, const StatementPtr& statement) {
-    protocol::Pipeline& pipeline = step.pipeline();
-    std::string bytes;
-    step.server.statements().add(statement, pipeline.batch());
-    step.server.statements().set_unnamed({}, 0);
-    protocol::write_close(bytes, 'S', statement->server_name());
-    pipeline.push({Request::close, Reply::skip, {}, {}});
-    protocol::write_parse(bytes, "", prepare_command(*statement));
-    pipeline.push({Request::parse, Reply::skip, {}, statement});
-    protocol::write_bind(bytes, "", "");
-    pipeline.push({Request::bind, Reply::skip, {}, {}});
-    protocol::write_execute(bytes, "");
-    pipeline.push({Request::execute, Reply::skip, {}, {}});
-    step.out.own(std::move(bytes));
-}
-
-/// Gets a statement onto the server in front of a simple query.
-void Statements::prepare_for_query(Translation& step, const StatementPtr& statement) {
-    if (is_prepared(*statement, step.server)) return;
-    protocol::Pipeline& pipeline = step.pipeline();
-    const bool fresh = step.server.statements().add(statement, pipeline.batch());
-    std::string bytes;
-    if (!fresh) {
-        protocol::write_close(bytes, 'S', statement->server_name());
-        pipeline.push({Request::close, Reply::skip, {}, {}});
-    }
-    if (statement->is_sql()) {
-        protocol::write_query(bytes, prepare_command(*statement));
-        pipeline.push({Request::query, Reply::skip, {}, statement});
-    } else {
-        protocol::write_parse(bytes, statement->server_name(), statement->query(),
-                              statement->types());
-        pipeline.push({Request::parse, Reply::skip, {}, statement});
-        protocol::write_sync(bytes);
-        pipeline.push({Request::sync, Reply::skip, {}, {}});
-    }
-    step.out.own(std::move(bytes));
-}
-
-/// A PREPARE is to be run under a name of ours.
-NamedStatementPtr Statements::prepare_here(Translation& step, std::string_view sql,
-                                           const router::Details::Prepared& item,
-                                           Outstanding& query) {
-    protocol::StatementTable& table = *step.rules.table;
-    const std::string_view tail = sql.substr(item.offset + item.length);
-    query.statement = table.intern(tail, {}, table.own_context());
-    query.effect = Outstanding::Effect::prepares;
-    const NamedStatementPtr named(new NamedStatement(item.name, query.statement));
-    named->open = true;
-    named->batch = ~std::uint32_t{0};  // no batch: whatever comes behind waits for the answer
-    names_.add(named);
-    step.server.statements().add(query.statement, step.pipeline().batch());
-    return named;
-}
-
-Statements::Renamed Statements::rename(Translation& step, std::string_view sql,
-                                       const router::Details& details) {
-    using What = router::Details::Prepared::What;
-    Renamed renamed{{}, {Request::query, Reply::forward, {}, {}}};
-    Outstanding& query = renamed.query;
-    std::size_t copied = 0;
-    for (const router::Details::Prepared& item : details.prepared) {
-        if (item.name.empty()) continue;
-        NamedStatementPtr named = names_.find(item.name);
-        if (named) {
-            prepare_for_query(step, named->statement);
-        } else if (item.what == What::prepare && details.statements == 1) {
-            named = prepare_here(step, sql, item, query);
-        } else {
-            renamed.raw |= item.what == What::prepare;
-            continue;
-        }
-        renamed.sql += sql.substr(copied, item.offset - copied);
-        renamed.sql += protocol::quote_identifier(named->statement->server_name());
-        copied = item.offset + item.length;
-        query.shifted_at = static_cast<std::uint32_t>(item.offset);
-        query.shift =
-            static_cast<std::int32_t>(renamed.sql.size()) - static_cast<std::int32_t>(copied);
-        if (item.what == What::deallocate) {
-            query.effect = Outstanding::Effect::drops;
-            query.statement = named->statement;
-            step.server.statements().doubt(named->statement);
-            names_.remove(*named);
-            named->open = true;
-            named->batch = ~std::uint32_t{0};
-            closing_.push_back(named);
-        } else if (named->statement && item.what == What::execute && step.rules.session) {
-            step.rules.session->note(named->statement->query(), named->statement->traits());
-        }
-        query.named = named;
-    }
-    renamed.sql += sql.substr(copied);
-    return renamed;
-}
-
 void Statements::simple_query(pool::Backend& server, bool discards) {
     unnamed_.reset();
     unkept_on_ = nullptr;
@@ -338,25 +236,14 @@ void Statements::undo(std::vector<Outstanding>& undone) {
     for (const Outstanding& o : undone) {
         if (o.request == Request::parse) {
             undo_parse(o);
-        } else if (o.request == Request::query && o.named) {
-            undo_query(o);
+        } else if (o.renames) {
+            undo_renames(*o.renames);
         } else if (o.request == Request::close && o.named) {
             o.named->open = false;
             if (!o.named->gone) names_.add(o.named);
         }
     }
     undone.clear();
-}
-
-void Statements::undo_query(const Outstanding& o) {
-    if (o.effect == Outstanding::Effect::none) return;
-    o.named->open = false;
-    if (o.effect == Outstanding::Effect::prepares) {
-        names_.remove(*o.named);
-        o.named->gone = true;
-    } else if (!o.named->gone) {
-        names_.add(o.named);
-    }
 }
 
 void Statements::undo_parse(const Outstanding& o) {

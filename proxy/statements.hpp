@@ -1,6 +1,7 @@
 // What a client has prepared, and getting it onto whatever server the client has.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "pool/backend.hpp"
@@ -62,15 +63,27 @@ public:
     /// A Close of what was found.
     void close(Translation& step, const Found& found, std::string_view name, Bytes whole);
 
-    /// A simple query that names statements, with the server's names in it; they are on the server
-    /// by the time it reads the query. What is left as it is: unknown names, and PREPAREs among
-    /// other statements (`raw`), which only this server knows then.
+    /// Does what a text names hang on an answer that is still to come?
+    bool undecided(const router::Details& details, const pool::Backend& server);
+    /// A text that names statements, with the server's names in it; unknown ones are left as they
+    /// are.
     struct Renamed {
         std::string sql;
-        protocol::Outstanding query;
-        bool raw = false;
+        protocol::RenamesPtr renames;
     };
-    Renamed rename(Translation& step, std::string_view sql, const router::Details& details);
+    /// A simple query; what it names is on the server by the time it reads it.
+    Renamed rename_query(Translation& step, std::string_view sql, const router::Details& details);
+    /// The same for a prepared PREPARE, EXECUTE or DEALLOCATE, which means what the names mean when
+    /// it is bound: what to bind or describe in its place, and what its Execute will do.
+    /// nullopt: undecided, nothing was done.
+    struct Bound {
+        protocol::NamedStatementPtr named;
+        protocol::RenamesPtr renames;
+    };
+    std::optional<Bound> rename_bound(Translation& step, const protocol::NamedStatement& named,
+                                      const router::Details& details);
+    /// The Execute.
+    void execute(Translation& step, const protocol::Renames& renames);
 
     /// A simple query is sent: PostgreSQL drops the unnamed statement. `discards`: and perhaps all.
     void simple_query(pool::Backend& server, bool discards);
@@ -92,12 +105,15 @@ private:
                  const protocol::NamedStatementPtr& named);
     static void prepare_by_sql(Translation& step, const protocol::StatementPtr& statement);
     static void prepare_for_query(Translation& step, const protocol::StatementPtr& statement);
-    protocol::NamedStatementPtr prepare_here(Translation& step, std::string_view sql,
-                                             const router::Details::Prepared& item,
-                                             protocol::Outstanding& query);
+    template <class OnName, class OnEffect>
+    Renamed rename(const Translation& step, std::string_view sql, const router::Details& details,
+                   OnName found, OnEffect made);
+    static protocol::NamedStatementPtr new_name(const Translation& step, std::string_view sql,
+                                                const router::Details::Prepared& item);
+    void take_effect(Translation& step, const protocol::Renames::Item& item, std::uint32_t batch);
     protocol::NamedStatementPtr resolve_unnamed(Translation& step);
     void undo_parse(const protocol::Outstanding& o);
-    void undo_query(const protocol::Outstanding& o);
+    void undo_renames(const protocol::Renames& renames);
 
     protocol::StatementNames names_;  // but for the empty one
     protocol::NamedStatementPtr unnamed_;
@@ -105,6 +121,9 @@ private:
     const pool::Backend* unkept_on_ = nullptr;  // that has an unnamed statement we did not keep
     bool discarding_ = false;                   // a simple query under way may discard every name
 };
+
+/// Is it certainly on the server, by the time that reads what is sent now? It counts as used then.
+bool is_prepared(const protocol::Statement& statement, pool::Backend& server);
 
 /// What the server is told when a name is asked for.
 std::string_view name_on_server(const protocol::NamedStatement& named);

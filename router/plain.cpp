@@ -86,6 +86,7 @@ bool tells(std::string_view text) {
             case 'p':
             case 'P':
                 if (begins(rest, "pgw") || begins(rest, "pg_t")) return true;
+                if (begins(rest, "pg_settings")) return true;  // UPDATE changes variables
                 break;
             case 'i':
             case 'I':

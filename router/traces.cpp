@@ -5,6 +5,7 @@
 
 #include "router/calls.hpp"
 #include "router/lexer.hpp"
+#include "router/settings.hpp"
 #include "router/words.hpp"
 
 namespace pgweir::router {
@@ -78,7 +79,8 @@ private:
     void telling_word();
     void parenthesis();
     void unknown_call(const Called& called);
-    void setting_call(std::string_view function);
+    void own_call(std::string_view function, Traces leaves);
+    void setting_call(bool sets);
 
     void statement();
     void explain();
@@ -95,8 +97,11 @@ private:
     void rollback();
 
     void variable(std::string_view name, bool to_default);
+    void shown_variables();
+    bool is_updated() const;
     void assignment(bool local, bool reset);
     void prepared(Details::Prepared::What what);
+    void end_prepared();
     void channel(Details::Channel::What what);
 
     std::string_view sql_;
@@ -120,12 +125,19 @@ inline void Reader::name(char first) {
         const std::string_view text = bare(token());
         if (is_folded(text.substr(0, 6), "pgweir")) traces_ |= trace::routes;
         if (is_folded(text.substr(0, 7), "pg_temp")) traces_ |= trace::temporary;
+        if (is_folded(text, "pg_settings") && is_updated()) shown_variables();
     } else if (folded(first) == 'i' && at_word("into")) {
         if (!is_word(before(), "insert") && !is_word(before(), "merge")) {
             traces_ |= trace::temporary;
         }
     }
     if (verb_ != 0) telling_word();
+}
+
+/// The name being looked at is a table's behind UPDATE.
+bool Reader::is_updated() const {
+    const Token& front = before().is('.') ? back(3) : before();
+    return is_word(front, "update") || is_word(front, "only");
 }
 
 void Reader::advance() {
@@ -173,8 +185,7 @@ void Reader::parenthesis() {
     const Word& what = word_of(function);
     const bool exact = called.name.kind == TokenKind::identifier || is_lower(function);
     if (what.own_function && exact && (dots == 0 || names(called.qualifier, "pg_catalog"))) {
-        traces_ |= what.traces;
-        return setting_call(function);
+        return own_call(function, what.traces);
     }
     // JDBC's metadata queries call the functions behind the views of information_schema.
     const bool own_schema = dots > 0 && names(called.qualifier, "information_schema");
@@ -191,25 +202,40 @@ void Reader::unknown_call(const Called& called) {
     add_once(details_->functions, std::move(function));
 }
 
-/// A call of set_config() or current_setting(), in front of the first argument.
-void Reader::setting_call(std::string_view function) {
+/// A call of a function of PostgreSQL's, in front of the first argument.
+void Reader::own_call(std::string_view function, Traces leaves) {
     const bool sets = is_folded(function, "set_config");
-    if (!sets && !is_folded(function, "current_setting")) return;
-    Lexer ahead = lexer_;
-    const Token argument = ahead.next();
-    const Token behind = ahead.next();
-    const bool plain = argument.kind == TokenKind::string &&
-                       argument.text().find('\'', 1) == argument.size - 1u &&
-                       (behind.is(',') || behind.is(')'));
-    if (!plain) {
-        // A name that is put together may be anyone's.
-        traces_ |= trace::routes;
-        if (sets && details_) details_->all_variables = true;
+    if (sets || is_folded(function, "current_setting")) return setting_call(sets);
+    traces_ |= leaves;
+}
+
+void Reader::setting_call(bool sets) {
+    using Name = SettingCall::Name;
+    const SettingCall call = read_setting_call(lexer_);
+    const bool literal = call.kind == Name::literal;
+    // A name that is put together may be anyone's.
+    const bool routing =
+        literal ? is_folded(call.name.substr(0, 6), "pgweir") : call.kind != Name::null;
+    if (routing) traces_ |= trace::routes;
+    if (!sets || call.kind == Name::null) return;
+    if (call.local && !is_folded(call.name, "seed")) {
+        traces_ |= trace::local;
         return;
     }
-    const std::string_view setting = argument.text().substr(1, argument.size - 2);
-    if (is_folded(setting.substr(0, 6), "pgweir")) traces_ |= trace::routes;
-    if (sets) variable(setting, false);
+    if (literal) return variable(call.name, false);
+    traces_ |= trace::variables;
+    if (!details_) return;
+    if (call.kind == Name::parameter) {
+        details_->variable_parameters.push_back(call.parameter);
+    } else {
+        details_->all_variables = true;
+    }
+}
+
+/// What changes variables without naming them.
+void Reader::shown_variables() {
+    traces_ |= trace::variables;
+    if (details_) details_->shown_variables = true;
 }
 
 // ---------------------------------------------------------------- statements
@@ -227,6 +253,7 @@ Traces Reader::read() {
             statement();
         }
         while (!ends()) advance();
+        end_prepared();
         inside = parentheses_ > 0 || blocks_ > 0;
         if (!inside) parentheses_ = 0;
     }
@@ -281,28 +308,25 @@ void Reader::create() {
 
 /// A variable changes. A name that is none of a variable's does no harm: the server is asked.
 void Reader::variable(std::string_view name, bool to_default) {
-    if (is_folded(name, "seed")) {  // its value can be neither read nor set again
-        traces_ |= trace::random_seed;
-        return;
-    }
-    traces_ |= trace::variables;
-    if (!details_) return;
-    std::string lower(name);
-    std::transform(lower.begin(), lower.end(), lower.begin(), folded);
-    if (lower == "timezone") lower = "TimeZone";
-    add_once(details_->variables, lower);
-    if (to_default) add_once(details_->resets, lower);
-    // Whoever becomes another user loses the role.
-    if (lower == "session_authorization") add_once(details_->variables, "role");
+    const Traces leaves = traces_of_variable(name);
+    traces_ |= leaves;
+    if (!details_ || leaves != trace::variables) return;
+    add_variable(*details_, name);
+    if (to_default) add_once(details_->resets, variable_name(name));
 }
 
 /// `a.b.c = value` or, for RESET, `a.b.c`; from its first word.
 void Reader::assignment(bool local, bool reset) {
     if (names(token(), "seed") && !peek().is('.')) return variable("seed", reset);  // LOCAL or not
-    if (local) return;
+    if (local) {
+        traces_ |= trace::local;
+        return;
+    }
+    const std::string_view first = bare(token());
     std::string name;  // stays empty where nobody asks for it
     if (details_) name = identifier_name(token());
     advance();
+    const bool whole = !token().is('.');
     while (token().is('.')) {
         advance();
         if (!is_name(token())) return;
@@ -310,7 +334,7 @@ void Reader::assignment(bool local, bool reset) {
         advance();
     }
     if (token().is('=') || at_word("to")) advance();
-    variable(name, reset || at_word("default"));
+    variable(whole && !details_ ? first : name, reset || at_word("default"));
 }
 
 void Reader::set() {
@@ -328,6 +352,7 @@ void Reader::set() {
 /// The forms with words instead of a variable's name.
 void Reader::set_special(bool local) {
     const std::uint64_t what = code(token().text());
+    if (local) traces_ |= trace::local;
     if (local || what == code("transaction") || what == code("constraints")) return;
     advance();
     if (what == code("session")) advance();  // in front of AUTHORIZATION
@@ -348,9 +373,7 @@ void Reader::set_special(bool local) {
         case code("schema"): return variable("search_path", false);
         case code("role"): return variable("role", false);
         case code("xml"): return variable("xmloption", false);
-        default:
-            traces_ |= trace::variables;
-            if (details_) details_->all_variables = true;
+        default: return shown_variables();
     }
 }
 
@@ -392,6 +415,16 @@ void Reader::prepared(Details::Prepared::What what) {
                                   .name = all ? std::string() : identifier_name(token()),
                                   .offset = static_cast<std::size_t>(token().begin - sql_.data()),
                                   .length = token().size});
+}
+
+/// The statement ends at the token.
+void Reader::end_prepared() {
+    if (!details_ || details_->prepared.empty()) return;
+    const std::size_t end = token().kind == TokenKind::end
+                                ? sql_.size()
+                                : static_cast<std::size_t>(token().begin - sql_.data());
+    std::size_t& last = details_->prepared.back().end;
+    if (last == 0) last = end;
 }
 
 void Reader::prepare() {

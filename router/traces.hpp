@@ -14,7 +14,7 @@ using Traces = std::uint32_t;
 
 /// DISCARD ALL has all of variables, locks, temporary, cursors, statements, channels, sequences.
 namespace trace {
-/// SET (not LOCAL, TRANSACTION or CONSTRAINTS), RESET, set_config().
+/// SET (not LOCAL, TRANSACTION or CONSTRAINTS), RESET, set_config(), UPDATE pg_settings.
 inline constexpr Traces variables = 1u << 0;
 /// Session-level advisory locks, taken or given back; not those of a transaction.
 inline constexpr Traces locks = 1u << 1;
@@ -50,6 +50,8 @@ inline constexpr Traces anything = 1u << 13;
 inline constexpr Traces routes = 1u << 14;
 /// SAVEPOINT, ROLLBACK TO: what came later in the text may have been undone. Leaves nothing.
 inline constexpr Traces savepoints = 1u << 15;
+/// SET LOCAL, set_config(…, true), variables of the transaction: leaves nothing behind it.
+inline constexpr Traces local = 1u << 16;
 }  // namespace trace
 
 /// What the statements of a text may leave behind, 0 for nothing. `standard_strings` is the
@@ -73,8 +75,12 @@ struct Details {
     /// What SET says in words of its own is here by the variables' names: ROLE, NAMES, SESSION
     /// AUTHORIZATION (which changes the role too), SESSION CHARACTERISTICS (three of them) …
     std::vector<std::string> variables;
-    /// set_config() of a name that is not a plain literal, or a SET nobody knows.
+    /// set_config() of a name that is neither a plain literal nor a parameter.
     bool all_variables = false;
+    /// UPDATE pg_settings, or a SET nobody knows: any that pg_settings shows.
+    bool shown_variables = false;
+    /// The parameters ($1: 1) that are names for set_config().
+    std::vector<unsigned> variable_parameters;
     /// RESET x, SET x TO DEFAULT; they are in `variables` too.
     std::vector<std::string> resets;
     bool reset_all = false;    // RESET ALL, DISCARD ALL
@@ -96,11 +102,16 @@ struct Details {
         std::string name;    // empty for deallocate_all
         std::size_t offset;  // bytes: where in the text the name (or ALL) stands
         std::size_t length;
+        std::size_t end = 0;  // bytes: where its statement ends, without the semicolon
     };
     std::vector<Prepared> prepared;  // in the text's order
 
     unsigned statements = 0;  // how many there are; empty ones between semicolons are none
 };
+
+/// A variable that set_config() is given by this name: into details.variables, in lower case.
+/// Returns  what setting it leaves.
+Traces add_variable(Details& details, std::string_view name);
 
 /// Slower; for texts of which traces_of() said something.
 Details details_of(std::string_view sql, bool standard_strings = true);

@@ -34,23 +34,16 @@ SCRIPTS = [script for path in sorted(Path(__file__).with_name("sessions").glob("
 # Scripts in which pgweir is known to differ from PostgreSQL, by topic; they get a pgweir of their own. One that
 # no longer differs fails, unless it has a "?": it depends on which server a client happens to get.
 KNOWN_GAPS = {
-    "advisory": ("try_locks",),
-    "ddl": ("table_dropped?", "result_type_changes", "same_result_type", "function_replaced", "unnamed_text_again",
-            "unnamed_in_a_transaction", "views_and_rules"),
-    "disconnect": ("with_statements",),
+    "ddl": ("table_dropped?", "result_type_changes", "same_result_type", "function_replaced",
+            "unnamed_text_again", "unnamed_in_a_transaction", "views_and_rules"),
     "functions": ("sequences_of_functions", "trigger_sets"),
-    "multi": ("prepare_and_execute",),
     "notify": ("while_pinned?",),
-    "prepare": ("in_a_failed_statement", "pg_prepared_statements", "extended_forms", "within_other_statements",
-            "odd_names"),
-    "quirks": ("custom_variable_once_set", "custom_variable_not_recognized", "schema_of_temporary_objects",
+    "prepare": ("pg_prepared_statements", "within_functions", "long_names"),
+    "quirks": ("source_of_start_up_values", "start_up_values_for_a_transaction",
+            "custom_variable_once_set", "custom_variable_not_recognized", "schema_of_temporary_objects",
             "current_schemas", "reserved_prefix", "plans_under_the_first_temporary_table"),
     "sequences": ("two_sequences", "cached"),
-    "set_config": ("computed", "nulls_and_errors", "with_parameters"),
-    "startup": ("options", "reported", "reset_all_and_discard", "rollback_to_them", "settings_of_the_role"),
-    "unnamed": ("strings_parsed_under_other_rules", "not_to_be_shared"),
-    "variables": ("bad_values", "application_name", "update_pg_settings", "reset_all?"),
-    "various": ("read_only_sessions",),
+    "variables": ("bad_values?", "reset_all?"),
 }
 
 ROLES = """

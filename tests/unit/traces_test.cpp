@@ -47,11 +47,23 @@ constexpr TracesCase statement_cases[] = {
     {"RESET SESSION AUTHORIZATION", variables},
     {"SELECT set_config('x', 'y', false)", variables},
     {"SELECT pg_catalog.set_config ('search_path', '', false)", variables},
-    {"SELECT SET_CONFIG/* */('x', 'y', true)", variables},
-    {"SELECT \"set_config\"('x', 'y', true)", variables},
-    {"SET LOCAL x = 1", 0},
-    {"SET LOCAL TIME ZONE 'UTC'", 0},
-    {"SET LOCAL ROLE bob", 0},
+    {"SELECT SET_CONFIG/* */('x', 'y', true)", local},
+    {"SELECT \"set_config\"('x', 'y', 't')", local},
+    {"SELECT set_config('x', 'y', true), set_config('z', (SELECT 'y'), 'true')", local},
+    {"SELECT set_config($1, $2, true)", local | routes},
+    {"SELECT set_config('x', 'y', true AND false)", variables},
+    {"SELECT set_config('x', f('a', true), $1)", variables | functions},
+    {"SELECT set_config('x', 'y', 'yes', true)", variables},
+    {"SELECT set_config('x', 'y'", variables},
+    {"SELECT set_config(null, 'y', false)", 0},
+    {"UPDATE pg_settings SET setting = 1", variables},
+    {"WITH x AS (SELECT 1) UPDATE ONLY pg_catalog . pg_settings SET setting = 1", variables},
+    {"SELECT * FROM pg_settings, pg_catalog.pg_settings", 0},
+    {"SET LOCAL x = 1", local},
+    {"SET LOCAL TIME ZONE 'UTC'", local},
+    {"SET LOCAL ROLE bob", local},
+    {"SET transaction_read_only = on", local},
+    {"RESET TRANSACTION ISOLATION LEVEL", local},
     {"SET TRANSACTION READ ONLY", 0},
     {"SET SESSION TRANSACTION READ ONLY", 0},
     {"SET CONSTRAINTS ALL DEFERRED", 0},
@@ -151,7 +163,7 @@ constexpr TracesCase statement_cases[] = {
     {"SELECT query_to_xml('select 1', true, false, '')", anything},
     {"SELECT U&\"\\0061\"(1)", anything},
     {"SET pgweir.route = 'primary'", variables | routes},
-    {"SET LOCAL \"pgweir.route\" = 'primary'", routes},
+    {"SET LOCAL \"pgweir.route\" = 'primary'", routes | local},
     {"SHOW pgweir.causal_token", routes},
     {"SELECT current_setting('PGWEIR.x')", routes},
     {"SELECT current_setting('server_version_num')", 0},
@@ -291,7 +303,8 @@ const VariablesCase variables_cases[] = {
      {}},
     {"SET a = 1; RESET b; SET c TO DEFAULT; SET a = DEFAULT", {"a", "b", "c"}, {"b", "c", "a"}},
     {"SET session = 1; SET local.x = 1", {"session", "local.x"}, {}},
-    {"SELECT set_config('My.Name', $1, false), set_config('b', 'c', true)", {"my.name", "b"}, {}},
+    {"SELECT set_config('My.Name', $1, false), set_config('b', 'c', $2)", {"my.name", "b"}, {}},
+    {"SELECT set_config('b', 'c', true)", {}, {}},
     {"SET LOCAL a = 1; SET seed = 1", {}, {}},
 };
 
@@ -310,11 +323,18 @@ TEST(Traces, AllVariables) {
     for (const std::string_view sql :
          {"SELECT set_config(name, 'x', false) FROM t", "SELECT set_config('a' || 'b', 'x', false)",
           "SELECT set_config(E'a', 'x', false)", "SELECT set_config('a''b', 'x', false)",
-          "SELECT set_config(setting_name => 'a', new_value => 'b', is_local => false)",
-          "SET SOMETHING NEW"}) {
+          "SELECT set_config(setting_name => 'a', new_value => 'b', is_local => false)"}) {
         SCOPED_TRACE(sql);
         EXPECT_TRUE(details_of(sql).all_variables);
     }
+    for (const std::string_view sql : {"SET SOMETHING NEW", "UPDATE pg_settings SET setting = 1"}) {
+        SCOPED_TRACE(sql);
+        EXPECT_FALSE(details_of(sql).all_variables);
+        EXPECT_TRUE(details_of(sql).shown_variables);
+    }
+    const Details named = details_of("SELECT set_config($2, $1, false), set_config($3, '', $4)");
+    EXPECT_EQ(named.variable_parameters, (std::vector<unsigned>{2, 3}));
+    EXPECT_FALSE(named.all_variables);
     EXPECT_TRUE(details_of("RESET ALL").reset_all);
     EXPECT_FALSE(details_of("RESET ALL").discard_all);
     EXPECT_TRUE(details_of("DISCARD ALL").reset_all);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <sstream>
 
@@ -13,7 +14,7 @@ namespace {
 ///
 /// Servers are letters, waiters numbers, `@1` is a worker. What is answered to each step that has
 /// an answer: the server or waiter that is served, `-` for nobody, `->b@1` for "b is to be moved
-/// there".
+/// there". `fits a=x`, `wants 1=x`: what a server is like, and what a waiter would like.
 class Script {
 public:
     explicit Script(const Ledger::Limits& limits) : ledger_(workers) { ledger_.set_limits(limits); }
@@ -43,6 +44,7 @@ public:
 
 private:
     static constexpr unsigned workers = 3;
+    static constexpr std::array<char, 128> kinds{};  // their addresses tell them apart
 
     void act(const std::string& verb, const std::string& what) {
         const unsigned at =
@@ -54,6 +56,8 @@ private:
             return checkin(what[0]);
         }
         if (verb == "out") return checkout(what[0], at);
+        if (verb == "fits") servers_[what[0]].fits = &kinds[static_cast<unsigned char>(what[2])];
+        if (verb == "wants") waiters_[what[0]].wants = &kinds[static_cast<unsigned char>(what[2])];
         if (verb == "stop") return ledger_.stop_waiting(waiters_[what[0]]);
         if (verb == "close") return ledger_.closed(servers_[what[0]]);
         if (verb == "withdraw") return ledger_.withdraw(servers_[what[0]]);
@@ -159,6 +163,22 @@ const LedgerCase ledger_cases[] = {
     {"withdrawn, then closed", two, "new a withdraw a counts? close a counts?",
      "- 1/0/0/0/1,0 0/0/0/0/0,0"},
     {"withdrawn, then back", two, "new a withdraw a out 1 in a", "- - 1"},
+
+    {"an idle one that fits", two, "fits a=x fits b=y new a new b wants 1=x wants 2=x out 1 out 2",
+     "- - a b"},
+    {"a waiter that fits", two,
+     "fits a=x new a out 1 wants 2=y wants 3=x wants 4=x out 2 out 3 out 4 in a in a in a",
+     "- a - - - 3 4 2"},
+    {"the first of those that fit nobody", two,
+     "fits a=x new a out 1 wants 2=y wants 3=z out 2 out 3 in a in a", "- a - - 2 3"},
+    {"passed over four times, no more", two,
+     "fits a=x new a out 1 wants 2=y wants 3=x wants 4=x wants 5=x wants 6=x wants 7=x "
+     "out 2 out 3 out 4 out 5 out 6 out 7 in a in a in a in a in a in a",
+     "- a - - - - - - 3 4 5 6 2 7"},
+    {"who waits again has not been passed over", two,
+     "fits a=x new a out 1 wants 2=y wants 3=x out 2 out 3 in a in a "
+     "out 2 out 3 out 4 wants 3=x in a in a in a",
+     "- a - - 3 2 - - - 3 2 4"},
 
     {"a server is wanted for who waits", two, "want? out 1 want?", "n - y"},
     {"one is on its way", two, "out 1 begin 1 want? counts?", "- n 1/1/0/0/0,1"},

@@ -194,11 +194,22 @@ const ScriptCase script_cases[] = {
      "RESET \"x\"\"y\";SELECT pg_catalog.set_config('o''n', E'a\\\\''; drop',false)"},
 };
 
+TEST(Vars, SetScriptResetsToWhatIsFresh) {
+    VarTable table;
+    const Vars have = vars_of(table, {{"a", "1"}, {"b", "1"}, {"role", "x"}});
+    const Vars want = vars_of(table, {{"a", "2"}, {"b", "2"}, {"role", "me"}});
+    const Vars fresh = vars_of(table, {{"a", "2"}, {"b", "1"}, {"role", "me"}});
+    EXPECT_EQ(set_script(*have, *want, *fresh),
+              "RESET \"session_authorization\";RESET \"role\";RESET \"a\";SELECT "
+              "pg_catalog.set_config('b','2',false),pg_catalog.set_config('role','me',false)");
+}
+
 TEST(Vars, SetScript) {
     for (const ScriptCase& c : script_cases) {
         SCOPED_TRACE(c.name);
         VarTable table;
-        EXPECT_EQ(set_script(*vars_of(table, c.have), *vars_of(table, c.want)), c.script);
+        EXPECT_EQ(set_script(*vars_of(table, c.have), *vars_of(table, c.want), *vars_of(table, {})),
+                  c.script);
     }
 }
 

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/frame.hpp"
+#include "protocol/requests.hpp"
+
 namespace pgweir::proxy {
 namespace {
 
@@ -31,7 +34,8 @@ protected:
     FunctionBook book;
     protocol::Vars fresh = table.with(table.empty(), "TimeZone", "UTC");
     protocol::Vars have = fresh;
-    Session session{table, book, table.with(fresh, "a", "start"), "me"};
+    Session session{table, book, table.with(fresh, "a", "start"),
+                    table.with(table.empty(), "a", "start"), "me"};
 };
 
 TEST_F(Tracked, AsksNothingAboutWhatLeavesNothing) {
@@ -72,6 +76,48 @@ TEST_F(Tracked, AResetGivesStartUpValuesBack) {
     EXPECT_EQ(promised("b"), "1");
     EXPECT_EQ(promised("role"), "(none)");
     EXPECT_EQ(have->find("a"), nullptr) << "the server has it no more: the next lending sets it";
+}
+
+TEST_F(Tracked, GivesBackWhatAResetTakes) {
+    const std::string giving = "SELECT pg_catalog.set_config('a','start',false)";
+    for (const char* const sql :
+         {"reset a", "set A to default;", "reset all", "discard all", "/* x */ RESET \"a\""}) {
+        SCOPED_TRACE(sql);
+        EXPECT_EQ(session.giving_back(sql), giving);
+    }
+    for (const char* const sql :
+         {"reset b", "set a = 1", "reset timezone", "set local a to default", "reset a; select 1",
+          "select 'reset a'"}) {
+        SCOPED_TRACE(sql);
+        EXPECT_EQ(session.giving_back(sql), "");
+    }
+}
+
+TEST_F(Tracked, ParametersNameVariables) {
+    constexpr std::string_view sql = "select set_config($2, $1, false), set_config($3, 'x', true)";
+    std::string bind;
+    const protocol::Value values[] = {"x", "App.Name", "b"};
+    protocol::write_bind(bind, "", "s", values);
+    session.note(sql, traits_of(sql), std::string_view(bind).substr(protocol::header_size));
+    const std::string question = ask({Row{"v", "app.name", "x"}});
+    EXPECT_NE(question.find("current_setting('app.name',true)"), std::string::npos) << question;
+    EXPECT_EQ(question.find("pg_settings"), std::string::npos) << question;
+    EXPECT_EQ(promised("app.name"), "x");
+    EXPECT_EQ(session.pins(), 0u);
+
+    session.note(sql, traits_of(sql));
+    EXPECT_NE(ask({}).find("pg_settings"), std::string::npos);
+    EXPECT_EQ(pin_text(session.pins()), "custom variable");
+}
+
+TEST_F(Tracked, VariablesOfTheTransactionDoNotFollow) {
+    say("set transaction_read_only = on");
+    EXPECT_FALSE(session.unsettled());
+    say("do $$ begin end $$");
+    ask({Row{"v", "transaction_isolation", "serializable"}, Row{"v", "b", "1"}});
+    EXPECT_EQ(promised("transaction_isolation"), "(none)");
+    EXPECT_EQ(have->find("transaction_isolation"), nullptr);
+    EXPECT_EQ(promised("b"), "1");
 }
 
 TEST_F(Tracked, WhatIsNotedWhileAQuestionIsOpenIsForTheNextOne) {
