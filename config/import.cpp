@@ -68,21 +68,32 @@ public:
         }
     }
 
-    void clusters() {
+    void entries() {
+        Config& config = foreign_.draft.config;
         for (auto& [name, file] : foreign_.draft.password_files) {
-            if (is_relative(file)) {
-                file = absolute(fmt::format("clusters.{}.health.password_file", name), file);
+            change(fmt::format("clusters.{}.health.password_file", name), file);
+        }
+        for (auto& [name, cluster] : config.clusters) {
+            change("clusters." + name, cluster.failover.state_file);
+        }
+        for (auto& [name, database] : config.databases) {
+            for (auto* const file : {&database.sslrootcert, &database.sslcert, &database.sslkey}) {
+                if (*file) change("databases." + name, **file);
             }
         }
-        for (auto& [name, cluster] : foreign_.draft.config.clusters) {
-            std::string& file = cluster.failover.state_file;
-            if (is_relative(file)) file = absolute(fmt::format("clusters.{}", name), file);
+        for (auto& [name, certificate] : config.settings.client_tls.names) {
+            change("client_tls_cert_file", certificate.cert_file);
+            change("client_tls_cert_file", certificate.key_file);
         }
     }
 
 private:
     static bool is_relative(std::string_view name) {
         return !name.empty() && !name.starts_with('/') && !name.starts_with("~/");
+    }
+
+    void change(std::string_view key, std::string& name) {
+        if (is_relative(name)) name = absolute(key, name);
     }
 
     std::string absolute(std::string_view key, const std::string& name) {
@@ -128,7 +139,7 @@ Imported import_text(const std::string& path, const Sources& sources, const std:
     if (!folder.empty()) {
         Absolute absolute(foreign, folder);
         absolute.settings();
-        absolute.clusters();
+        absolute.entries();
     }
     std::ranges::stable_sort(foreign.remarks, {}, [&](const Problem& remark) {
         return std::tuple(remark.file != path, remark.file, remark.line);

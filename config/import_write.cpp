@@ -1,6 +1,8 @@
 // A configuration as the text of a native TOML: the opposite of config/native.cpp, from the same
 // tables.
+#include <arpa/inet.h>
 #include <algorithm>
+#include <bit>
 
 #include <fmt/format.h>
 
@@ -98,6 +100,21 @@ std::string value_text(const std::vector<std::string>& value) {
     for (const std::string& element : value) out += (out == "[" ? "" : ", ") + quoted(element);
     return out + "]";
 }
+/// The texts of such networks, for parse_networks().
+std::vector<std::string> network_texts(const Networks& all) {
+    std::vector<std::string> texts;
+    for (const Network& network : all.networks) {
+        char address[INET6_ADDRSTRLEN] = "";
+        inet_ntop(network.address.v6 ? AF_INET6 : AF_INET, network.address.bytes.data(), address,
+                  sizeof(address));
+        int bits = 0;
+        for (const std::uint8_t byte : network.mask) bits += std::popcount(byte);
+        texts.push_back(fmt::format("{}/{}", address, bits));
+    }
+    if (all.unix_sockets) texts.emplace_back("unix");
+    return texts;
+}
+std::string value_text(const Networks& value) { return value_text(network_texts(value)); }
 template <class Word>
 requires std::is_enum_v<Word> std::string value_text(Word value) { return quoted(word_for(value)); }
 
@@ -184,6 +201,9 @@ private:
         const Native& native = config_.native;
         const Native preset;
         place_ = table;
+        if (table == "listen") {
+            changed("proxy_protocol", native.proxy_protocol, preset.proxy_protocol);
+        }
         if (table == "admin") changed("http", native.http, preset.http);
         if (table == "auth") {
             changed("failure_delay", native.auth_failure_delay, preset.auth_failure_delay);
@@ -198,6 +218,18 @@ private:
             changed("session_state", native.session_state, preset.session_state);
             changed("cache_unnamed", native.cache_unnamed, preset.cache_unnamed);
             changed("pin_warn_after", native.pin_warn_after, preset.pin_warn_after);
+        }
+        if (table == "tls.server") {
+            changed("negotiation", config_.settings.server_tls.negotiation, Tls().negotiation);
+        }
+        if (table == "tls.client") certificates();
+    }
+
+    void certificates() {
+        for (const auto& [name, certificate] : config_.settings.client_tls.names) {
+            const std::string key = fmt::format("names.{}.", bare(name));
+            line(key + "cert_file", quoted(certificate.cert_file));
+            line(key + "key_file", quoted(certificate.key_file));
         }
     }
 

@@ -5,6 +5,9 @@
 
 #include <sstream>
 
+#include <fmt/format.h>
+
+#include "config/native_keys.hpp"
 #include "config/settings.hpp"
 #include "tests/unit/config/files.hpp"
 
@@ -147,31 +150,56 @@ TEST(Import, CarriesTimesToTheMicrosecond) {
     }
 }
 
-TEST(Import, TakesInWhatTheIniReads) {
-    const Imported imported = expect_same({
-        {"a.ini", "[pgbouncer]\nauth_type = hba\nauth_hba_file = hba\nauth_file = users\n"
-                  "auth_ident_file = ident\n%include more.ini\n"},
-        {"more.ini", "pool_mode = statement\n[databases]\nlate = host=x\n"},
-        {"hba", "local all all trust\n"},
-        {"ident", "m a b\n"},
-        {"users", "\"bob\" \"secret\"\n"},
-        {"a.pgweir.toml", R"([pool]
+/// Everything that only a TOML can say, nothing of it the default.
+constexpr std::string_view companion = R"([listen]
+proxy_protocol = ["10.0.0.0/8", "::1", "unix"]
+[admin]
+http = "127.0.0.1:9127"
+[auth]
+failure_delay = "1s"
+[pool]
 session_state = "off"
+cache_unnamed = false
+pin_warn_after = "0"
+[tls.client]
+min_protocol = "TLSv1.3"
+[tls.client.names."db.example"]
+cert_file = "cert"
+key_file = "key"
+[tls.server]
+mode = "require"
+negotiation = "direct"
 [clusters.main]
 nodes = [{ host = "a", weight = 0 }, { host = "b", port = 7, role = "replica" }]
 [clusters.main.health]
+user = "u"
 password_file = "pw"
+dbname = "d"
 interval = "50ms"
+fast_interval = "5ms"
+timeout = "70ms"
+failures = 9
 patroni = ["http://x:1"]
 [clusters.main.reads]
 split = false
+max_lag = "1s"
+max_lag_bytes = 77
+consistency = "global"
 balance = "random"
 [clusters.main.failover]
+hold = "1s"
+max_held = 3
 state_file = "state"
+retry_reads = false
+[clusters.other]
+nodes = [{ host = "c" }]
+health.password = "p"
 [databases.app]
 cluster = "main"
 role = "replica"
 pool.idle_timeout = "3s"
+tls.mode = "verify-full"
+tls.ca_file = "ca"
 [users.bob]
 password = "better"
 session_state = "track"
@@ -181,10 +209,26 @@ threads = 3
 slow_query = "0"
 level = "debug"
 format = "json"
-)"},
+)";
+
+TEST(Import, TakesInWhatTheIniReads) {
+    const Imported imported = expect_same({
+        {"a.ini", "[pgbouncer]\nauth_type = hba\nauth_hba_file = hba\nauth_file = users\n"
+                  "auth_ident_file = ident\n%include more.ini\n"},
+        {"more.ini", "pool_mode = statement\n[databases]\nlate = host=x\n"},
+        {"hba", "local all all trust\n"},
+        {"ident", "m a b\n"},
+        {"users", "\"bob\" \"secret\"\n"},
+        {"a.pgweir.toml", std::string(companion)},
         {"pw", "hidden\n"},
     });
     EXPECT_EQ(imported.toml.find("hidden"), std::string::npos);
+    for (const NativeKey& key : native_keys()) {
+        const std::string_view name = key.path.substr(key.path.rfind('.') + 1);
+        if (name == "min_protocol") continue;  // is written as `protocols`
+        const std::string written = fmt::format("{} = ", name.substr(name.rfind(']') + 1));
+        EXPECT_NE(imported.toml.find(written), std::string::npos) << key.path;
+    }
 }
 
 TEST(Import, SaysWhatIsDifferent) {
