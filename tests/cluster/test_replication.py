@@ -7,10 +7,11 @@ import subprocess
 import pytest
 from harness import Cluster, ConnectionClosed, ServerError, Workdir, eventually
 from harness.postgres import PASSWORDS, PG_BIN, Node
-from harness.processes import IDENTITY
+from harness.processes import IDENTITY, Port
+from harness.tls import Authority
 from harness.wire import COPY_DONE, copy_data, query
 
-pytestmark = pytest.mark.pooler
+pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
 
 @pytest.fixture
@@ -52,10 +53,14 @@ def walsenders(node, name):
 # ---------------------------------------------------------------------------------- PostgreSQL's programs
 
 
-@pytest.mark.parametrize("mode", ["session", "transaction"])
-def test_basebackup_and_standby(proxy, cluster, workdir, mode):
+@pytest.mark.parametrize("tls", [False, True])
+def test_basebackup_and_standby(proxy, cluster, workdir, tls):
     """A copy made through the pooler becomes a standby that follows through the pooler."""
-    through = proxy(auth_type="scram-sha-256", pool_mode=mode)
+    settings = {}
+    if tls:  # which all of them use where it is offered
+        cert, key = Authority(workdir).certificate("pooler")
+        settings = {"client_tls_sslmode": "allow", "client_tls_cert_file": cert, "client_tls_key_file": key}
+    through = proxy(auth_type="scram-sha-256", **settings)
     standby = Node(workdir, "standby")
     try:
         ended_well(program(through, "pg_basebackup", "-D", standby.data, "-R", "-X", "stream", "-c", "fast",
@@ -68,8 +73,8 @@ def test_basebackup_and_standby(proxy, cluster, workdir, mode):
         eventually(lambda: standby.has_replayed(lsn), what="the standby at the primary's state")
         assert standby.value("select count(*) from followed", dbname="app") == 10000
         shown = [row for row in through.console("show clients") if row["replication"] != "none"]
-        assert [(row["database"], row["replication"], row["state"]) for row in shown] == [
-            ("replication", "physical", "active")]
+        assert [(row["database"], row["replication"], row["state"], row["tls"].startswith("TLS")) for row in shown] == [
+            ("replication", "physical", "active", tls)]
     finally:
         standby.close()
         cluster.primary.rows("drop table if exists followed", dbname="app")
@@ -200,6 +205,18 @@ def test_refusals(proxy):
     assert error.value.sqlstate == "22023"
 
 
+@pytest.mark.short
+def test_server_is_down(pgweir):
+    port = Port()
+    through = pgweir(databases={"app": f"host=127.0.0.1 port={port.number}"})
+    for _ in range(3):  # told at once: who replicates tries again by himself
+        with pytest.raises(ServerError) as error:
+            logically(through)
+        assert error.value.sqlstate == "08006"
+    assert through.console("show servers") == []
+    port.close()
+
+
 def test_options_are_no_startup_packet(proxy, cluster):
     """What the server's start-up packet says of user and database stands there once: options add nothing."""
     through = proxy()
@@ -250,7 +267,6 @@ def test_hba(proxy):
                     ("postgres", "true"): "no authentication method is found", ("postgres", "database"): ""}
 
 
-@pytest.mark.pgweir
 def test_limits(proxy, cluster):
     """They count in max_db_connections: an idle server makes room, one in use does not."""
     through = proxy(max_db_connections=1, query_wait_timeout=1)
