@@ -11,6 +11,7 @@ Offload::Offload(unsigned threads) {
 }
 
 void Offload::stop() {
+    if (threads_.empty()) return;
     constexpr std::chrono::seconds patience(1);
     bool all;
     {

@@ -28,19 +28,17 @@ TEST(Offload, ResumesOnTheLoop) {
 }
 
 TEST(Offload, SaysNothingToALoopThatHasEnded) {
-    std::promise<void> begun, released, ended;
+    std::promise<void> begun, released;
+    const auto ended = std::make_shared<std::promise<void>>();
     int result = 0;
     {
         auto loop = std::make_unique<Loop>();
         Offload offload(1);
-        const auto slow = [&] {
-            // Whoever works for longer than stop() waits ends behind both, loop and threads.
-            struct End {
-                std::promise<void>& promise;
-                ~End() { promise.set_value_at_thread_exit(); }
-            } end{ended};
+        // Ends behind both, the loop and the threads.
+        const auto slow = [&begun, &released, ended] {
             begun.set_value();
             released.get_future().wait();
+            ended->set_value();
             return 7;
         };
         detach(*loop, story(*loop, offload, slow, result));
@@ -51,7 +49,7 @@ TEST(Offload, SaysNothingToALoopThatHasEnded) {
         loop.reset();
     }
     released.set_value();
-    ended.get_future().wait();
+    ended->get_future().wait();
     EXPECT_EQ(result, 0);
 }
 
