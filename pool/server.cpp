@@ -16,9 +16,10 @@ namespace {
 constexpr int rounds_max = 16;                 // pages read before others have their turn
 constexpr std::size_t moved_min = 128 * 1024;  // bytes left of a message from which splice() pays
 
-protocol::Error crashed() {
+/// Whether a replication connection was to end, nobody here knows.
+protocol::Error ended(const Server& server) {
     return {protocol::sqlstate::connection_failure, protocol::Origin::server,
-            "server conn crashed?"};
+            server.replication() ? "server closed the connection" : "server conn crashed?"};
 }
 
 }  // namespace
@@ -112,7 +113,7 @@ void Server::on_readable() {
         if (round == rounds_max) return socket_.yield();
         if (move_past()) continue;
         const Bytes input = inbox_.fill(socket_, worker_->page.get(), Worker::page_size);
-        if (socket_.eof()) return close(crashed());
+        if (socket_.eof()) return close(ended(*this));
         if (!take(input)) return;
     }
 }

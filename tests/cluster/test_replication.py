@@ -33,7 +33,8 @@ def program(proxy, name, *arguments, **options):
     """One of PostgreSQL's client programs, started, to connect through `proxy` as postgres."""
     return subprocess.Popen(
         [PG_BIN / name, "-h", proxy.host, "-p", str(proxy.port), "-U", "postgres", "-w", *arguments],
-        env={**os.environ, "PGPASSWORD": PASSWORDS["postgres"]}, stdout=subprocess.PIPE,
+        env={**os.environ, "PGPASSWORD": PASSWORDS["postgres"], "PGSSLCERT": "/nonexistent",
+             "PGSSLROOTCERT": "/nonexistent"}, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, **IDENTITY, **options)
 
 
