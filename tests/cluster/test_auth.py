@@ -620,7 +620,7 @@ def test_pam_that_hangs(pgweir, role, pam):
     try:
         with pam.open("a", encoding="ascii") as script:
             script.write(f"result=$?\n[ $PAM_USER != stuck ] || while [ -e {held} ]; do sleep 0.1; done\nexit $result\n")
-        proxy = pgweir(auth_type="pam", userlist={}, client_login_timeout=5)
+        proxy = pgweir(auth_type="pam", userlist={}, client_login_timeout=8)
         answers = []
         stuck = [threading.Thread(target=lambda: answers.append(login(proxy, "stuck", "x"))) for _ in range(6)]
         for thread in stuck:

@@ -270,7 +270,7 @@ def test_hba(proxy):
 
 def test_limits(proxy, cluster):
     """They count in max_db_connections: an idle server makes room, one in use does not."""
-    through = proxy(max_db_connections=1, query_wait_timeout=1)
+    through = proxy(max_db_connections=1, query_wait_timeout=4)
     assert through.rows("select 1", user="postgres") == [("1",)]
     with logically(through) as wire:
         assert wire.rows("select 1") == [("1",)]
@@ -285,7 +285,7 @@ def test_limits(proxy, cluster):
 
 def test_client_leaves_while_its_server_is_opened(proxy):
     """And while it waits for a paused pool."""
-    through = proxy(client_login_timeout=1)
+    through = proxy(client_login_timeout=4)
     with through.wire(user="postgres", dbname="pgbouncer") as console:
         console.rows("pause app")
         with pytest.raises(ServerError) as error:
