@@ -43,6 +43,7 @@ void Relay::input(protocol::Bytes bytes) {
     out.clear();
     out.add(bytes);
     server_->send(out);
+    client_.inbox_.keep({});
     if (server_->full()) client_.socket_.pause();
 }
 

@@ -5,11 +5,11 @@ import signal
 import subprocess
 
 import pytest
-from harness import Cluster, ConnectionClosed, ServerError, Workdir, eventually
+from harness import Cluster, ConnectionClosed, ServerError, Wire, Workdir, eventually
 from harness.postgres import PASSWORDS, PG_BIN, Node
 from harness.processes import IDENTITY, Port
 from harness.tls import Authority
-from harness.wire import COPY_DONE, copy_data, query
+from harness.wire import COPY_DONE, copy_data, query, startup
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
@@ -178,6 +178,16 @@ def test_own_server(proxy, cluster):
                what="their ends")
     with logically(through) as wire:
         assert wire.rows("show work_mem") != [("1234kB",)]
+
+
+@pytest.mark.short
+def test_what_came_before_the_welcome_counts_once(proxy):
+    through = proxy()
+    with Wire(through.port) as wire:
+        wire.send(startup("postgres", "app", replication="database") + query("select 1"))
+        assert [message.type for message in wire.read_until("Z") + wire.read_until("Z")][-5:] == list("ZTDCZ")
+        assert wire.rows("select 2") == [("2",)]
+        assert wire.is_quiet(0.05)
 
 
 @pytest.mark.parametrize("value", ["false", "off", "0", "no", "F"])
