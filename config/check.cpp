@@ -1,6 +1,7 @@
 #include "config/check.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <ostream>
 
 #include <fmt/format.h>
@@ -23,6 +24,7 @@ int check(const std::string& path, std::ostream& out, const Sources& sources, co
             loaded.config = nullptr;
         }
     }
+    if (loaded.config) std::ranges::move(loaded.risks, std::back_inserter(loaded.warnings));
     for (const Problem& problem : loaded.problems) {
         out << problem.file << ':' << std::max(problem.line, 1) << ": " << problem.text << '\n';
     }

@@ -13,8 +13,9 @@ namespace pgweir::config {
 /// What a program tries with a configuration before it starts: what went wrong, if anything.
 using Trial = std::function<std::optional<protocol::Error>(const Config& config)>;
 
-/// Prints `file:line: text` for every problem, `file:line: warning: text` for every warning, then a
-/// line that sums it up. What concerns a file as a whole is said of its line 1.
+/// Prints `file:line: text` for every problem and `file:line: warning: text` for every warning and
+/// for what works but is a risk (trust for other hosts, md5, pools without a limit), then a line
+/// that sums it up. What concerns a file as a whole is said of its line 1.
 /// Returns the exit code: 0 when the program would start with this configuration, else 1.
 int check(const std::string& path, std::ostream& out, const Sources& sources = system_sources(),
           const Trial& trial = {});

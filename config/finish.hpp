@@ -2,6 +2,8 @@
 // must fit together.
 #pragma once
 
+#include <vector>
+
 #include "config/draft.hpp"
 
 namespace pgweir::config {
@@ -12,5 +14,8 @@ void complete(Draft& draft, const Sources& sources);
 
 /// Adds a problem or warning for every two facts that contradict each other.
 void validate(Draft& draft);
+
+/// What of a draft that is complete works, but should make its operator think.
+std::vector<Problem> risks(const Draft& draft);
 
 }  // namespace pgweir::config

@@ -135,7 +135,10 @@ Loaded finish(Draft draft, const Sources& sources) {
     validate(draft);
     sort(draft.findings.problems, path);
     sort(draft.findings.warnings, path);
-    Loaded result{nullptr, std::move(draft.findings.problems), std::move(draft.findings.warnings)};
+    std::vector<Problem> unsafe = risks(draft);
+    sort(unsafe, path);
+    Loaded result{nullptr, std::move(draft.findings.problems), std::move(draft.findings.warnings),
+                  std::move(unsafe)};
     if (result.problems.empty()) {
         result.config = std::make_shared<const Config>(std::move(draft.config));
     }

@@ -19,6 +19,7 @@ struct Loaded {
     ConfigPtr config;               // nullptr when there are problems
     std::vector<Problem> problems;  // by file and line
     std::vector<Problem> warnings;
+    std::vector<Problem> risks{};  // what `check` adds to the warnings
 };
 
 /// Reads regular files, pipes and devices of at most file_size_max bytes: the only file access of

@@ -38,7 +38,7 @@ def test_an_ini_runs_as_its_toml_does(pgweir, cluster):
         "*": f"{address} min_pool_size=0 reserve_pool_size=2 server_lifetime=60",
     }
     users = {"app": "pool_mode=statement max_user_connections=4", "other": "query_timeout=9"}
-    first = pgweir(cluster, databases=databases, users=users, auth_type="md5", auth_file="userlist.txt",
+    first = pgweir(cluster, databases=databases, users=users, auth_type="scram-sha-256", auth_file="userlist.txt",
                    stats_users="monitor,other", server_lifetime="1800.5", tcp_user_timeout=2500,
                    unix_socket_mode="0750", server_tls_sslmode="disable", query_wait_timeout=7,
                    ignore_startup_parameters="extra_float_digits, search_path", max_packet_size=100000)

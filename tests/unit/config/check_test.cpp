@@ -29,6 +29,32 @@ const CheckCase check_cases[] = {
      0,
      "a.ini:3: warning: auth_file: cannot read \"x\": no such file\n"
      "a.ini: ok, 0 databases, 1 warning\n"},
+    {"with risks",
+     "a.ini",
+     {{"a.ini", "[pgbouncer]\nlisten_addr = ::1,localhost, 127.0.0.2, *\nauth_type = trust\n"
+                "default_pool_size = 0\n"}},
+     0,
+     "a.ini:3: warning: trust: whoever can connect to listen_addr \"*\" needs no password\n"
+     "a.ini:4: warning: no limit on server connections: each client may take one\n"
+     "a.ini: ok, 0 databases, 2 warnings\n"},
+    {"with md5",
+     "a.ini",
+     {{"a.ini", "[pgbouncer]\nauth_type = md5\nauth_user = x\n"}},
+     0,
+     "a.ini:2: warning: md5: whoever gets hold of a stored md5 secret can log in with it; "
+     "scram-sha-256 has no such secrets\na.ini: ok, 0 databases, 1 warning\n"},
+    {"with risky rules",
+     "a.ini",
+     {{"a.ini", "[pgbouncer]\nauth_type = hba\nauth_hba_file = hba\n"},
+      {"hba", "local all all trust\nhost all all 127.0.0.0/8 trust\nhost all all ::1/128 trust\n"
+              "host all all 10.0.0.0/8 trust\nhost all all all scram-sha-256\n"
+              "host all all 0.0.0.0/1 trust\nhost a b ::/1 trust\nlocal all all md5\n"}},
+     0,
+     "hba:4: warning: trust: these hosts need no password\n"
+     "hba:6: warning: trust: these hosts need no password\n"
+     "hba:7: warning: trust: these hosts need no password\n"
+     "hba:8: warning: md5: whoever gets hold of a stored md5 secret can log in with it; "
+     "scram-sha-256 has no such secrets\na.ini: ok, 0 databases, 4 warnings\n"},
     {"bad",
      "a.toml",
      {{"a.toml", "[pool]\nsize = -1\nmod = \"x\"\n"}},
