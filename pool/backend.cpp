@@ -320,6 +320,7 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
     }
     if (pipeline_.empty()) return Fate::unexpected;
 
+    failed_ |= !own();
     const Outstanding front = pipeline_.front();
     pipeline_.heard();
     pipeline_.fail_copy();

@@ -77,6 +77,9 @@ public:
     /// Rows were inserted since it was last asked: a serial column may have called nextval().
     bool take_inserted() { return std::exchange(inserted_, false); }
 
+    /// A request of the client's has failed since it was last asked.
+    bool take_failed() { return std::exchange(failed_, false); }
+
     /// What one scan() found on its way. Read it before the next one.
     struct Findings {
         bool ready = false;                       // a ReadyForQuery to a request of the client's
@@ -140,6 +143,7 @@ private:
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the client
     bool inserted_ = false;
+    bool failed_ = false;
     TxStatus tx_ = TxStatus::idle;
 };
 

@@ -329,7 +329,7 @@ void Client::rest() {
     if (session_->take_sequences()) server_->backend().sequences_of = id_;
     if (backend.tx() == TxStatus::idle && session_->unsettled()) {
         pool_->stats(shard_.worker).question_count.add(1);
-        server_->run_own(session_->ask());
+        server_->run_own(session_->ask(server_->backend().take_failed()));
         awaiting_ = session_->resets();
         return;
     }

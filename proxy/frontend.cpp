@@ -59,7 +59,8 @@ void run_unseen(Translation& step, std::string_view sql) {
 /// currval() and lastval() are not to tell of what another client has called.
 void discard_sequences(Translation& step) {
     std::uint64_t& owner = step.server.sequences_of;
-    if (owner == 0 || owner == step.rules.client) return;
+    const bool failed = step.server.tx() == protocol::TxStatus::failed;  // then it tells nothing
+    if (owner == 0 || owner == step.rules.client || failed) return;
     owner = 0;
     run_unseen(step, "DISCARD SEQUENCES");
 }
@@ -188,7 +189,7 @@ Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Tra
                 return Take::done;
             }
         }
-        if ((traces & router::trace::reads_sequences) != 0) discard_sequences(step);
+        if (session->minds_sequences(traces)) discard_sequences(step);
         frame.missing > 0 ? session->note_unread() : session->note(sql, traces);
     }
     statements_.simple_query(step.server, !plain && discards(frame.payload));
@@ -280,7 +281,7 @@ bool Frontend::note_bind(Statements::Found& found, const Frame& frame, Translati
     }
     if ((statement.traits() & router::trace::variables) != 0 && step.rules.session->has_own())
         due_ = std::make_unique<Due>(Due{{}, kept});
-    if ((statement.traits() & router::trace::reads_sequences) != 0) discard_sequences(step);
+    if (step.rules.session->minds_sequences(statement.traits())) discard_sequences(step);
     step.rules.session->note(statement.query(), statement.traits(), frame.payload);
     return true;
 }

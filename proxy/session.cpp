@@ -120,6 +120,12 @@ bool is_shareable(std::string_view sql) {
 
 bool is_custom(std::string_view name) { return name.find('.') != std::string_view::npos; }
 
+/// By pg_settings.
+bool is_shown(std::string_view name) {
+    return !is_custom(name) && !same_name(name, "role") &&
+           !same_name(name, "session_authorization");
+}
+
 /// The variables that parameters name. Where there is no Bind it may be any.
 Traces name_parameters(router::Details& details, std::string_view bind) {
     if (details.variable_parameters.empty()) return 0;
@@ -216,6 +222,12 @@ std::string Session::giving_back(std::string_view sql) const {
     return script;
 }
 
+bool Session::minds_sequences(Traces traits) const {
+    if ((traits & trace::reads_sequences) != 0) return true;
+    constexpr Traces discarding = trace::sequences | trace::statements;
+    return (traits & discarding) == trace::sequences && book_->sequences_are_read;
+}
+
 void Session::touch_sequences() {
     sequences_ = true;
     if (book_->sequences_are_read) pins_ |= trace::sequences;
@@ -272,9 +284,11 @@ void Session::merge(const Doings& doings) {
     open_.all_variables |= anything || all.all_variables || open_.variables.size() > names_max;
 }
 
-std::string Session::ask() {
+std::string Session::ask(bool failed) {
+    open_.set_only |= failed;
     if (open_.functions.empty()) {
         asked_ = std::exchange(open_, {});
+        asked_.set_only &= !asked_.all_variables;
         return state_question();
     }
     asked_ = {};
@@ -282,17 +296,31 @@ std::string Session::ask() {
     return FunctionBook::question(asked_.functions);
 }
 
-std::string Session::state_question() const {
-    std::string sql;
+std::string Session::variables_question() const {
+    constexpr std::string_view set_ones =
+        "SELECT 'v'::pg_catalog.text,name,pg_catalog.current_setting(name) "
+        "FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'";
+    std::string sql, shown;
     for (const std::string& name : variables_to_ask()) {
         const std::string literal = quote_literal(name);
+        if (asked_.set_only && is_shown(name)) {
+            shown += (shown.empty() ? "pg_catalog.lower(" : ",pg_catalog.lower(") + literal + ")";
+            continue;
+        }
         add_rows(sql, "SELECT 'v'::pg_catalog.text," + literal + "::pg_catalog.text," +
                           "pg_catalog.current_setting(" + literal + ",true)");
     }
-    if (asked_.all_variables && (asked_.about & trace::variables) != 0) {
-        add_rows(sql, "SELECT 'v'::pg_catalog.text,name,pg_catalog.current_setting(name) "
-                      "FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'");
+    if (asked_.all_variables) add_rows(sql, set_ones);
+    if (!shown.empty()) {
+        add_rows(sql, set_ones);
+        sql += " AND pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY (ARRAY[" + shown + "])";
     }
+    return sql;
+}
+
+std::string Session::state_question() const {
+    std::string sql;
+    if ((asked_.about & trace::variables) != 0) sql = variables_question();
     for (const Pin& pin : pins_table) {
         if ((asked_.about & pin.bit) != 0 && *pin.question) add_rows(sql, pin.question);
     }
@@ -301,7 +329,6 @@ std::string Session::state_question() const {
 
 /// Those of whom pg_settings does not tell are asked for by name even where all are asked for.
 std::vector<std::string> Session::variables_to_ask() const {
-    if ((asked_.about & trace::variables) == 0) return {};
     if (!asked_.all_variables) return asked_.variables;
     std::vector<std::string> names{"role", "session_authorization"};
     const auto add = [&names](const std::string& name) {
@@ -364,6 +391,15 @@ void Session::take_variables(const std::vector<Row>& rows, const protocol::Vars&
     // What nobody has set is as in a new server; the client has its own again.
     protocol::Vars there = asked_.all_variables ? fresh : have;
     protocol::Vars promised = asked_.all_variables ? startup_ : vars_;
+    const auto as_new = [&](const protocol::Vars& vars, const std::string& name) {
+        const std::string* const value = fresh->find(name);
+        return value ? table_->with(vars, name, *value) : table_->without(vars, name);
+    };
+    for (const std::string& name : asked_.variables) {
+        if (!asked_.set_only || !is_shown(name)) continue;
+        there = as_new(there, name);
+        promised = as_new(promised, name);
+    }
     for (const Row& row : rows) {
         if (row[0] != "v" || !row[1]) continue;
         const std::string& name = *row[1];

@@ -53,6 +53,8 @@ public:
     void inserted() { touch_sequences(); }
     /// Was nextval() called, or may it have been, since it was last asked?
     bool take_sequences() { return std::exchange(sequences_, false); }
+    /// Does it ask, or change, what currval() and lastval() tell, where anybody asks for that?
+    bool minds_sequences(router::Traces traits) const;
     /// Nothing but currval() and lastval() keeps the server: they can do without when others wait.
     bool may_give_way() const {
         return (pins_ & ~router::trace::channels) == router::trace::sequences && !unsettled();
@@ -93,7 +95,8 @@ public:
 
     /// What is unsettled, as SQL. The transaction is over. What is noted before the answer comes
     /// is for the next question.
-    std::string ask();
+    /// `failed`: of what was sent, something has failed, and what it was to set may not be set.
+    std::string ask(bool failed = false);
     /// The answer to what was asked may show a server without what a RESET gives the client.
     bool resets() const { return asked_.all_variables; }
     using Row = std::vector<std::optional<std::string>>;
@@ -116,6 +119,7 @@ private:
         router::Traces about = 0;            // variables, locks, temporary, cursors …
         std::vector<std::string> variables;  // by name
         bool all_variables = false;          // all that a SET has changed
+        bool set_only = false;               // of `variables` those that a SET has changed
         std::vector<std::string> functions;  // that the book does not know: asked about first
 
         bool empty() const { return about == 0 && functions.empty(); }
@@ -125,6 +129,7 @@ private:
     void note_traces(std::string_view sql, router::Traces traces, std::string_view bind);
     void merge(const Doings& doings);
     std::string state_question() const;
+    std::string variables_question() const;
     void learn_functions(const std::vector<Row>& rows);
     void take_variables(const std::vector<Row>& rows, const protocol::Vars& fresh,
                         protocol::Vars& have);

@@ -110,6 +110,20 @@ TEST_F(Tracked, ParametersNameVariables) {
     EXPECT_EQ(pin_text(session.pins()), "custom variable");
 }
 
+TEST_F(Tracked, WhatCouldNotBeSetIsNotPromised) {
+    say("set log_statement = 'all'; set timezone = 'x'; set b.c = 'd'; set work_mem = 1");
+    have = table.with(table.with(have, "work_mem", "2MB"), "TimeZone", "Asia/Tokyo");
+    const std::string question = session.ask(true);
+    EXPECT_NE(question.find("pg_settings"), std::string::npos) << question;
+    EXPECT_NE(question.find("current_setting('b.c',true)"), std::string::npos) << question;
+    session.answer({Row{"v", "b.c", "d"}, Row{"v", "work_mem", "1MB"}}, fresh, have);
+    EXPECT_EQ(promised("log_statement"), "(none)");
+    EXPECT_EQ(promised("work_mem"), "1MB");
+    EXPECT_EQ(promised("TimeZone"), "UTC") << "as in a new server";
+    EXPECT_EQ(*have->find("TimeZone"), "UTC");
+    EXPECT_EQ(promised("b.c"), "d");
+}
+
 TEST_F(Tracked, VariablesOfTheTransactionDoNotFollow) {
     say("set transaction_read_only = on");
     EXPECT_FALSE(session.unsettled());
