@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <openssl/crypto.h>
+
 #include "pool/net/log.hpp"
 #include "pool/registry.hpp"
 
@@ -320,7 +322,11 @@ ServerCredentials Pool::credentials() const {
 
 void Pool::set_credentials(ServerCredentials credentials) {
     const std::lock_guard lock(mutex_);
-    credentials_ = std::move(credentials);
+    std::swap(credentials_, credentials);
+    for (std::string* const old :
+         {&credentials.secret, &credentials.client_key, &credentials.server_key}) {
+        OPENSSL_cleanse(old->data(), old->size());
+    }
 }
 
 std::string Pool::server_database() const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <openssl/crypto.h>
+
 #include "pool/net/log.hpp"
 #include "pool/pool.hpp"
 #include "protocol/md5.hpp"
@@ -50,6 +52,10 @@ void ServerLogin::start() { story_.start(server_.worker_->loop, run()); }
 
 net::Task<void> ServerLogin::run() {
     const Outcome failure = co_await log_in();
+    for (std::string* const secret :
+         {&credentials_.secret, &credentials_.client_key, &credentials_.server_key}) {
+        OPENSSL_cleanse(secret->data(), secret->size());
+    }
     if (failure) {
         server_.login_failed(*failure);
     } else {
@@ -206,7 +212,9 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer(std::string_view payload) {
                 co_return login_error("server login failed: wrong password type");
             }
             protocol::write_password(reply, credentials_.secret);
-            break;
+            send(reply);
+            OPENSSL_cleanse(reply.data(), reply.size());
+            co_return Outcome();
         case protocol::authentication::md5: {
             if (kind != protocol::SecretKind::plain && kind != protocol::SecretKind::md5) {
                 co_return login_error("server login failed: wrong password type");

@@ -109,7 +109,7 @@ class Pgbench:
 
     def __enter__(self) -> Pgbench:
         environment = {**os.environ, "PGPASSWORD": secrets.PASSWORD, "PGGSSENCMODE": "disable",
-                       "PGSSLMODE": self._sslmode}
+                       "PGSSLMODE": self._sslmode, "HOME": str(self._folder)}
         self._child = processes.spawn(self._argv, self._folder, env=environment,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return self

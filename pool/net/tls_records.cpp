@@ -94,7 +94,9 @@ public:
     void forget(std::uint64_t id) {
         Slot& slot = slots_[id % slots_.size()];
         if (slot.id != id) return;
-        slot.context.reset();
+        // Another key takes the place of the one that must not stay.
+        constexpr std::array<unsigned char, 32> no_key{};
+        must(EVP_CipherInit_ex(slot.context.get(), nullptr, nullptr, no_key.data(), nullptr, -1));
         slot.id = 0;
     }
 
