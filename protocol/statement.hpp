@@ -150,6 +150,10 @@ public:
     void erase_if(F is_gone) {
         std::erase_if(names_, [&](const auto& item) { return is_gone(*item.second); });
     }
+    template <class F>
+    void for_each(F visit) const {
+        for (const auto& [name, named] : names_) visit(*named);
+    }
     std::size_t size() const { return names_.size(); }
 
 private:

@@ -4,6 +4,7 @@
 #include "pool/net/log.hpp"
 #include "proxy/process.hpp"
 #include "proxy/start.hpp"
+#include "proxy/systemd.hpp"
 
 namespace pgweir::proxy {
 
@@ -41,6 +42,13 @@ void Process::handle_signal(int signal) {
 }
 
 bool Process::reload() {
+    systemd::reloading();
+    const bool reloaded = load_again();
+    systemd::ready();
+    return reloaded;
+}
+
+bool Process::load_again() {
     const config::Loaded loaded = config::reload(*config());
     log_problems(Level::warning, loaded.warnings);
     if (!loaded.config) {
@@ -165,6 +173,7 @@ void Process::set_disabled(const std::string& database, bool disabled) {
 
 void Process::shut_down(Shutdown how) {
     shutdown_ = how;
+    systemd::stopping();
     // New TCP clients are turned away; the Unix socket stays, so that an administrator still gets
     // in.
     std::erase_if(listeners_, [how](const auto& listener) {

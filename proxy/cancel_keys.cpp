@@ -25,6 +25,19 @@ void CancelKeys::take_back(Id id) {
     entries_.erase(id);
 }
 
+std::optional<CancelKey> CancelKeys::take_out(Id id) {
+    const std::lock_guard lock(mutex_);
+    const auto node = entries_.extract(id);
+    if (node.empty()) return std::nullopt;
+    return CancelKey{static_cast<std::uint32_t>(id >> 32), node.mapped().secret};
+}
+
+bool CancelKeys::take_in(ClientPlace place, const CancelKey& key) {
+    if (key.secret.size() < short_size) return false;
+    const std::lock_guard lock(mutex_);
+    return entries_.try_emplace(id_of(key.pid, key.secret), place, key.secret).second;
+}
+
 std::optional<ClientPlace> CancelKeys::find(std::uint32_t pid, std::string_view secret) const {
     if (secret.size() < short_size) return std::nullopt;
     const std::lock_guard lock(mutex_);

@@ -35,6 +35,10 @@ public:
     /// 0: random as well.
     CancelKey give(ClientPlace place, std::uint32_t pid, std::size_t secret_size);
     void take_back(Id id);
+    /// The same, and what was given out; and how another process takes that over. False: somebody
+    /// has such a key already.
+    std::optional<CancelKey> take_out(Id id);
+    bool take_in(ClientPlace place, const CancelKey& key);
     std::optional<ClientPlace> find(std::uint32_t pid, std::string_view secret) const;
 
 private:

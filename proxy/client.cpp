@@ -375,6 +375,7 @@ void Client::release_server() {
     frontend_.released();
     noted_notifier_ = false;
     pool_->give_back(*server);
+    if (shard_.process.hands_over() && can_move()) shard_.process.hand_over(*this);
 }
 
 void Client::lost(const protocol::Error& error) {

@@ -8,6 +8,7 @@
 #include "pool/pool.hpp"
 #include "proxy/attendant.hpp"
 #include "proxy/frontend.hpp"
+#include "proxy/handed_client.hpp"
 #include "proxy/listening.hpp"
 #include "proxy/shard.hpp"
 
@@ -56,6 +57,13 @@ public:
     bool give_up();
     /// Its database's settings changed.
     void refresh();
+    // Online restart, in client_moves.cpp.
+    /// Between transactions, without a server, with nothing but what encode() can say?
+    bool can_move() const;
+    /// What the next process has to know of it. Its connection is the caller's, and it is gone.
+    std::pair<HandedClient, int> move_out();
+    /// Instead of start(): another process's client goes on here.
+    void move_in(const HandedClient& handed);
     // From the hub that listens for it.
     /// It listens to what it was told with this number.
     void hub_ready(std::uint64_t number);
@@ -162,6 +170,8 @@ private:
     void welcome_done(pool::Pool* pool, pool::Server* server);
     /// Gives it a key to cancel by, with this pid (0: any).
     void write_cancel_key(std::string& out, std::uint32_t pid);
+    /// It is the pool's client from here on. `own`: those of its vars_ that new servers have not.
+    void begin_session(protocol::Vars own);
     void set_unasked(bool unasked);
     RequestRules rules() const;
     void notify_waiting(std::int64_t now_us);

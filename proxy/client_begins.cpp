@@ -29,19 +29,22 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
     state_ = ClientState::idle;
     shard_.worker.loop.bury(std::move(login_));
     if (pool_) {
-        const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
-        session_mode_ = limits.mode == config::PoolMode::session;
-        if (!session_mode_ && !attendant_ && limits.session_state == config::SessionState::track) {
-            protocol::VarTable& table = shard_.worker.shared.vars;
-            session_ =
-                std::make_unique<Session>(table, shard_.process.function_book(database_), vars_,
-                                          own_among(vars_, pool_->welcome(), table), pool_->user());
-        }
+        begin_session(own_among(vars_, pool_->welcome(), shard_.worker.shared.vars));
         pool_->stats(shard_.worker).client_login_count.add(1);
     }
     if (server && take_server(*server)) set_unasked(true);
     if (!inbox_.empty()) consume(inbox_.kept());
     if (socket_.readable()) socket_.yield();
+}
+
+void Client::begin_session(protocol::Vars own) {
+    state_ = ClientState::idle;
+    const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
+    session_mode_ = limits.mode == config::PoolMode::session;
+    if (session_mode_ || attendant_ || limits.session_state != config::SessionState::track) return;
+    session_ = std::make_unique<Session>(shard_.worker.shared.vars,
+                                         shard_.process.function_book(database_), vars_,
+                                         std::move(own), pool_->user());
 }
 
 void Client::write_cancel_key(std::string& out, std::uint32_t pid) {

@@ -48,6 +48,8 @@ public:
 
     /// A message has begun whose end has not come.
     bool mid_message() const { return missing_ > 0; }
+    /// What comes next is the beginning of a request.
+    bool at_rest() const { return missing_ == 0 && !dropping_; }
 
     /// The server goes back to its pool.
     void released() { statements_.released(); }

@@ -1,8 +1,10 @@
 #include "proxy/listener.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -49,6 +51,7 @@ Listener::Listener(net::Loop& loop, int fd, std::string path, Accepted accepted)
     : net::Timer(loop),
       loop_(loop),
       fd_(fd),
+      unix_(net::local_address(fd).is_unix()),
       path_(std::move(path)),
       accepted_(std::move(accepted)) {
     loop_.watch(fd_, *this);
@@ -118,8 +121,9 @@ void Listener::ready(std::uint32_t) {
     }
 }
 
-protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(
-    net::Loop& loop, const config::Settings& settings, Listener::Accepted accepted) {
+namespace {
+
+protocol::Result<std::vector<net::Address>> wanted_addresses(const config::Settings& settings) {
     std::vector<net::Address> addresses;
     for (const std::string& host : settings.listen_addr) {
         if (host == "*") {
@@ -137,8 +141,33 @@ protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(
         if (address.has_error()) return address.error();
         addresses.push_back(*address);
     }
-    std::vector<std::unique_ptr<Listener>> listeners;
-    for (const net::Address& address : addresses) {
+    return addresses;
+}
+
+bool same(const net::Address& a, const net::Address& b) {
+    return a.family() == b.family() &&
+           (a.is_unix() ? path_of(a) == path_of(b) : a.text() == b.text());
+}
+
+}  // namespace
+
+protocol::Result<Listeners> open_listeners(net::Loop& loop, const config::Settings& settings,
+                                           const std::vector<int>& inherited,
+                                           const Listener::Accepted& accepted) {
+    const auto addresses = wanted_addresses(settings);
+    if (addresses.has_error()) return addresses.error();
+    std::vector<int> left = inherited;
+    Listeners listeners;
+    for (const net::Address& address : *addresses) {
+        const auto found = std::find_if(left.begin(), left.end(), [&](int fd) {
+            return same(net::local_address(fd), address);
+        });
+        if (found != left.end()) {
+            listeners.push_back(
+                std::make_unique<Listener>(loop, *found, path_of(address), accepted));
+            left.erase(found);
+            continue;
+        }
         auto listener = Listener::open(loop, address, settings, accepted);
         if (listener.has_error()) {
             // A machine without IPv6 is no reason not to serve "*" on IPv4.
@@ -147,6 +176,20 @@ protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(
             return listener.error();
         }
         listeners.push_back(std::move(*listener));
+    }
+    for (const int fd : left) ::close(fd);
+    return listeners;
+}
+
+Listeners activated_listeners(net::Loop& loop, const std::vector<int>& sockets,
+                              const Listener::Accepted& accepted) {
+    Listeners listeners;
+    for (const int fd : sockets) {
+        ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+        listeners.push_back(std::make_unique<Listener>(loop, fd, std::string(), accepted));
+        const net::Address address = net::local_address(fd);
+        net::log::print(net::log::Level::log, {}, "listening on {}, which systemd has opened",
+                        address.is_unix() ? "unix:" + path_of(address) : address.text());
     }
     return listeners;
 }

@@ -23,8 +23,12 @@ public:
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 
-    bool is_unix() const { return !path_.empty(); }
+    bool is_unix() const { return unix_; }
+    int fd() const { return fd_; }
+    /// The socket file is another's from here on.
+    void leave_path() { path_.clear(); }
 
+    /// A socket that listens already. `path`: of a Unix socket that is to be removed at the end.
     Listener(net::Loop& loop, int fd, std::string path, Accepted accepted);
 
 private:
@@ -33,12 +37,21 @@ private:
 
     net::Loop& loop_;
     int fd_;
+    bool unix_;
     std::string path_;  // of a Unix socket: removed at the end
     Accepted accepted_;
 };
 
-/// Everything that the settings say to listen on: TCP addresses and the Unix socket.
-protocol::Result<std::vector<std::unique_ptr<Listener>>> open_listeners(
-    net::Loop& loop, const config::Settings& settings, Listener::Accepted accepted);
+using Listeners = std::vector<std::unique_ptr<Listener>>;
+
+/// Everything that the settings say to listen on: TCP addresses and the Unix socket. Those of
+/// `inherited` that are meant are used; the rest of them is closed.
+protocol::Result<Listeners> open_listeners(net::Loop& loop, const config::Settings& settings,
+                                           const std::vector<int>& inherited,
+                                           const Listener::Accepted& accepted);
+
+/// The sockets that systemd has opened, whatever the settings say.
+Listeners activated_listeners(net::Loop& loop, const std::vector<int>& sockets,
+                              const Listener::Accepted& accepted);
 
 }  // namespace pgweir::proxy

@@ -13,6 +13,7 @@
 #include "pool/net/log.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/start.hpp"
+#include "proxy/systemd.hpp"
 
 namespace pgweir::proxy {
 
@@ -96,22 +97,32 @@ Process::~Process() {
     while (shards_.size() > 1) shards_.pop_back();
 }
 
-int Process::run() {
-    const config::Settings& settings = config()->settings;
+bool Process::listen() {
+    const auto accept = [this](int fd, net::Address address) { accepted(fd, address); };
+    const std::vector<int> activated = systemd::listening_sockets();
+    if (!activated.empty()) {
+        listeners_ = activated_listeners(main().worker.loop, activated, accept);
+        return true;
+    }
     auto listeners =
-        open_listeners(main().worker.loop, settings,
-                       [this](int fd, net::Address address) { accepted(fd, address); });
+        open_listeners(main().worker.loop, config()->settings, inherit_listeners(), accept);
     if (listeners.has_error()) {
         net::log::print(Level::fatal, {}, "{}", listeners.error().message);
-        return 1;
+        return false;
     }
     listeners_ = std::move(*listeners);
-    if (listeners_.empty()) {
-        net::log::print(Level::fatal, {}, "nowhere to listen on");
-        return 1;
-    }
+    if (listeners_.empty()) net::log::print(Level::fatal, {}, "nowhere to listen on");
+    return !listeners_.empty();
+}
+
+int Process::run(const std::function<void()>& up) {
+    if (!listen()) return 1;
     net::log::print(Level::log, {}, "process up: {}, {} thread(s)", version_text(), shards_.size());
     start_threads();
+    up();
+    inherit_clients();
+    open_door();
+    systemd::ready();
     main().worker.loop.run();
     stop_threads();
     return 0;
@@ -131,6 +142,9 @@ void Process::stop_threads() {
     for (std::thread& thread : threads_) thread.join();
     tickers_.clear();
     listeners_.clear();
+    door_.reset();
+    successor_.reset();
+    predecessor_.reset();
     signals_.reset();
     for (const auto& shard : shards_) {
         while (!shard->worker.servers.empty()) {
@@ -141,15 +155,7 @@ void Process::stop_threads() {
 
 void Process::accepted(int fd, net::Address address) {
     net::apply(pool::tcp_options(config()->settings), fd, address.is_unix());
-    Shard* fewest = shards_.front().get();
-    for (const auto& shard : shards_) {
-        if (shard->load.load(std::memory_order_relaxed) <
-            fewest->load.load(std::memory_order_relaxed)) {
-            fewest = shard.get();
-        }
-    }
-    fewest->load.fetch_add(1, std::memory_order_relaxed);
-    connections_.fetch_add(1, std::memory_order_relaxed);
+    Shard* const fewest = &least_loaded();
     const auto begin = [fewest, fd, address] {
         const std::uint32_t id =
             fewest->worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
@@ -163,6 +169,20 @@ void Process::accepted(int fd, net::Address address) {
     } else {
         fewest->worker.loop.post(begin);
     }
+}
+
+/// Counts one more connection there.
+Shard& Process::least_loaded() {
+    Shard* fewest = shards_.front().get();
+    for (const auto& shard : shards_) {
+        if (shard->load.load(std::memory_order_relaxed) <
+            fewest->load.load(std::memory_order_relaxed)) {
+            fewest = shard.get();
+        }
+    }
+    fewest->load.fetch_add(1, std::memory_order_relaxed);
+    connections_.fetch_add(1, std::memory_order_relaxed);
+    return *fewest;
 }
 
 std::optional<config::Database> Process::database(const config::Config& config,
@@ -241,6 +261,12 @@ void Process::client_gone() {
 
 void Process::cancel(const protocol::CancelRequest& request) {
     const auto place = cancel_keys_.find(request.pid, request.key);
+    if (!place && predecessor_) {
+        std::string body(4, '\0');
+        protocol::store_u32(body.data(), request.pid);
+        body += request.key;
+        predecessor_->send({TakeoverLink::Kind::cancel, std::move(body)});
+    }
     if (!place) return;
     Shard& shard = *shards_[place->shard];
     shard.worker.loop.post([&shard, id = place->client] {
@@ -271,6 +297,12 @@ void Process::tick(Shard& shard) {
         if (all || pool->counts(now_us).waiting > 0) shard.reclaim(*pool, all);
     }
     hubs_.tick(shard);
+    shard.ticked_us.store(now_us, std::memory_order_relaxed);
+    if (hands_over()) {
+        shard.for_each_client([this](Client& client) {
+            if (client.can_move()) hand_over(client);
+        });
+    }
     if (now_us >= shard.next_walk_us) {
         shard.for_each_client([now_us](Client& client) { client.check_timeouts(now_us); });
         // Idle clients are many: they are looked at seldom, unless a limit on queries asks for
@@ -280,6 +312,7 @@ void Process::tick(Shard& shard) {
     }
     if (&shard != &main()) return;
     if (shutdown_ != Shutdown::none) check_exit();
+    tell_watchdog(now_us);
     if (now_us >= forget_functions_us_) {
         constexpr std::int64_t remembered_us = 60'000'000;
         forget_functions_us_ = now_us + remembered_us;
@@ -292,6 +325,17 @@ void Process::tick(Shard& shard) {
         next_stats_us_ =
             now_us + std::max<std::int64_t>(config()->settings.stats_period.count(), tick_us);
     }
+}
+
+/// A worker that stands still must not be covered up by one that does not.
+void Process::tell_watchdog(std::int64_t now_us) {
+    static const std::int64_t interval_us = systemd::watchdog_us();
+    if (interval_us == 0 || now_us < next_alive_us_) return;
+    for (const auto& shard : shards_) {
+        if (now_us - shard->ticked_us.load(std::memory_order_relaxed) > interval_us) return;
+    }
+    next_alive_us_ = now_us + interval_us / 2;
+    systemd::alive();
 }
 
 void Process::log_stats() const {

@@ -20,6 +20,7 @@
 #include "proxy/session.hpp"
 #include "proxy/shard.hpp"
 #include "proxy/stats_history.hpp"
+#include "proxy/takeover.hpp"
 
 namespace pgweir::proxy {
 
@@ -36,8 +37,9 @@ public:
     Process(const Options& options, config::ConfigPtr config, pool::TlsContextsPtr tls);
     ~Process();
 
-    /// Serves until told to stop; every connection has ended when it returns. The exit code.
-    int run();
+    /// Serves until told to stop; every connection has ended when it returns. The exit code. `up`
+    /// is called once it serves.
+    int run(const std::function<void()>& up);
 
     config::ConfigPtr config() const { return main().worker.config; }
     pool::Registry& registry() { return *registry_; }
@@ -67,6 +69,9 @@ public:
     void client_left(Client& client);
     /// A connection of any kind has ended.
     void client_gone();
+    /// A successor serves: clients go there as soon as they can.
+    bool hands_over() const { return hands_over_.load(std::memory_order_relaxed); }
+    void hand_over(Client& client);
     void cancel(const protocol::CancelRequest& request);
     /// Somebody waits for a server of this pool: those that nobody uses are asked for.
     void reclaim(pool::Pool& pool);
@@ -98,8 +103,21 @@ private:
 
     void start_threads();
     void stop_threads();
+    bool listen();
+    // Online restart, in process_takeover.cpp: what the predecessor has, and what the successor
+    // gets.
+    std::vector<int> inherit_listeners();
+    void inherit_clients();
+    void open_door();
+    void let_in(std::unique_ptr<TakeoverLink> successor);
+    void begin_hand_over();
+    void successor_gone();
+    void move_in(TakeoverLink::Message message);
+    Shard& least_loaded();
     void handle_signal(int signal);
+    bool load_again();
     void tick(Shard& shard);
+    void tell_watchdog(std::int64_t now_us);
     void log_stats() const;
     void check_exit();
     void close_all_clients(const std::string& database, const protocol::Error& error);
@@ -121,7 +139,10 @@ private:
     std::vector<std::thread> threads_;
     AuthShared auth_shared_;
     std::unique_ptr<Signals> signals_;
-    std::vector<std::unique_ptr<Listener>> listeners_;
+    Listeners listeners_;
+    std::unique_ptr<TakeoverDoor> door_;
+    std::unique_ptr<TakeoverLink> predecessor_, successor_;
+    std::atomic<bool> hands_over_ = false;
     std::atomic<int> clients_ = 0;      // logged in to a database
     std::atomic<int> connections_ = 0;  // of any kind
     mutable std::mutex mutex_;          // guards disabled_, function_books_
@@ -129,6 +150,7 @@ private:
     bool paused_ = false;
     std::atomic<Shutdown> shutdown_ = Shutdown::none;  // written by the main thread
     std::int64_t next_stats_us_ = 0;
+    std::int64_t next_alive_us_ = 0;  // when systemd's watchdog is told
 };
 
 }  // namespace pgweir::proxy

@@ -108,6 +108,11 @@ public:
 
     /// What the client was promised.
     const protocol::Vars& vars() const { return vars_; }
+    /// It is known from elsewhere what the client has: it was another process's.
+    void set_vars(protocol::Vars vars) { vars_ = std::move(vars); }
+    /// What a RESET gives back.
+    const protocol::Vars& startup() const { return startup_; }
+    const protocol::Vars& own() const { return own_; }
     /// The server reported a variable of its own accord.
     void report(std::string_view name, std::string_view value);
 

@@ -34,10 +34,11 @@ struct Shard {
     pool::Worker worker;
     Process& process;
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
-    std::set<std::uint32_t> unasked;  // ids of those clients
-    pool::PoolStats console_stats;    // the console counts as a database of its own
-    std::int64_t next_walk_us = 0;    // when the clients' time limits are looked at again
-    std::atomic<int> load = 0;        // connections: where the next client goes is decided by it
+    std::set<std::uint32_t> unasked;          // ids of those clients
+    pool::PoolStats console_stats;            // the console counts as a database of its own
+    std::int64_t next_walk_us = 0;            // when the clients' time limits are looked at again
+    std::atomic<std::int64_t> ticked_us = 0;  // when its chores were last done
+    std::atomic<int> load = 0;  // connections: where the next client goes is decided by it
 };
 
 }  // namespace pgweir::proxy

@@ -56,13 +56,14 @@ void raise_descriptor_limit(const config::Settings& settings) {
     }
 }
 
-/// The pid of a live process that the file names, or 0.
-pid_t running(const std::string& pidfile) {
+/// The pid in the file, or 0.
+pid_t named_by(const std::string& pidfile) {
     std::ifstream in(pidfile);
     pid_t pid = 0;
-    if (!(in >> pid) || pid <= 0) return 0;
-    return ::kill(pid, 0) == 0 || errno == EPERM ? pid : 0;
+    return in >> pid && pid > 0 ? pid : 0;
 }
+
+bool is_alive(pid_t pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno == EPERM); }
 
 void into_background() {
     if (fork() > 0) _exit(0);
@@ -113,8 +114,8 @@ int start(const Options& options) {
     if (options.daemon && settings.pidfile.empty()) return fail("-d needs a pidfile");
     if (options.daemon && settings.logfile.empty() && !settings.syslog)
         return fail("-d needs logfile or syslog");
-    if (!settings.pidfile.empty()) {
-        if (const pid_t pid = running(settings.pidfile)) {
+    if (!settings.pidfile.empty() && !options.reboot) {
+        if (const pid_t pid = named_by(settings.pidfile); is_alive(pid)) {
             return fail(
                 fmt::format("pidfile {} names a running process ({})", settings.pidfile, pid));
         }
@@ -132,15 +133,17 @@ int start(const Options& options) {
     }
     raise_descriptor_limit(settings);
     std::signal(SIGPIPE, SIG_IGN);
-    if (!settings.pidfile.empty()) std::ofstream(settings.pidfile) << getpid() << "\n";
-
     hold_signals();  // before any thread is started
     int code;
     {
         Process process(options, loaded.config, *tls);
-        code = process.run();
+        code = process.run([&settings] {
+            if (!settings.pidfile.empty()) std::ofstream(settings.pidfile) << getpid() << "\n";
+        });
     }
-    if (!settings.pidfile.empty()) ::unlink(settings.pidfile.c_str());
+    // After an online restart it is the successor's.
+    if (!settings.pidfile.empty() && named_by(settings.pidfile) == getpid())
+        ::unlink(settings.pidfile.c_str());
     return code;
 }
 

@@ -223,6 +223,24 @@ void Statements::close(Translation& step, const Found& found, std::string_view n
     push_about(step.pipeline(), Request::close, Reply::fake, named, {});
 }
 
+std::vector<NamedStatementPtr> Statements::all() const {
+    std::vector<NamedStatementPtr> all;
+    names_.for_each([&all](NamedStatement& named) { all.emplace_back(&named); });
+    if (unnamed_) all.push_back(unnamed_);
+    std::erase_if(all, [](const NamedStatementPtr& named) { return !named->statement; });
+    return all;
+}
+
+void Statements::take_in(std::string_view name, StatementPtr statement) {
+    const NamedStatementPtr named(new NamedStatement(name, std::move(statement)));
+    named->agreed = true;
+    if (name.empty()) {
+        unnamed_ = named;
+    } else {
+        names_.add(named);
+    }
+}
+
 void Statements::simple_query(pool::Backend& server, bool discards) {
     unnamed_.reset();
     unkept_on_ = nullptr;

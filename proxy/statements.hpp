@@ -96,6 +96,10 @@ public:
     void discard_all(const protocol::Pipeline& pipeline);
 
     const protocol::StatementNames& names() const { return names_; }
+    /// Every one that has a text, the unnamed one included; and taking over what another process
+    /// had of a client.
+    std::vector<protocol::NamedStatementPtr> all() const;
+    void take_in(std::string_view name, protocol::StatementPtr statement);
 
 private:
     void parse_unnamed(Translation& step, const protocol::Parse& parse, Bytes whole);

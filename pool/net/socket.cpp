@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -34,6 +35,12 @@ void Socket::leave() {
     unlink();
     if (loop_) loop_->forget(fd_, *this);
     loop_ = nullptr;
+}
+
+int Socket::release() {
+    leave();
+    readable_ = false;
+    return std::exchange(fd_, -1);
 }
 
 void Socket::join(Loop& loop) {

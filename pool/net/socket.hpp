@@ -72,6 +72,8 @@ public:
     /// comes meanwhile is an event on the new loop.
     void leave();
     void join(Loop& loop);
+    /// Gives the descriptor away: to another process. What came meanwhile stays in the kernel.
+    int release();
 
     /// From here on all goes through TLS, beginning with the handshake; see Tls for the arguments.
     void start_tls(TlsContextPtr context, std::string_view host, Bytes early = {});

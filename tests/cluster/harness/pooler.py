@@ -173,6 +173,16 @@ class Pgweir(Endpoint):
         eventually(self._answers, timeout, f"{self.program.name} accepting connections")
         return self
 
+    def restart(self, timeout=30):
+        """Online restart: the next process takes over with -R and is this one from here on. The one before,
+        which hands over its clients and ends when it has none."""
+        before = self.process
+        self.restarts = getattr(self, "restarts", 0) + 1
+        self.process = Process([self.program, *self.arguments, "-R", self.config], cwd=self.directory,
+                               log=self.directory / f"stderr-{self.restarts}.log", environment=self.environment)
+        eventually(lambda: "handing over" in before.log(), timeout, "the hand-over")
+        return before
+
     def _answers(self):
         if not self.process.alive:
             raise ProcessLookupError(f"{self.program.name} ended with {self.process.returncode}:\n{self.log()}")

@@ -1,0 +1,290 @@
+#include "proxy/takeover.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool/net/address.hpp"
+#include "pool/net/log.hpp"
+#include "protocol/bytes.hpp"
+
+namespace pgweir::proxy {
+
+namespace {
+
+using net::log::Level;
+
+constexpr std::size_t header_size = 6;       // length of the body, kind, whether a descriptor comes
+constexpr std::size_t body_max = 256 << 20;  // bytes
+
+const sockaddr* raw(const net::Address& address) {
+    return static_cast<const sockaddr*>(static_cast<const void*>(&address.storage));
+}
+
+std::string header_of(const TakeoverLink::Message& message) {
+    std::string header(header_size, '\0');
+    protocol::store_u32(header.data(), static_cast<std::uint32_t>(message.body.size()));
+    header[4] = static_cast<char>(message.kind);
+    header[5] = message.fd >= 0 ? '1' : '0';
+    return header;
+}
+
+/// The descriptor goes with the first byte.
+ssize_t send_part(int to, std::string_view bytes, int descriptor) {
+    iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (descriptor >= 0) {
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+        cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof descriptor);
+        std::memcpy(CMSG_DATA(rights), &descriptor, sizeof descriptor);
+    }
+    return ::sendmsg(to, &message, MSG_NOSIGNAL);
+}
+
+bool send_all(int to, std::string_view bytes, int descriptor) {
+    while (!bytes.empty()) {
+        const ssize_t sent = send_part(to, bytes, descriptor);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0 && errno == ETOOMANYREFS) {  // so many are on their way: the reader is slower
+            constexpr int a_while_ms = 5;
+            ::poll(nullptr, 0, a_while_ms);
+            continue;
+        }
+        if (sent <= 0) return false;
+        bytes.remove_prefix(static_cast<std::size_t>(sent));
+        descriptor = -1;
+    }
+    return true;
+}
+
+}  // namespace
+
+TakeoverLink::~TakeoverLink() {
+    if (thread_.joinable()) {
+        {
+            const std::lock_guard lock(mutex_);
+            ending_ = true;
+        }
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const ssize_t written = ::write(wakeup_fd_, &one, sizeof one);
+        thread_.join();
+        ::close(wakeup_fd_);
+    }
+    for (const int descriptor : descriptors_) ::close(descriptor);
+    ::close(fd_);
+}
+
+std::unique_ptr<TakeoverLink> TakeoverLink::connect(const std::string& path) {
+    const auto address = net::unix_address(path);
+    if (address.has_error()) return nullptr;
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return nullptr;
+    if (::connect(fd, raw(*address), address->size) != 0) {
+        ::close(fd);
+        return nullptr;
+    }
+    return std::make_unique<TakeoverLink>(fd);
+}
+
+bool TakeoverLink::send_now(const Message& message) {
+    return send_all(fd_, header_of(message), message.fd) && send_all(fd_, message.body, -1);
+}
+
+std::optional<TakeoverLink::Message> TakeoverLink::receive_now() {
+    std::optional<Message> got;
+    const auto whole = [&]() -> bool {
+        if (input_.size() < header_size) return false;
+        const std::size_t size = protocol::load_u32(input_.data());
+        if (size > body_max || input_.size() - header_size < size) return false;
+        const bool has_descriptor = input_[5] == '1';
+        got = Message{static_cast<Kind>(input_[4]), input_.substr(header_size, size)};
+        if (has_descriptor && !descriptors_.empty()) {
+            got->fd = descriptors_.front();
+            descriptors_.pop_front();
+        }
+        input_.erase(0, header_size + size);
+        return true;
+    };
+    while (!whole()) {
+        if (!receive_some()) return std::nullopt;
+    }
+    return got;
+}
+
+bool TakeoverLink::receive_some() {
+    std::array<char, 64 * 1024> bytes;
+    constexpr std::size_t descriptors_max = 64;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * descriptors_max)> control;
+    iovec part{bytes.data(), bytes.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    ssize_t got;
+    do {
+        got = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) return false;
+    input_.append(bytes.data(), static_cast<std::size_t>(got));
+    for (cmsghdr* rights = CMSG_FIRSTHDR(&message); rights;
+         rights = CMSG_NXTHDR(&message, rights)) {
+        if (rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int descriptor;
+            std::memcpy(&descriptor, CMSG_DATA(rights) + i * sizeof(int), sizeof descriptor);
+            descriptors_.push_back(descriptor);
+        }
+    }
+    return true;
+}
+
+void TakeoverLink::start(Callbacks callbacks) {
+    callbacks_ = std::move(callbacks);
+    wakeup_fd_ = ::eventfd(0, EFD_CLOEXEC);
+    thread_ = std::thread([this] { run(); });
+}
+
+void TakeoverLink::send(Message message) {
+    {
+        const std::lock_guard lock(mutex_);
+        queue_.push_back(std::move(message));
+    }
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(wakeup_fd_, &one, sizeof one);
+}
+
+/// False: it is over, because we end or the other end has.
+bool TakeoverLink::send_queued() {
+    while (true) {
+        Message message;
+        {
+            const std::lock_guard lock(mutex_);
+            if (queue_.empty()) return !ending_;
+            message = std::move(queue_.front());
+            queue_.pop_front();
+        }
+        if (!send_now(message)) {
+            callbacks_.unsent(std::move(message));
+            return false;
+        }
+        if (message.fd >= 0) ::close(message.fd);
+    }
+}
+
+void TakeoverLink::run() {
+    std::array<pollfd, 2> watched{{{fd_, POLLIN, 0}, {wakeup_fd_, POLLIN, 0}}};
+    while (send_queued()) {
+        if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) break;
+        if (watched[1].revents != 0) {
+            std::uint64_t count;
+            [[maybe_unused]] const ssize_t got = ::read(wakeup_fd_, &count, sizeof count);
+        }
+        if (watched[0].revents == 0) continue;
+        auto message = receive_now();
+        if (!message) break;
+        callbacks_.received(std::move(*message));
+    }
+    bool ours;
+    {
+        const std::lock_guard lock(mutex_);
+        ours = ending_;
+    }
+    if (!ours) callbacks_.ended();
+    // The other end is gone: until we end what we are given goes back to who gave it.
+    while (true) {
+        std::deque<Message> left;
+        bool ending;
+        {
+            const std::lock_guard lock(mutex_);
+            left.swap(queue_);
+            ending = ending_;
+        }
+        for (Message& message : left) callbacks_.unsent(std::move(message));
+        if (ending) return;
+        pollfd wakeup{wakeup_fd_, POLLIN, 0};
+        ::poll(&wakeup, 1, -1);
+        std::uint64_t count;
+        [[maybe_unused]] const ssize_t got = ::read(wakeup_fd_, &count, sizeof count);
+    }
+}
+
+TakeoverDoor::TakeoverDoor(net::Loop& loop, int fd, std::string path,
+                           std::function<void(std::unique_ptr<TakeoverLink>)> knocked)
+    : loop_(loop),
+      fd_(fd),
+      path_(std::move(path)),
+      knocked_(std::move(knocked)) {
+    loop_.watch(fd_, *this);
+}
+
+TakeoverDoor::~TakeoverDoor() {
+    loop_.forget(fd_, *this);
+    ::close(fd_);
+    if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+protocol::Result<std::unique_ptr<TakeoverDoor>> TakeoverDoor::open(
+    net::Loop& loop, const std::string& path,
+    std::function<void(std::unique_ptr<TakeoverLink>)> knocked) {
+    const auto address = net::unix_address(path);
+    if (address.has_error()) return address.error();
+    const auto failed = [&](const char* what) {
+        return protocol::Error{protocol::sqlstate::connection_failure, protocol::Origin::proxy,
+                               fmt::format("{}: {}: {}", path, what, std::strerror(errno))};
+    };
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return failed("socket");
+    auto door = std::make_unique<TakeoverDoor>(loop, fd, std::string(), std::move(knocked));
+    ::unlink(path.c_str());
+    const mode_t mask = ::umask(0177);  // the owner only, from the first moment
+    const int bound = ::bind(fd, raw(*address), address->size);
+    ::umask(mask);
+    constexpr int backlog = 4;
+    if (bound != 0) return failed("bind");
+    door->path_ = path;
+    if (::listen(fd, backlog) != 0) return failed("listen");
+    return door;
+}
+
+void TakeoverDoor::ready(std::uint32_t) {
+    while (true) {
+        const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+        if (fd < 0 && errno == EINTR) continue;
+        if (fd < 0) return;
+        ucred peer{};
+        socklen_t size = sizeof peer;
+        const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+        if (!known || peer.uid != ::geteuid()) {
+            net::log::print(Level::warning, {}, "takeover refused: uid {} is not ours", peer.uid);
+            ::close(fd);
+            continue;
+        }
+        net::log::print(Level::log, {}, "process {} takes over", peer.pid);
+        knocked_(std::make_unique<TakeoverLink>(fd));
+    }
+}
+
+std::string takeover_path(const config::Settings& settings) {
+    const std::string& directory = settings.unix_socket_dir;
+    if (directory.starts_with('/'))
+        return fmt::format("{}/.s.PGWEIR.{}", directory, settings.listen_port);
+    return settings.pidfile.empty() ? std::string() : settings.pidfile + ".takeover";
+}
+
+}  // namespace pgweir::proxy

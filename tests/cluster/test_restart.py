@@ -1,0 +1,213 @@
+"""Online restart (-R): listeners and clients go to the next process; systemd's sockets and messages."""
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+from harness import eventually
+from harness.postgres import PG_BIN
+from harness.processes import IDENTITY, Process
+from harness.wire import query
+
+pytestmark = [pytest.mark.pooler, pytest.mark.pgweir, pytest.mark.short]
+
+
+def clients(proxy):
+    """SHOW CLIENTS of the present process without the console's own."""
+    return [row for row in proxy.console("show clients") if row["database"] != "pgbouncer"]
+
+
+def ended(process):
+    assert process.wait(20) == 0, process.log()[-3000:]
+    assert "ERROR" not in process.log(), process.log()[-3000:]
+
+
+# ---- clients move
+
+
+def test_idle_clients_move_with_their_session(pgweir):
+    proxy = pgweir(default_pool_size=2)
+    with proxy.wire() as one, proxy.wire(application_name="second") as two:
+        one.query("set search_path = pg_catalog, public; set statement_timeout = '77s'; set time zone 'Asia/Tokyo'")
+        one.query("prepare mine as select 42 as answer")
+        two.query("select 1")
+        ended(proxy.restart())
+        assert {row["application_name"] for row in clients(proxy)} >= {"second"}
+        assert one.rows("show statement_timeout") == [("77s",)]
+        assert one.rows("show timezone") == [("Asia/Tokyo",)]
+        assert one.rows("execute mine") == [("42",)]
+        assert two.rows("show statement_timeout") == [("0",)]
+        assert two.rows("show application_name") == [("second",)]
+        one.query("reset all")
+        assert one.rows("show statement_timeout") == [("0",)]
+
+
+def test_named_statements_move(pgweir):
+    proxy = pgweir(default_pool_size=1)
+    with proxy.connect(prepare_threshold=0) as link:
+        assert link.execute("select %s::int + 1", [1]).fetchone() == (2,)
+        ended(proxy.restart())
+        for number in range(3):
+            assert link.execute("select %s::int + 1", [number]).fetchone() == (number + 1,)
+        ended(proxy.restart())
+        assert link.execute("select %s::int + 1", [7]).fetchone() == (8,)
+
+
+def test_busy_client_moves_when_its_transaction_is_over(pgweir):
+    proxy = pgweir()
+    with proxy.wire() as busy:
+        busy.query("begin")
+        before = proxy.restart()
+        assert before.alive
+        assert busy.rows("select 1") == [("1",)]
+        assert not clients(proxy)
+        assert [message.type for message in busy.query("commit")] == ["C", "Z"]
+        ended(before)
+        assert busy.rows("select 2") == [("2",)]
+        assert len(clients(proxy)) == 1
+
+
+def test_cancel_finds_a_client_wherever_it_is(pgweir, cluster):
+    """A key works in the next process for who has moved and for who has not."""
+    proxy = pgweir()
+    sleeping = "state = 'active' and query like 'select pg_sleep%'"
+    with proxy.wire() as moved, proxy.wire() as stays:
+        stays.query("begin")
+        before = proxy.restart()
+        eventually(lambda: len(clients(proxy)) == 1, what="the idle client in the next process")
+        for client in (moved, stays):
+            client.send(query("select pg_sleep(60)"))
+            eventually(lambda: cluster.primary.backends(sleeping), what="the query on the server")
+            client.cancel()
+            answer = client.read_until("Z")
+            assert any(message.type == "E" and b"57014" in message.body for message in answer)
+            eventually(lambda: not cluster.primary.backends(sleeping), what="its end")
+        stays.query("rollback")
+        ended(before)
+
+
+def test_who_cannot_move_is_served_to_the_end(pgweir):
+    """A session-pooled client and one that listens."""
+    proxy = pgweir()
+    with proxy.wire(dbname="app_session") as session, proxy.wire() as listens:
+        session.query("set work_mem = '7MB'")
+        listens.query("listen news")
+        before = proxy.restart()
+        assert session.rows("show work_mem") == [("7MB",)]
+        with proxy.wire() as other:
+            other.query("notify news, 'still heard'")
+        assert listens.read_until("A")[-1].type == "A"
+        assert before.alive
+        session.terminate()
+        listens.terminate()
+        ended(before)
+
+
+@pytest.mark.parametrize("protocol", ["simple", "prepared"])
+def test_nothing_fails_under_load(pgweir, cluster, protocol):
+    with cluster.primary.connect(user="app", dbname="app") as link:
+        link.execute("create table if not exists counted (n int); truncate counted")
+    proxy = pgweir(default_pool_size=4)
+    script = proxy.write("count.sql", "insert into counted values (1);\n")
+    with subprocess.Popen(
+            [PG_BIN / "pgbench", "-n", "-f", script, "-M", protocol, "-c", "10", "-j", "2", "-T", "3", "-h",
+             proxy.host, "-p", str(proxy.port), "-U", "app", "app"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/") as load:
+        eventually(lambda: len(clients(proxy)) == 10, what="pgbench's clients")
+        ended(proxy.restart())
+        ended(proxy.restart())
+        output, _ = load.communicate(timeout=60)
+    assert load.returncode == 0, output
+    assert "number of failed transactions: 0 " in output, output
+    made = int(re.search(r"actually processed: (\d+)", output)[1])
+    assert cluster.primary.value("select count(*) from counted", dbname="app") == made
+
+
+# ---- what may go wrong
+
+
+def test_first_start_with_reboot(pgweir):
+    proxy = pgweir(start=False)
+    proxy.arguments.append("-R")
+    proxy.start()
+    assert "no process is there to take over from" in proxy.log()
+    assert proxy.rows("select 1") == [("1",)]
+
+
+def test_successor_that_does_not_come_up_changes_nothing(pgweir):
+    """It dies after it was given the sockets: the configuration names an address that is not ours."""
+    proxy = pgweir()
+    good = proxy.config.read_text()
+    with proxy.wire() as client:
+        proxy.write("pgweir.ini", good.replace("listen_addr = 127.0.0.1", "listen_addr = 127.0.0.1, 192.0.2.1"))
+        failed = Process([proxy.program, "-R", proxy.config], log=proxy.directory / "failed.log",
+                         cwd=proxy.directory, environment=proxy.environment)
+        assert failed.wait(20) == 1
+        assert "cannot listen on 192.0.2.1" in failed.log()
+        assert client.rows("select 1") == [("1",)]
+        with proxy.wire() as fresh:
+            assert fresh.rows("select 2") == [("2",)]
+        proxy.write("pgweir.ini", good)
+        ended(proxy.restart())
+        assert client.rows("select 3") == [("3",)]
+
+
+def test_pidfile_is_the_successors(pgweir):
+    proxy = pgweir(pidfile="@DIR@/pid")
+    pidfile = proxy.directory / "pid"
+    assert int(pidfile.read_text()) == proxy.pid
+    ended(proxy.restart())
+    assert int(pidfile.read_text()) == proxy.pid
+    assert proxy.stop() == 0
+    assert not pidfile.exists()
+
+
+# ---- systemd
+
+
+def test_socket_activation(pgweir):
+    proxy = pgweir(start=False, listen_addr="192.0.2.1")  # disregarded
+    with socket.create_server(("127.0.0.1", proxy.port)) as listening:
+        child = subprocess.Popen(
+            ["bash", "-c", f'exec 3<&{listening.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"', proxy.program,
+             proxy.config], pass_fds=[listening.fileno()], cwd=proxy.directory, stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, **IDENTITY)
+    try:
+        with proxy.wire() as client:
+            assert client.rows("select 1") == [("1",)]
+    finally:
+        child.send_signal(signal.SIGINT)
+        _, log = child.communicate(timeout=20)
+    assert child.returncode == 0, log
+    assert "which systemd has opened" in log
+
+
+def test_systemd_is_told(pgweir):
+    proxy = pgweir(start=False)
+    path = proxy.directory / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(path))
+        os.chmod(path, 0o777)
+        told.settimeout(20)
+        proxy.environment |= {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "400000"}
+        proxy.start()
+
+        def hear(word):
+            """What is said until that word is."""
+            said = ""
+            while word not in said:
+                said += told.recv(4096).decode() + "\n"
+            return said
+
+        assert f"MAINPID={proxy.pid}" in hear("READY=1")
+        hear("WATCHDOG=1")
+        proxy.reload()
+        assert re.search(r"MONOTONIC_USEC=\d+", hear("RELOADING=1"))
+        hear("READY=1")
+        ended(proxy.restart())
+        assert f"MAINPID={proxy.pid}" in hear(f"MAINPID={proxy.pid}")
+        proxy.process.signal(signal.SIGINT)
+        hear("STOPPING=1")
+        assert proxy.process.wait(20) == 0
