@@ -35,7 +35,7 @@ std::optional<CancelKey> CancelKeys::take_out(Id id) {
 bool CancelKeys::take_in(ClientPlace place, const CancelKey& key) {
     if (key.secret.size() < short_size) return false;
     const std::lock_guard lock(mutex_);
-    return entries_.try_emplace(id_of(key.pid, key.secret), place, key.secret).second;
+    return entries_.try_emplace(id_of(key.pid, key.secret), Entry{place, key.secret}).second;
 }
 
 std::optional<ClientPlace> CancelKeys::find(std::uint32_t pid, std::string_view secret) const {

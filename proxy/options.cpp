@@ -22,7 +22,7 @@ Usage:
 Options:
   -d, --daemon         run in the background (needs pidfile, and logfile or syslog)
   -q, --quiet          write nothing to standard error
-  -R, --reboot         take over from the running process: its sockets, and its clients as they become idle
+  -R, --reboot         take over sockets and clients from the running process
   -u, --user=NAME      become this user; required when started as root, unless the file says it
   -v, --verbose        say more; may be repeated
   -V, --version        show version, then exit
