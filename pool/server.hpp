@@ -57,6 +57,8 @@ public:
     bool full() const { return socket_.blocked(); }
     /// The holder can take replies again.
     void resume() { socket_.resume(); }
+    /// SUSPEND and RESUME: whether what it sends is left alone.
+    void freeze(bool frozen) { frozen ? socket_.freeze() : socket_.thaw(); }
     /// Runs SQL of our own, whose replies nobody sees; the holder hears own_done().
     void run_own(std::string_view sql);
     /// A query of ours is all that is under way.

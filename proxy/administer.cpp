@@ -120,10 +120,53 @@ void Process::pause(const std::string& database) {
     net::log::print(Level::log, {}, "PAUSE {}", database.empty() ? "all" : database);
 }
 
+void Process::suspend() {
+    suspended_ = true;
+    freeze(true);
+    net::log::print(Level::log, {}, "SUSPEND");
+}
+
+/// Whoever is accepted before this is among those a shard sees now.
+void Process::freeze(bool frozen) {
+    for (const auto& listener : listeners_) listener->hold(frozen);
+    visit_shards(
+        [frozen](Shard& shard) {
+            shard.for_each_client([frozen](Client& client) {
+                if (!client.is_console()) client.freeze(frozen);
+            });
+            for (const auto& [id, server] : shard.worker.servers) server->freeze(frozen);
+        },
+        [] {});
+}
+
+void Process::count_unsent(bool close, std::function<void(int)> done) {
+    const auto sum = std::make_shared<std::atomic<int>>(0);
+    visit_shards(
+        [sum, close](Shard& shard) {
+            shard.for_each_client([&](Client& client) {
+                if (client.is_console() || client.unsent_bytes() == 0) return;
+                sum->fetch_add(1);
+                if (close) client.hang_up("suspend_timeout");
+            });
+            std::vector<pool::Server*> behind;
+            for (const auto& [id, server] : shard.worker.servers) {
+                if (server->unsent_bytes() > 0) behind.push_back(server.get());
+            }
+            sum->fetch_add(static_cast<int>(behind.size()));
+            for (pool::Server* const server : behind) {
+                if (close && server->state() != pool::ServerState::closed) {
+                    server->close("suspend_timeout");
+                }
+            }
+        },
+        [sum, done = std::move(done)] { done(sum->load()); });
+}
+
 bool Process::resume(const std::string& database) {
     if (database.empty()) {
-        if (!paused_) return false;
-        paused_ = false;
+        if (!paused_ && !suspended_) return false;
+        if (suspended_) freeze(false);
+        paused_ = suspended_ = false;
     }
     const bool was = registry_->resume(database);
     net::log::print(Level::log, {}, "RESUME {}", database.empty() ? "all" : database);
@@ -174,6 +217,7 @@ void Process::set_disabled(const std::string& database, bool disabled) {
 void Process::shut_down(Shutdown how) {
     shutdown_ = how;
     systemd::stopping();
+    if (suspended_) resume({});  // what is left of it is to come to its end
     // New TCP clients are turned away; the Unix socket stays, so that an administrator still gets
     // in.
     std::erase_if(listeners_, [how](const auto& listener) {

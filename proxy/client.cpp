@@ -350,21 +350,24 @@ void Client::rest() {
 void Client::begin_request() {
     set_unasked(false);
     const std::int64_t now_us = shard_.worker.loop.now_us();
+    // Counted when they begin, as in PgBouncer; their times when they are over.
+    pool::PoolStats& stats = pool_->stats(shard_.worker);
+    if (query_began_us_ == 0) stats.query_count.add(1);
     request_us_ = query_began_us_ = now_us;
-    if (xact_began_us_ == 0) xact_began_us_ = now_us;
+    if (xact_began_us_ != 0) return;
+    xact_began_us_ = now_us;
+    stats.xact_count.add(1);
 }
 
 void Client::end_request(bool transaction_over) {
     const std::int64_t now_us = shard_.worker.loop.now_us();
     pool::PoolStats& stats = pool_->stats(shard_.worker);
-    stats.query_count.add(1);
     stats.query_time.add(static_cast<std::uint64_t>(now_us - query_began_us_));
     query_began_us_ = 0;
     if (!transaction_over) {
         request_us_ = now_us;  // idle in transaction from here on
         return;
     }
-    stats.xact_count.add(1);
     stats.xact_time.add(static_cast<std::uint64_t>(now_us - xact_began_us_));
     xact_began_us_ = 0;
 }

@@ -102,6 +102,8 @@ public:
     /// It counts in the limits on clients from now on.
     void count() { counted_ = true; }
     bool is_console() const;
+    /// SUSPEND and RESUME: whether what it sends is left alone.
+    void freeze(bool frozen) { frozen ? socket_.freeze() : socket_.thaw(); }
     int fd() const { return socket_.fd(); }
     /// nullptr: the connection is plain.
     const net::Tls* tls() const { return socket_.tls(); }

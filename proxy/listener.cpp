@@ -98,8 +98,13 @@ protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop,
     return listener;
 }
 
+void Listener::hold(bool held) {
+    held_ = held;
+    ready(0);
+}
+
 void Listener::ready(std::uint32_t) {
-    while (true) {
+    while (!held_) {
         net::Address peer;
         peer.size = sizeof peer.storage;
         auto* raw = static_cast<sockaddr*>(static_cast<void*>(&peer.storage));

@@ -27,6 +27,8 @@ public:
     int fd() const { return fd_; }
     /// The socket file is another's from here on.
     void leave_path() { path_.clear(); }
+    /// While held, who comes waits in the kernel's backlog.
+    void hold(bool held);
 
     /// A socket that listens already. `path`: of a Unix socket that is to be removed at the end.
     Listener(net::Loop& loop, int fd, std::string path, Accepted accepted);
@@ -40,6 +42,7 @@ private:
     bool unix_;
     std::string path_;  // of a Unix socket: removed at the end
     Accepted accepted_;
+    bool held_ = false;
 };
 
 using Listeners = std::vector<std::unique_ptr<Listener>>;

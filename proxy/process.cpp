@@ -288,7 +288,8 @@ StatsHistory::ByDatabase Process::counters() const {
     return sums;
 }
 
-void Process::tick(Shard& shard) {
+/// What limits on time ask for, of this shard's clients and servers.
+void Process::look_after(Shard& shard) {
     const std::int64_t now_us = shard.worker.loop.now_us();
     for (pool::Pool* const pool : registry_->pools()) {
         pool->tick(shard.worker);
@@ -310,7 +311,16 @@ void Process::tick(Shard& shard) {
         shard.next_walk_us =
             now_us + (config::limits_clients(*shard.worker.config) ? 0 : 10 * tick_us);
     }
+}
+
+void Process::tick(Shard& shard) {
+    if (!suspended_) look_after(shard);
     if (&shard != &main()) return;
+    const std::int64_t now_us = shard.worker.loop.now_us();
+    if (suspended_ && consoles_ == 0) {
+        net::log::print(Level::log, {}, "admin disappeared when suspended, doing RESUME");
+        resume({});
+    }
     if (shutdown_ != Shutdown::none) check_exit();
     tell_watchdog(now_us);
     if (now_us >= forget_functions_us_) {

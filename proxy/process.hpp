@@ -86,6 +86,14 @@ public:
     void pause(const std::string& database);   // "" = all
     bool resume(const std::string& database);  // false: it was not paused
     bool paused() const { return paused_; }
+    /// Nothing is accepted and nothing read any more, but for the console; resume({}) undoes it.
+    void suspend();
+    bool suspended() const { return suspended_; }
+    /// How many connections have something left to be sent; those are closed if `close` says so.
+    /// `done` is called on the main thread.
+    void count_unsent(bool close, std::function<void(int)> done);
+    /// A console has begun or ended. Any thread.
+    void count_consoles(int change) { consoles_.fetch_add(change, std::memory_order_relaxed); }
     void reconnect(const std::string& database);
     void kill(const std::string& database);
     void set_disabled(const std::string& database, bool disabled);
@@ -118,8 +126,10 @@ private:
     bool load_again();
     void tick(Shard& shard);
     void tell_watchdog(std::int64_t now_us);
+    void look_after(Shard& shard);
     void log_stats() const;
     void check_exit();
+    void freeze(bool frozen);
     void close_all_clients(const std::string& database, const protocol::Error& error);
     void apply(config::ConfigPtr config, pool::TlsContextsPtr tls);
     void configure_log(const config::Config& config);
@@ -148,6 +158,8 @@ private:
     mutable std::mutex mutex_;          // guards disabled_, function_books_
     std::set<std::string> disabled_;
     bool paused_ = false;
+    std::atomic<bool> suspended_ = false;  // written by the main thread
+    std::atomic<int> consoles_ = 0;
     std::atomic<Shutdown> shutdown_ = Shutdown::none;  // written by the main thread
     std::int64_t next_stats_us_ = 0;
     std::int64_t next_alive_us_ = 0;  // when systemd's watchdog is told

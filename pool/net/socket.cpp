@@ -13,7 +13,8 @@ namespace pgweir::net {
 
 void Socket::open(Loop& loop, int fd) {
     fd_ = fd;
-    readable_ = hangup_ = eof_ = paused_ = false;
+    readable_ = hangup_ = eof_ = false;
+    held_ = 0;
     error_ = 0;
     join(loop);
 }
@@ -178,10 +179,10 @@ void Socket::send_from(Pipe& pipe, std::size_t size) {
     }
 }
 
-void Socket::resume() {
-    if (!paused_) return;
-    paused_ = false;
-    if (readable_ && loop_) loop_->defer(*this);
+void Socket::let_go(std::uint8_t reason) {
+    if ((held_ & reason) == 0) return;
+    held_ = static_cast<std::uint8_t>(held_ & ~reason);
+    if (readable() && loop_) loop_->defer(*this);
 }
 
 void Socket::yield() {
@@ -201,7 +202,7 @@ void Socket::ready(std::uint32_t events) {
         if (was_blocked && !blocked() && is_open()) owner_.on_drained();
     }
     if (!is_open()) return;
-    if (paused_ && hangup_) return owner_.on_hangup();
+    if (held_ != 0 && hangup_) return owner_.on_hangup();
     if (readable()) owner_.on_readable();
 }
 

@@ -81,7 +81,7 @@ public:
     /// nullptr: what goes over the wire is plain.
     const Tls* tls() const { return tls_.get(); }
 
-    bool readable() const { return readable_ && !paused_; }
+    bool readable() const { return readable_ && held_ == 0; }
     /// Reads up to `room` bytes. 0 with readable() still true means the end: eof() tells.
     std::size_t receive(char* to, std::size_t room);
     /// Moves up to `size` bytes of input on to another socket, in the kernel. Returns what was
@@ -93,8 +93,11 @@ public:
     int error() const { return error_; }  // errno, 0 for an orderly end
 
     /// While paused the owner is not told of input; it is when resumed.
-    void pause() { paused_ = true; }
-    void resume();
+    void pause() { held_ |= paused; }
+    void resume() { let_go(paused); }
+    /// The same for another reason, on top: the whole process is suspended.
+    void freeze() { held_ |= frozen; }
+    void thaw() { let_go(frozen); }
     /// Has the owner called again after others had their turn.
     void yield();
 
@@ -117,6 +120,7 @@ private:
     void send_tls(Bytes bytes);
     void send_tls(const Segments& segments);
     void flush();
+    void let_go(std::uint8_t reason);
     void keep(Bytes unsent);
     void fail(int error);
     void nothing_read(ssize_t result);
@@ -130,7 +134,8 @@ private:
     bool readable_ = false;
     bool hangup_ = false;  // EPOLLRDHUP seen: there is an end to be read
     bool eof_ = false;
-    bool paused_ = false;
+    enum Held : std::uint8_t { paused = 1, frozen = 2 };
+    std::uint8_t held_ = 0;  // why the owner is not told of input
     bool watching_output_ = false;
     std::string outbox_;
     std::size_t outbox_sent_ = 0;

@@ -35,6 +35,7 @@ struct Answer {
         now,
         servers_free,    // … no server of its database ("" = all) is left
         servers_closed,  // … none is left that is marked to be closed
+        all_sent,        // … no connection has anything left to be sent
     } when = When::now;
     bool undo = false;  // who stops waiting for servers_free takes the PAUSE back
 };

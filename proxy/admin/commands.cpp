@@ -30,6 +30,8 @@ Answer no_such_database(const std::string& name) {
     return failure(refusal("no such database: " + name));
 }
 
+bool is_paused(const Process& process) { return process.paused() || process.suspended(); }
+
 bool exists(Process& process, const std::string& database) {
     if (database == "*") return false;
     return process.database(*process.config(), database).has_value() ||
@@ -70,7 +72,7 @@ void run_reload(Process& process, const Command&, const Tell& tell) {
 
 void run_pause(Process& process, const Command& command, const Tell& tell) {
     const std::string& database = command.argument;
-    if (process.paused()) return tell(failure(refusal(already_paused)));
+    if (is_paused(process)) return tell(failure(refusal(already_paused)));
     if (const auto against = objection(process, database, "pause")) return tell(*against);
     Answer answer = done("PAUSE");
     answer.when = Answer::When::servers_free;
@@ -84,7 +86,7 @@ void run_resume(Process& process, const Command& command, const Tell& tell) {
     if (database.empty()) {
         if (process.shutting_down() != Shutdown::none)
             return tell(failure(refusal("pooler is shutting down")));
-        if (!process.paused()) return tell(failure(refusal("pooler is not paused/suspended")));
+        if (!is_paused(process)) return tell(failure(refusal("pooler is not paused/suspended")));
     } else {
         if (!process.is_console(database) && !exists(process, database))
             return tell(no_such_database(database));
@@ -111,7 +113,7 @@ void run_reconnect(Process& process, const Command& command, const Tell& tell) {
 
 void run_kill(Process& process, const Command& command, const Tell& tell) {
     const std::string& database = command.argument;
-    if (process.paused()) return tell(failure(refusal(already_paused)));
+    if (is_paused(process)) return tell(failure(refusal(already_paused)));
     if (const auto against = objection(process, database, "kill")) return tell(*against);
     // Each by its name: that is how they are then resumed.
     for (const auto& name :
@@ -174,13 +176,16 @@ void run_wait_close(Process& process, const Command& command, const Tell& tell) 
 }
 
 void run_suspend(Process& process, const Command&, const Tell& tell) {
-    if (process.paused()) return tell(failure(refusal(already_paused)));
+    if (is_paused(process)) return tell(failure(refusal(already_paused)));
     const std::vector<std::string> names = process.registry().databases();
     const bool some_paused = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
         return process.registry().paused_by_name(name);
     });
     if (some_paused) return tell(failure(refusal("cannot suspend with paused databases")));
-    tell(failure(refusal("SUSPEND is not supported by this version of pgweir")));
+    process.suspend();
+    Answer answer = done("SUSPEND");
+    answer.when = Answer::When::all_sent;
+    tell(std::move(answer));
 }
 
 /// `resolve` has seen to it that the argument is one of these.

@@ -30,14 +30,14 @@ private:
     Console& console_;
 };
 
-Console::Console(Client& client, ConsoleRole role) : client_(client), role_(role) {}
-
-Console::~Console() = default;
-
-void Console::send(const std::string& bytes) {
-    client_.shard_.console_stats.sent.add(bytes.size());
-    client_.socket_.send(bytes);
+Console::Console(Client& client, ConsoleRole role) : client_(client), role_(role) {
+    client_.shard_.process.count_consoles(+1);
 }
+
+Console::~Console() { client_.shard_.process.count_consoles(-1); }
+
+/// Bytes from and to the console are not counted, as in PgBouncer.
+void Console::send(const std::string& bytes) { client_.socket_.send(bytes); }
 
 void Console::welcome() {
     std::string out;
@@ -60,7 +60,6 @@ void Console::input(protocol::Bytes bytes) {
         const auto cut = protocol::first_frame(bytes, message_max, protocol::Origin::client);
         if (cut.has_error()) return client_.close(cut.error());
         if (!*cut || (*cut)->missing > 0) break;
-        client_.shard_.console_stats.received.add((*cut)->size());
         bytes.remove_prefix((*cut)->size());
         if (!take(**cut)) return;
     }
@@ -235,6 +234,7 @@ void Console::poll() {
         });
         return;
     }
+    if (waiting_->when == Answer::When::all_sent) return poll_unsent();
     if (!process.registry().paused(database)) {
         waiting_->error = admin::refusal("PAUSE was undone by RESUME");
         return stop_waiting();
@@ -246,6 +246,27 @@ void Console::poll() {
     }
     if (servers > 0) return poll_->again();
     stop_waiting();
+}
+
+/// Who has not taken what it was sent within suspend_timeout is closed.
+void Console::poll_unsent() {
+    Process& process = client_.shard_.process;
+    if (!process.suspended()) {
+        waiting_->error = admin::refusal("SUSPEND was undone by RESUME");
+        return stop_waiting();
+    }
+    const pool::Worker& worker = client_.shard_.worker;
+    const bool late = worker.loop.now_us() - client_.request_us_ >=
+                      worker.config->settings.suspend_timeout.count();
+    process.main().worker.loop.post([&process, late, ticket = ticket()] {
+        process.count_unsent(late, [late, ticket](int left) {
+            deliver(ticket, [late, left](Console& console) {
+                if (!console.waiting_) return;
+                if (left == 0 || late) return console.stop_waiting();
+                console.poll_->again();
+            });
+        });
+    });
 }
 
 /// Answers with what has been waiting.

@@ -49,6 +49,7 @@ private:
     void finish(admin::Answer answer);
     void reply(admin::Answer answer);
     void poll();
+    void poll_unsent();
     void undo_pause();
     void stop_waiting();
     bool busy() const { return running_.has_value(); }

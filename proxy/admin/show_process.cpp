@@ -22,9 +22,10 @@ constexpr Column dns_zones_columns[] = {{"zonename"}, {"serial", Type::int8}, {"
 Rows version_rows(const Snapshot&) { return {{version_text()}}; }
 
 Rows state_rows(const Snapshot& snapshot) {
-    return {{"active", snapshot.paused ? "no" : "yes"},
-            {"paused", snapshot.paused ? "yes" : "no"},
-            {"suspended", "no"}};
+    const auto word = [](bool yes) { return text(yes ? "yes" : "no"); };
+    return {{"active", word(!snapshot.paused && !snapshot.suspended)},
+            {"paused", word(snapshot.paused)},
+            {"suspended", word(snapshot.suspended)}};
 }
 
 Rows config_rows(const Snapshot& snapshot) {

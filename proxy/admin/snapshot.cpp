@@ -266,6 +266,7 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     to.wall_minus_monotonic_us =
         std::chrono::duration_cast<std::chrono::microseconds>(wall).count() - net::monotonic_us();
     to.paused = process.paused();
+    to.suspended = process.suspended();
     std::map<const pool::Pool*, PoolCounts> counts;
     for (Part& part : seen) {
         for (const auto& [pool, some] : part.pools) counts[pool] += some;

@@ -87,7 +87,7 @@ struct Snapshot {
 
     config::ConfigPtr config;
     std::int64_t wall_minus_monotonic_us = 0;
-    bool paused = false;
+    bool paused = false, suspended = false;
     std::vector<DatabaseState> databases;  // by name, the console's own among them
     std::vector<UserState> users;          // by name
     std::vector<PoolState> pools;          // by database and user, the console's own among them

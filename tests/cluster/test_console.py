@@ -1,4 +1,5 @@
 """The admin console over real connections: raw protocol, psycopg (extended protocol) and psql."""
+import select
 import signal
 import struct
 import subprocess
@@ -8,7 +9,7 @@ import time
 import psycopg
 import pytest
 from harness import ConnectionClosed, ServerError, eventually
-from harness.wire import SYNC, bind, describe_portal, execute, parse, query
+from harness.wire import SYNC, Wire, bind, describe_portal, execute, parse, query, startup
 
 pytestmark = pytest.mark.pooler
 
@@ -88,11 +89,14 @@ def refused(proxy, command, user="postgres"):
     return error.value.sqlstate, error.value.fields["M"]
 
 
-def tag(proxy, command):
-    with console(proxy) as wire:
-        messages = wire.query(command)
+def tag_of(messages):
     assert kinds(messages) == "CZ", messages
     return messages[0].text()
+
+
+def tag(proxy, command):
+    with console(proxy) as wire:
+        return tag_of(wire.query(command))
 
 
 class Pending:
@@ -451,7 +455,88 @@ def test_names_that_are_none(pgweir):
         assert refused(proxy, verb) == ("08P01", "a database is required")
     for text in ("", ";", "show", "show nothing", "reload app", "begin", "shutdown soon"):
         assert refused(proxy, text) == ("08P01", f"invalid command '{text}', use SHOW HELP;")
-    assert refused(proxy, "suspend")[0] == "08P01"
+
+
+# ---------------------------------------------------------------- SUSPEND
+
+
+def state(wire):
+    return {row["key"]: row["value"] for row in wire.table("show state")}
+
+
+@pytest.mark.short
+@pytest.mark.pgweir
+def test_suspend(pgweir):
+    """Nothing is read and nobody accepted until RESUME; then all goes on."""
+    proxy = pgweir()
+    with proxy.wire() as idle, proxy.wire() as busy, console(proxy) as admin:
+        backend = busy.rows("select pg_backend_pid()")
+        busy.query("begin")
+        assert tag_of(admin.query("SUSPEND")) == "SUSPEND"
+        assert state(admin) == {"active": "no", "paused": "no", "suspended": "yes"}
+        newcomer = Wire(proxy.port)
+        newcomer.send(startup("app", "app"))
+        for wire in (idle, busy):
+            wire.send(query("select pg_backend_pid()"))
+        assert newcomer.is_quiet(0.3) and idle.is_quiet(0) and busy.is_quiet(0)
+        for command in ("suspend", "pause", "kill"):
+            assert admin.query(command)[0].fields()["M"] == "already suspended/paused"
+        assert tag_of(admin.query("RESUME")) == "RESUME"
+        assert state(admin) == {"active": "yes", "paused": "no", "suspended": "no"}
+        assert [busy.read_until("Z")[1].columns()] == backend  # the transaction's server
+        assert kinds(idle.read_until("Z")) == "TDCZ"
+        with newcomer:
+            assert "K" in kinds(newcomer.read_until("Z"))
+        assert busy.query("commit")[-1].body == b"I"
+
+
+@pytest.mark.short
+@pytest.mark.pgweir
+@pytest.mark.parametrize("late", [False, True])
+def test_suspend_waits_until_all_is_sent(pgweir, late):
+    """Or until suspend_timeout, when who has not taken what it was sent is disconnected."""
+    proxy = pgweir(suspend_timeout=1 if late else 60)
+    size = 50_000_000
+    with proxy.wire() as slow, console(proxy) as admin:
+        slow.send(query(f"select repeat('x', {size})"))
+        eventually(lambda: any(int(row["send_avail"]) > 0 for row in admin.table("show sockets")))
+        admin.send(query("suspend"))
+        if late:
+            assert tag_of(admin.read_until("Z")) == "SUSPEND"
+            assert [row["database"] for row in admin.table("show clients")] == ["pgbouncer"]
+            assert "closing because: suspend_timeout" in proxy.log()
+        else:
+            assert admin.is_quiet(0.3)
+            while admin.is_quiet(0.01):
+                if select.select([slow.socket], [], [], 0)[0]:
+                    slow.socket.recv(1 << 20)
+            assert tag_of(admin.read_until("Z")) == "SUSPEND"
+        assert tag_of(admin.query("resume")) == "RESUME"
+
+
+@pytest.mark.short
+@pytest.mark.pgweir
+def test_suspend_ends_with_its_console(pgweir):
+    """Nobody could log in any more to undo it."""
+    proxy = pgweir()
+    with proxy.wire() as client:
+        with console(proxy) as admin:
+            assert tag_of(admin.query("suspend")) == "SUSPEND"
+            client.send(query("select 1"))
+            assert client.is_quiet(0.3)
+        assert kinds(client.read_until("Z")) == "TDCZ"
+    assert "admin disappeared when suspended, doing RESUME" in proxy.log()
+
+
+@pytest.mark.pgweir
+def test_suspend_and_the_end(pgweir):
+    proxy = pgweir()
+    with proxy.wire(), console(proxy) as admin:
+        assert tag_of(admin.query("pause app")) == "PAUSE"
+        assert admin.query("suspend")[0].fields()["M"] == "cannot suspend with paused databases"
+        admin.query("resume app")
+        admin.query("suspend")
+        assert proxy.stop(signal.SIGINT) == 0
 
 
 # ---------------------------------------------------------------- the end
