@@ -1,5 +1,7 @@
 #include "pool/registry.hpp"
 
+#include "pool/net/log.hpp"
+
 namespace pgweir::pool {
 
 namespace {
@@ -25,6 +27,11 @@ Pool& Registry::pool(const config::Config& config, const config::Database& datab
     const std::lock_guard lock(mutex_);
     std::unique_ptr<Pool>& place = pools_[{database.name, user}];
     if (!place) {
+        if (!config.databases.contains(database.name) &&
+            !database_totals_.contains(database.name)) {
+            net::log::print(net::log::Level::log, {}, "registered new auto-database: db={}",
+                            database.name);
+        }
         place = std::make_unique<Pool>(*this, database.name, user,
                                        make_pool_settings(config, database, user),
                                        database_totals_[database.name], user_totals_[user]);

@@ -16,20 +16,37 @@ protocol::Error going_down(const char* text) {
     return {protocol::sqlstate::admin_shutdown, protocol::Origin::proxy, text};
 }
 
+/// What a signal is going to do now, in PgBouncer's words.
+const char* meaning_of(int signal, const Process& process) {
+    const bool again = process.shutting_down() != Shutdown::none;
+    const bool held = process.paused() || process.suspended();
+    switch (signal) {
+        case SIGHUP: return ", re-reading config";
+        case SIGUSR1: return held ? ", but already paused/suspended" : ", pausing all activity";
+        case SIGUSR2:
+            if (again) return " while shutting down, ignoring";
+            if (process.suspended()) return ", continuing from SUSPEND";
+            return held ? ", continuing from PAUSE" : ", but not paused/suspended";
+        case SIGINT:
+            return again ? " while shutting down, fast exit"
+                         : ", shutting down, waiting for all servers connections to be released";
+        case SIGTERM:
+            return again ? " while shutting down, fast exit"
+                         : ", shutting down, waiting for all clients disconnect";
+        default: return ", fast exit";
+    }
+}
+
 }  // namespace
 
 void Process::handle_signal(int signal) {
     const char* const name = sigabbrev_np(signal);
-    net::log::print(Level::log, {}, "got SIG{}", name ? name : "?");
+    net::log::print(Level::log, {}, "got SIG{}{}", name ? name : "?", meaning_of(signal, *this));
     switch (signal) {
         case SIGHUP: reload(); break;
         case SIGUSR1: pause({}); break;
         case SIGUSR2:
-            if (shutdown_ != Shutdown::none) {
-                net::log::print(Level::log, {}, "got SIGUSR2 while shutting down, ignoring");
-            } else {
-                resume({});
-            }
+            if (shutdown_ == Shutdown::none) resume({});
             break;
         case SIGINT:
             shut_down(shutdown_ == Shutdown::none ? Shutdown::wait_for_servers : Shutdown::now);

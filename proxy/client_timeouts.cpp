@@ -19,6 +19,12 @@ void Client::check_timeouts(std::int64_t now_us) {
     if (!pool_ || attendant_) return;
     if (pins_ != 0) warn_pinned(now_us);
     if (unasked_ && server_->close_needed) give_up();
+    const bool at_rest = query_began_us_ == 0 && xact_began_us_ == 0;
+    if (session_mode_ && server_ && server_->close_needed && at_rest &&
+        shard_.worker.config->settings.server_fast_close) {
+        return close({protocol::sqlstate::admin_shutdown, protocol::Origin::proxy,
+                      "database configuration changed"});
+    }
     if (state_ == ClientState::waiting) notify_waiting(now_us);
     if (server_ && session_ && session_->may_give_way()) give_way(now_us);
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
@@ -39,7 +45,7 @@ void Client::check_timeouts(std::int64_t now_us) {
         return end(protocol::sqlstate::idle_in_transaction_timeout, "idle transaction timeout");
     }
     // Who is pinned is as idle without a request as who has no server.
-    const bool resting = pins_ != 0 && query_began_us_ == 0 && xact_began_us_ == 0;
+    const bool resting = pins_ != 0 && at_rest;
     if ((state_ == ClientState::idle || resting || unasked_) &&
         over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
         return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");

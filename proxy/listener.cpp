@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -39,6 +40,14 @@ bool in_use(const net::Address& address) {
     const bool answers = ::connect(fd, raw, address.size) == 0;
     ::close(fd);
     return answers;
+}
+
+/// False and errno when there is no such group, or we may not.
+bool give_to_group(const std::string& path, const std::string& name) {
+    if (name.empty()) return true;
+    const group* const known = getgrnam(name.c_str());
+    if (!known) errno = ENOENT;
+    return known && ::chown(path.c_str(), static_cast<uid_t>(-1), known->gr_gid) == 0;
 }
 
 void set(int fd, int level, int name, int value) {
@@ -90,8 +99,11 @@ protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop,
     const auto* raw = static_cast<const sockaddr*>(static_cast<const void*>(&address.storage));
     if (::bind(fd, raw, address.size) != 0) return listen_error(where, "bind");
     listener->path_ = path;
-    if (path.starts_with('/'))
+    if (path.starts_with('/')) {
+        if (!give_to_group(path, settings.unix_socket_group))
+            return listen_error(where, "unix_socket_group");
         ::chmod(path.c_str(), static_cast<mode_t>(settings.unix_socket_mode));
+    }
     if (::listen(fd, settings.listen_backlog) != 0) return listen_error(where, "listen");
     net::log::print(net::log::Level::log, {}, "listening on {}",
                     path.empty() ? where : "unix:" + where);

@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/resource.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "pool/net/log.hpp"
@@ -47,6 +48,9 @@ void raise_descriptor_limit(const config::Settings& settings) {
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     const auto wanted = static_cast<rlim_t>(settings.max_client_conn) + 100;
+    net::log::print(Level::log, {},
+                    "kernel file descriptor limit: {} (hard: {}); max_client_conn: {}",
+                    limit.rlim_cur, limit.rlim_max, settings.max_client_conn);
     if (limit.rlim_cur < wanted) {
         net::log::print(
             Level::warning, {},
@@ -64,6 +68,17 @@ pid_t named_by(const std::string& pidfile) {
 }
 
 bool is_alive(pid_t pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno == EPERM); }
+
+/// Of a word that the configuration has checked; local0 to local7 follow each other.
+int facility(std::string_view word) {
+    if (word == "auth") return LOG_AUTH;
+    if (word == "authpriv") return LOG_AUTHPRIV;
+    if (word == "user") return LOG_USER;
+    if (word.starts_with("local")) {
+        return LOG_LOCAL0 + (word.back() - '0') * (LOG_LOCAL1 - LOG_LOCAL0);
+    }
+    return LOG_DAEMON;
+}
 
 void into_background() {
     if (fork() > 0) _exit(0);
@@ -93,6 +108,7 @@ net::log::Sink log_sink(const Options& options, const config::Config& config) {
     sink.standard_error = !options.quiet && !options.daemon;
     sink.syslog = config.settings.syslog;
     sink.syslog_ident = config.settings.syslog_ident;
+    sink.syslog_facility = facility(config.settings.syslog_facility);
     sink.verbose = std::max(options.verbose, config.settings.verbose);
     sink.json = config.native.log_format == config::LogFormat::json;
     return sink;

@@ -238,7 +238,9 @@ std::string Statement::title() const {
     return fmt::format("{} '{}'", title, command.argument);
 }
 
-protocol::Result<Statement> resolve(std::string_view text) {
+namespace {
+
+protocol::Result<Statement> resolve_command(std::string_view text) {
     auto parsed = parse_command(text);
     if (parsed.has_error()) return parsed.error();
     Statement statement{.command = std::move(*parsed), .columns = {}};
@@ -269,6 +271,18 @@ protocol::Result<Statement> resolve(std::string_view text) {
     return statement;
 }
 
+}  // namespace
+
+protocol::Result<Statement> resolve(std::string_view text) {
+    auto command = resolve_command(text);
+    if (!command.has_error()) return command;
+    const Courtesy* const sentence = find_sentence(text);
+    if (!sentence) return command;
+    Statement statement{.command = {}, .courtesy = sentence, .columns = {}};
+    if (!sentence->column.name.empty()) statement.columns = {&sentence->column, 1};
+    return statement;
+}
+
 bool permitted(ConsoleRole role, Access access) {
     switch (role) {
         case ConsoleRole::admin: return true;
@@ -279,13 +293,12 @@ bool permitted(ConsoleRole role, Access access) {
 }
 
 Answer answer_courtesy(const Statement& statement) {
-    if (statement.command.verb == "show") {
-        Answer answer = done("SHOW");
-        answer.rows.push_back({text(statement.courtesy->value)});
-        return answer;
+    const std::string_view tag = statement.courtesy->tag;
+    if (statement.columns.empty()) {
+        return tag.empty() || tag == "SET" ? set_ignored() : done(std::string(tag));
     }
-    Answer answer = done("SET");
-    answer.notice = "SET ignored";
+    Answer answer = done(tag.empty() ? "SHOW" : std::string(tag));
+    answer.rows.push_back({text(statement.courtesy->value)});
     return answer;
 }
 

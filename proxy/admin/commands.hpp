@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "proxy/admin/answer.hpp"
+#include "proxy/admin/courtesy.hpp"
 #include "proxy/admin/grammar.hpp"
 #include "proxy/admin/show.hpp"
 
@@ -30,14 +31,16 @@ struct Verb {
 /// Every verb there is, SHOW excepted: nothing can be done that is not in here.
 std::span<const Verb> all_verbs();
 
-/// A command that exists. Exactly one of `show`, `courtesy` and `verb` says what it is.
+/// A command that exists. Exactly one of `show`, `courtesy` and `verb` says what it is; none: the
+/// text is empty, which drivers send to see whether a connection is alive.
 struct Statement {
     Command command;
     const Show* show = nullptr;
-    const Courtesy* courtesy = nullptr;  // SHOW or SET of it
+    const Courtesy* courtesy = nullptr;  // SHOW or SET of it, or the statement itself
     const Verb* verb = nullptr;
     Columns columns;  // of its rows; empty when it has none
 
+    bool empty() const { return !show && !courtesy && !verb; }
     Access access() const;
     /// How the log calls it: `PAUSE 'app'`. Empty for what only looks.
     std::string title() const;

@@ -79,7 +79,8 @@ Extended::Step Extended::parse(const protocol::Parse& message, std::string& out)
                        fmt::format("prepared statement \"{}\" already exists", message.name)});
     }
     if (named && statements_.size() >= names_max) return refuse(too_many("prepared statements"));
-    auto statement = resolve(message.query);
+    const bool empty = message.query.find_first_not_of(" \t\r\n;") == std::string_view::npos;
+    auto statement = empty ? Statement{.command = {}, .columns = {}} : resolve(message.query);
     if (statement.has_error()) return refuse(statement.error());
     statements_.insert_or_assign(std::string(message.name), std::move(*statement));
     out += protocol::parse_complete;
@@ -132,6 +133,10 @@ Extended::Step Extended::execute(const protocol::Execute& message, std::string& 
     const auto found = portals_.find(message.portal);
     if (found == portals_.end()) return refuse(no_such_portal(message.portal));
     rows_max_ = message.rows_max;
+    if (found->second.statement.empty()) {
+        out += protocol::empty_query;
+        return {};
+    }
     executing_ = &found->second;
     if (!executing_->answer) return {.run = &executing_->statement, .refused = std::nullopt};
     write_rows(*executing_, out);

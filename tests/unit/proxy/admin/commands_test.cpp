@@ -85,7 +85,7 @@ TEST(ConsoleAccess, OfCourtesies) {
 
 TEST(ConsoleCommands, WhatDoesNotExist) {
     for (const char* text :
-         {"show", "show nothing", "select 1", "begin", "reload now", "suspend app", "set verbose",
+         {"show", "show nothing", "select 2", "drop", "reload now", "suspend app", "set verbose",
           "shutdown now", "pause a b", "drop app", "\"\"", ""}) {
         SCOPED_TRACE(text);
         const auto statement = resolve(text);
