@@ -298,7 +298,6 @@ void Process::look_after(Shard& shard) {
         if (all || pool->counts(now_us).waiting > 0) shard.reclaim(*pool, all);
     }
     hubs_.tick(shard);
-    shard.ticked_us.store(now_us, std::memory_order_relaxed);
     if (hands_over()) {
         shard.for_each_client([this](Client& client) {
             if (client.can_move()) hand_over(client);
@@ -314,9 +313,10 @@ void Process::look_after(Shard& shard) {
 }
 
 void Process::tick(Shard& shard) {
+    const std::int64_t now_us = shard.worker.loop.now_us();
+    shard.ticked_us.store(now_us, std::memory_order_relaxed);
     if (!suspended_) look_after(shard);
     if (&shard != &main()) return;
-    const std::int64_t now_us = shard.worker.loop.now_us();
     if (suspended_ && consoles_ == 0) {
         net::log::print(Level::log, {}, "admin disappeared when suspended, doing RESUME");
         resume({});
