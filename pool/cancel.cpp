@@ -43,7 +43,8 @@ private:
 };
 
 net::Task<void> run_cancel(Worker& worker, net::Address address, net::TlsContextPtr tls,
-                           std::string host, std::string packet, std::uint32_t server) {
+                           std::string host, std::string packet, std::uint32_t server,
+                           [[maybe_unused]] CancelHold hold) {
     CancelConnection connection(worker);
     co_await connection.send(address, std::move(tls), std::move(host), std::move(packet));
     const auto found = worker.servers.find(server);
@@ -53,25 +54,25 @@ net::Task<void> run_cancel(Worker& worker, net::Address address, net::TlsContext
     if (freed.state() == ServerState::canceling) freed.pool().shelve(freed);
 }
 
-void start_cancel(Server& server) {
+void start_cancel(Server& server, CancelHold hold) {
     std::string packet;
     protocol::write_cancel_request(packet, server.backend_pid(), server.cancel_key());
     Worker& worker = server.worker();
     // The key is as secret on its way back as it was on its way here.
     net::TlsContextPtr tls = server.tls() ? server.tls()->context() : nullptr;
     net::detach(worker.loop, run_cancel(worker, server.address(), std::move(tls), server.host(),
-                                        std::move(packet), server.id()));
+                                        std::move(packet), server.id(), std::move(hold)));
 }
 
 }  // namespace
 
-void cancel_query(Server& server) {
+void cancel_query(Server& server, CancelHold hold) {
     constexpr int at_a_time = 2;  // more requests for one query add nothing
     if (server.cancels >= at_a_time) return;
     ++server.cancels;
-    start_cancel(server);
+    start_cancel(server, std::move(hold));
 }
 
-void cancel_abandoned(Server& server) { start_cancel(server); }
+void cancel_abandoned(Server& server) { start_cancel(server, nullptr); }
 
 }  // namespace pgweir::pool

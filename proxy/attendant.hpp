@@ -1,6 +1,8 @@
 // Who takes what a client sends in the place of a pool.
 #pragma once
 
+#include <memory>
+
 #include "protocol/bytes.hpp"
 
 namespace pgweir::pool {
@@ -18,8 +20,8 @@ public:
     virtual void input(protocol::Bytes bytes) = 0;
     /// The client has taken what it was sent.
     virtual void drained() = 0;
-    /// A cancel request with the client's key.
-    virtual void cancel() = 0;
+    /// A cancel request with the client's key; `hold` is let go when it is through.
+    virtual void cancel(std::shared_ptr<void> hold) = 0;
     /// The client is gone.
     virtual void closed() = 0;
     /// The server that is this client's alone; nullptr: there is none.

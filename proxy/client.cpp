@@ -401,9 +401,13 @@ void Client::lost(const protocol::Error& error) {
     close({protocol::sqlstate::connection_failure, protocol::Origin::server, error.message});
 }
 
-void Client::cancel() {
-    if (attendant_) return attendant_->cancel();
-    if (server_ && query_began_us_ != 0) return pool::cancel_query(*server_);
+void Client::cancel_passed_on() {
+    if (login_) login_->cancel_passed_on();
+}
+
+void Client::cancel(std::shared_ptr<void> hold) {
+    if (attendant_) return attendant_->cancel(std::move(hold));
+    if (server_ && query_began_us_ != 0) return pool::cancel_query(*server_, std::move(hold));
     if (state_ != ClientState::waiting) return;
     pool_->stop_waiting(*this);
     state_ = ClientState::idle;

@@ -48,8 +48,11 @@ public:
     /// Closes without a word to the client.
     void hang_up(std::string_view reason);
 
-    /// A request to cancel what this client is running or waiting for.
-    void cancel();
+    /// A request to cancel what this client is running or waiting for; `hold` is let go when it is
+    /// through.
+    void cancel(std::shared_ptr<void> hold);
+    /// The cancel request that this connection was made for is through.
+    void cancel_passed_on();
     /// Limits that pass with time: called every 100 ms while any is set.
     void check_timeouts(std::int64_t now_us);
     /// The server it has had since its log-in goes back to the pool. False when there is none, or

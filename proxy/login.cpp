@@ -83,6 +83,19 @@ net::Task<Login::Outcome> Login::read_proxy_header(bool& gone) {
     }
 }
 
+net::Task<void> Login::pass_on(const protocol::CancelRequest& request) {
+    Shard& shard = client_.shard_;
+    const auto tell = [&shard, id = client_.id(), live = shard.process.loops_live()](void*) {
+        if (live.expired()) return;
+        shard.worker.loop.post([&shard, id] {
+            const auto found = shard.clients.find(id);
+            if (found != shard.clients.end()) found->second->cancel_passed_on();
+        });
+    };
+    shard.process.cancel(request, std::shared_ptr<void>(nullptr, tell));
+    co_await passed_on_;
+}
+
 net::Task<Login::Outcome> Login::first_packets(bool& gone) {
     if (Outcome failure = co_await read_proxy_header(gone)) co_return failure;
     while (!gone) {
@@ -104,7 +117,7 @@ net::Task<Login::Outcome> Login::first_packets(bool& gone) {
         if (const auto* startup = std::get_if<protocol::StartupPacket>(&packet))
             co_return read_startup(*startup);
         if (const auto* cancel = std::get_if<protocol::CancelRequest>(&packet)) {
-            client_.shard_.process.cancel(*cancel);
+            co_await pass_on(*cancel);
             gone = true;
             co_return Outcome();
         }

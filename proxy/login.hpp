@@ -19,6 +19,7 @@ public:
     void start();
     void input() { conversation_.input(); }
     // The pool has a server for us, or none; it did what we asked, or is gone.
+    void cancel_passed_on() { passed_on_.set(true); }
     void server_granted(pool::Server& server) { lease_.set(&server); }
     void server_refused(const protocol::Error& error) { lease_.set(error); }
     void server_answered(pool::Backend::OwnAnswer answer) { answer_.set(std::move(answer)); }
@@ -31,6 +32,9 @@ private:
     Task<void> run();
     Task<Outcome> log_in();
     Task<Outcome> first_packets(bool& gone);
+    /// A cancel request. Its connection stays open until the server has its signal: who asked may
+    /// then send the next query without its being hit, as with PostgreSQL itself.
+    Task<void> pass_on(const protocol::CancelRequest& request);
     /// Where the client comes from, if a load balancer is to say so.
     Task<Outcome> read_proxy_header(bool& gone);
     bool offers_tls() const;
@@ -71,6 +75,7 @@ private:
     net::Story story_;
     net::Signal<protocol::Result<pool::Server*>> lease_;
     net::Signal<pool::Backend::OwnAnswer> answer_;
+    net::Signal<bool> passed_on_;
     Authentication authentication_;
     protocol::VarSet::Entries variables_;  // asked for at start-up
     protocol::Vars made_;                  // what the servers make of them

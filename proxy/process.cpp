@@ -140,6 +140,7 @@ void Process::start_threads() {
 void Process::stop_threads() {
     for (std::size_t i = 1; i < shards_.size(); ++i) shards_[i]->worker.loop.stop();
     for (std::thread& thread : threads_) thread.join();
+    loops_live_.reset();
     tickers_.clear();
     listeners_.clear();
     door_.reset();
@@ -259,7 +260,7 @@ void Process::client_gone() {
     if (shutdown_ != Shutdown::none) main().worker.loop.post([this] { check_exit(); });
 }
 
-void Process::cancel(const protocol::CancelRequest& request) {
+void Process::cancel(const protocol::CancelRequest& request, std::shared_ptr<void> hold) {
     const auto place = cancel_keys_.find(request.pid, request.key);
     if (!place && predecessor_) {
         std::string body(4, '\0');
@@ -269,9 +270,9 @@ void Process::cancel(const protocol::CancelRequest& request) {
     }
     if (!place) return;
     Shard& shard = *shards_[place->shard];
-    shard.worker.loop.post([&shard, id = place->client] {
+    shard.worker.loop.post([&shard, id = place->client, hold = std::move(hold)]() mutable {
         const auto found = shard.clients.find(id);
-        if (found != shard.clients.end()) found->second->cancel();
+        if (found != shard.clients.end()) found->second->cancel(std::move(hold));
     });
 }
 

@@ -72,7 +72,10 @@ public:
     /// A successor serves: clients go there as soon as they can.
     bool hands_over() const { return hands_over_.load(std::memory_order_relaxed); }
     void hand_over(Client& client);
-    void cancel(const protocol::CancelRequest& request);
+    /// `hold` is let go when the request is through, or there is nothing to cancel.
+    void cancel(const protocol::CancelRequest& request, std::shared_ptr<void> hold);
+    /// Expires when the loops are about to end: from then on nothing is to be posted to them.
+    std::weak_ptr<void> loops_live() const { return loops_live_; }
     /// Somebody waits for a server of this pool: those that nobody uses are asked for.
     void reclaim(pool::Pool& pool);
     int clients() const { return clients_.load(std::memory_order_relaxed); }
@@ -149,6 +152,7 @@ private:
     std::vector<std::thread> threads_;
     AuthShared auth_shared_;
     std::unique_ptr<Signals> signals_;
+    std::shared_ptr<void> loops_live_ = std::make_shared<char>();
     Listeners listeners_;
     std::unique_ptr<TakeoverDoor> door_;
     std::unique_ptr<TakeoverLink> predecessor_, successor_;

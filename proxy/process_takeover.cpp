@@ -66,7 +66,7 @@ void Process::let_in(std::unique_ptr<TakeoverLink> successor) {
         protocol::CancelRequest request;
         request.pid = protocol::load_u32(message.body.data());
         request.key = std::string_view(message.body).substr(4);
-        cancel(request);
+        cancel(request, nullptr);
     };
     successor_->start({
         .received = received,

@@ -59,8 +59,8 @@ void Relay::drained() {
 
 void Relay::server_drained() { client_.server_drained(); }
 
-void Relay::cancel() {
-    if (server_) pool::cancel_query(*server_);
+void Relay::cancel(std::shared_ptr<void> hold) {
+    if (server_) pool::cancel_query(*server_, std::move(hold));
 }
 
 void Relay::closed() {

@@ -285,7 +285,7 @@ void Console::undo_pause() {
     });
 }
 
-void Console::cancel() {
+void Console::cancel(std::shared_ptr<void>) {
     if (!waiting_) return;
     undo_pause();
     waiting_->error = protocol::Error{protocol::sqlstate::query_canceled, protocol::Origin::client,
