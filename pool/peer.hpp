@@ -59,4 +59,20 @@ protected:
     ~Peer() = default;
 };
 
+/// Who is no client but wants a server for a purpose of its own: it takes replies when they come,
+/// and nothing is to be kept of what becomes of the session.
+class Errand : public Peer {
+public:
+    bool full() const override { return false; }
+    net::Socket* output() override { return nullptr; }
+    void parameter(std::string_view, std::string_view) override {}
+    void undone(std::vector<protocol::Outstanding>&) override {}
+    void discarded_all() override {}
+    void schema_changed(bool) override {}
+    void server_drained() override {}
+
+protected:
+    ~Errand() = default;
+};
+
 }  // namespace pgweir::pool

@@ -37,7 +37,7 @@ private:
 /// One run of the query, on a server of `pool`. Resource; lives in the frame of the story that
 /// asks. The server is given none of the asking client's variables, and its search_path is the
 /// role's own.
-class AuthQuery final : public pool::Peer {
+class AuthQuery final : public pool::Errand {
 public:
     AuthQuery(pool::Worker& on, pool::Pool& pool) : on_(on), pool_(pool) {}
     ~AuthQuery();
@@ -48,21 +48,14 @@ public:
     /// Errors   the server's or the pool's own; F0000 when the answer is not a name and a secret.
     net::Task<protocol::Result<FoundSecret>> run(std::string query, std::string user);
 
-    // pool::Peer
+    // pool::Errand
     void granted(pool::Server& server) override;
     void refused(const protocol::Error& error) override { event_.set(error); }
     void deliver(const protocol::Segments& replies) override;
-    bool full() const override { return false; }
-    net::Socket* output() override { return nullptr; }
     const protocol::Vars& startup() const override { return none_; }
     const protocol::Vars& vars() const override { return none_; }
-    void parameter(std::string_view, std::string_view) override {}
-    void undone(std::vector<protocol::Outstanding>&) override {}
-    void discarded_all() override {}
-    void schema_changed(bool) override {}
     void settled() override;
     void own_done(pool::Backend::OwnAnswer answer) override;
-    void server_drained() override {}
     void lost(const protocol::Error& error) override;
 
 private:

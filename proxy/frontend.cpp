@@ -176,7 +176,8 @@ Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Tra
     Session* const session = step.rules.session;
     if (session && !plain) {
         if (frame.missing > 0 && frame.size() <= query_read_max) return Take::more;
-        const router::Traces traces = frame.missing > 0 ? router::trace::anything : traces_in(sql);
+        const router::Traces traces =
+            frame.missing > 0 ? router::trace::anything : traces_of_no_plain(sql);
         if ((traces & naming) != 0 && step.rules.server_max > 0) {
             const router::Details details = router::details_of(sql);
             if (!details.prepared.empty()) return take_naming_query(sql, traces, details, step);

@@ -36,8 +36,7 @@ std::string path_of(const net::Address& address) {
 bool in_use(const net::Address& address) {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
-    const auto* raw = static_cast<const sockaddr*>(static_cast<const void*>(&address.storage));
-    const bool answers = ::connect(fd, raw, address.size) == 0;
+    const bool answers = ::connect(fd, address.raw(), address.size) == 0;
     ::close(fd);
     return answers;
 }
@@ -96,8 +95,7 @@ protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop,
         }
         ::unlink(path.c_str());
     }
-    const auto* raw = static_cast<const sockaddr*>(static_cast<const void*>(&address.storage));
-    if (::bind(fd, raw, address.size) != 0) return listen_error(where, "bind");
+    if (::bind(fd, address.raw(), address.size) != 0) return listen_error(where, "bind");
     listener->path_ = path;
     if (path.starts_with('/')) {
         if (!give_to_group(path, settings.unix_socket_group))
@@ -119,8 +117,7 @@ void Listener::ready(std::uint32_t) {
     while (!held_) {
         net::Address peer;
         peer.size = sizeof peer.storage;
-        auto* raw = static_cast<sockaddr*>(static_cast<void*>(&peer.storage));
-        const int fd = ::accept4(fd_, raw, &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = ::accept4(fd_, peer.raw(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             accepted_(fd, peer);
             continue;

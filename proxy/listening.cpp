@@ -55,15 +55,19 @@ void Listening::learn(const std::vector<std::string>& there,
         }
         now.merge(before);
     }
-    channels_ = std::move(now);
-    std::erase_if(hearing.elsewhere,
-                  [this](const auto& name) { return !channels_.contains(name); });
-    std::erase_if(hub_due_,
-                  [this](const Told& due) { return !channels_.contains(due.said.channel); });
-    const std::size_t gone = std::erase_if(
-        wanted_, [this](const auto& wanted) { return !channels_.contains(wanted.first); });
-    news_ |= gone > 0 || wanted_.size() != channels_.size();
-    for (const std::string& name : channels_) wanted_.try_emplace(name, told_number_ + 1);
+    std::erase_if(hearing.elsewhere, [&](const auto& name) { return !now.contains(name); });
+    std::erase_if(hub_due_, [&](const Told& due) { return !now.contains(due.said.channel); });
+    const std::size_t gone =
+        std::erase_if(wanted_, [&](const auto& wanted) { return !now.contains(wanted.first); });
+    news_ |= gone > 0 || wanted_.size() != now.size();
+    for (const std::string& name : now) wanted_.try_emplace(name, told_number_ + 1);
+}
+
+/// The hub sends all that the client listens to.
+bool Listening::heard_elsewhere() const {
+    return std::equal(wanted_.begin(), wanted_.end(), hearing.elsewhere.begin(),
+                      hearing.elsewhere.end(),
+                      [](const auto& wanted, const auto& name) { return wanted.first == name; });
 }
 
 bool Listening::news_for_hub() {
@@ -75,7 +79,7 @@ bool Listening::news_for_hub() {
 
 Listening::Due Listening::due() const {
     if (failed_) return Due::nothing;
-    if (hearing.elsewhere == channels_) return Due::unlisten;
+    if (heard_elsewhere()) return Due::unlisten;
     return ready_ && !news_ ? Due::mark : Due::nothing;
 }
 
@@ -88,7 +92,8 @@ std::string Listening::marking(const std::string& name, const std::string& who) 
 
 void Listening::from_server(const pool::Notification& said) {
     if (said.channel == hearing.hidden) {
-        if (said.payload == who_) hearing.elsewhere = channels_;
+        if (said.payload != who_) return;
+        for (const auto& [name, since] : wanted_) hearing.elsewhere.insert(name);
         return;
     }
     if (hearing.elsewhere.contains(said.channel) || !has_room(said)) return;

@@ -82,8 +82,9 @@ private:
     bool is_echo(const pool::Notification& said);
     bool has_room(const pool::Notification& said);
 
-    ChannelNames channels_;
-    WantedChannels wanted_;  // the same
+    bool heard_elsewhere() const;
+
+    WantedChannels wanted_;  // what the client listens to
     std::uint64_t told_number_ = 0;
     bool news_ = false;     // wanted_ has changed since the hub was told
     bool complete_ = true;  // the server listens to all that the client does

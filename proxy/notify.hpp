@@ -21,7 +21,7 @@ class Hubs;
 /// to hear of. The connection is there while there are any; when it is lost it is opened anew, and
 /// the clients are told that they may have missed something.
 /// Resource; lives as long as the process. Works on the thread of the shard it was made on.
-class Hub final : public pool::Peer {
+class Hub final : public pool::Errand {
 public:
     Hub(Hubs& hubs, Process& process, Shard& home, pool::Pool& pool);
 
@@ -36,23 +36,16 @@ public:
     /// Chores, every 100 ms.
     void tick(const Shard& here);
 
-    // pool::Peer
+    // pool::Errand
     void granted(pool::Server& server) override;
     void refused(const protocol::Error&) override {}
     void deliver(const protocol::Segments&) override {}
-    bool full() const override { return false; }
-    net::Socket* output() override { return nullptr; }
     const protocol::Vars& startup() const override { return none_; }
     const protocol::Vars& vars() const override { return none_; }
-    void parameter(std::string_view, std::string_view) override {}
-    void undone(std::vector<protocol::Outstanding>&) override {}
-    void discarded_all() override {}
-    void schema_changed(bool) override {}
     void settled() override {}
     void notified(const std::vector<pool::Notification>& kept,
                   const std::vector<pool::Notification>& echoes) override;
     void own_done(pool::Backend::OwnAnswer answer) override;
-    void server_drained() override {}
     void lost(const protocol::Error& error) override;
 
 private:

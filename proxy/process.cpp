@@ -157,14 +157,7 @@ void Process::stop_threads() {
 void Process::accepted(int fd, net::Address address) {
     net::apply(pool::tcp_options(config()->settings), fd, address.is_unix());
     Shard* const fewest = &least_loaded();
-    const auto begin = [fewest, fd, address] {
-        const std::uint32_t id =
-            fewest->worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
-        auto client = std::make_unique<Client>(*fewest, id, fd, address);
-        Client& fresh = *client;
-        fewest->clients.emplace(id, std::move(client));
-        fresh.start();
-    };
+    const auto begin = [fewest, fd, address] { fewest->add_client(fd, address).start(); };
     if (fewest == &main()) {
         begin();
     } else {

@@ -111,12 +111,7 @@ void Process::move_in(TakeoverLink::Message message) {
     }
     Shard& shard = least_loaded();
     shard.worker.loop.post([&shard, fd = message.fd, handed = std::move(*handed)] {
-        const std::uint32_t id =
-            shard.worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
-        auto client = std::make_unique<Client>(shard, id, fd, handed.address);
-        Client& fresh = *client;
-        shard.clients.emplace(id, std::move(client));
-        fresh.move_in(handed);
+        shard.add_client(fd, handed.address).move_in(handed);
     });
 }
 

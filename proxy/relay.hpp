@@ -15,7 +15,7 @@ class Client;
 /// COPY in both directions, and on a logical connection SQL. The server is opened for this client
 /// and ends with it; it is in no pool's books, but counts in max_db_connections and
 /// max_user_connections. Resource; lives in its client.
-class Relay final : public Attendant, public pool::Peer {
+class Relay final : public Attendant, public pool::Errand {
 public:
     /// `startup`: the client's start-up parameters, `replication` among them.
     Relay(Client& client, pool::Pool& pool, protocol::Vars startup);
@@ -34,7 +34,7 @@ public:
 
     const Client& client() const { return client_; }
 
-    // pool::Peer
+    // pool::Errand
     void granted(pool::Server& server) override;
     void refused(const protocol::Error& error) override { opened_.set(error); }
     void deliver(const protocol::Segments& replies) override;
@@ -42,10 +42,6 @@ public:
     net::Socket* output() override;
     const protocol::Vars& startup() const override { return startup_; }
     const protocol::Vars& vars() const override { return startup_; }
-    void parameter(std::string_view, std::string_view) override {}
-    void undone(std::vector<protocol::Outstanding>&) override {}
-    void discarded_all() override {}
-    void schema_changed(bool) override {}
     void settled() override {}
     void own_done(pool::Backend::OwnAnswer) override {}
     void server_drained() override;

@@ -154,8 +154,11 @@ std::string pin_text(Traces pins) {
 }
 
 Traces traces_in(std::string_view sql) {
+    return router::is_plain(sql) ? 0 : traces_of_no_plain(sql);
+}
+
+Traces traces_of_no_plain(std::string_view sql) {
     constexpr std::size_t read_max = 1 << 20;  // bytes
-    if (router::is_plain(sql)) return 0;
     if (sql.size() > read_max) return trace::anything;
     const Traces traces = router::traces_of(sql);
     const bool same = std::memchr(sql.data(), '\\', sql.size()) == nullptr;

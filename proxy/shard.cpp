@@ -12,6 +12,11 @@ Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Pro
 
 Shard::~Shard() = default;
 
+Client& Shard::add_client(int fd, const net::Address& address) {
+    const std::uint32_t id = worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
+    return *clients.emplace(id, std::make_unique<Client>(*this, id, fd, address)).first->second;
+}
+
 /// By id, so that it does not matter when those that end leave the table.
 void Shard::for_each_client(const std::function<void(Client&)>& visit) {
     std::vector<std::uint32_t> ids;

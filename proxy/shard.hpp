@@ -28,6 +28,9 @@ struct Shard {
     /// A client that keeps a server of this pool unused since its log-in gives it up; or all.
     void reclaim(const pool::Pool& pool, bool all);
 
+    /// A client of this connection, which has not begun. The caller has counted it in `load`.
+    Client& add_client(int fd, const net::Address& address);
+
     /// Every client there is now; what it does may end clients, its own and others.
     void for_each_client(const std::function<void(Client&)>& visit);
 

@@ -24,10 +24,6 @@ using net::log::Level;
 constexpr std::size_t header_size = 6;       // length of the body, kind, whether a descriptor comes
 constexpr std::size_t body_max = 256 << 20;  // bytes
 
-const sockaddr* raw(const net::Address& address) {
-    return static_cast<const sockaddr*>(static_cast<const void*>(&address.storage));
-}
-
 std::string header_of(const TakeoverLink::Message& message) {
     std::string header(header_size, '\0');
     protocol::store_u32(header.data(), static_cast<std::uint32_t>(message.body.size()));
@@ -79,8 +75,7 @@ TakeoverLink::~TakeoverLink() {
             const std::lock_guard lock(mutex_);
             ending_ = true;
         }
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const ssize_t written = ::write(wakeup_fd_, &one, sizeof one);
+        wake();
         thread_.join();
         ::close(wakeup_fd_);
     }
@@ -93,7 +88,7 @@ std::unique_ptr<TakeoverLink> TakeoverLink::connect(const std::string& path) {
     if (address.has_error()) return nullptr;
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return nullptr;
-    if (::connect(fd, raw(*address), address->size) != 0) {
+    if (::connect(fd, address->raw(), address->size) != 0) {
         ::close(fd);
         return nullptr;
     }
@@ -165,8 +160,17 @@ void TakeoverLink::send(Message message) {
         const std::lock_guard lock(mutex_);
         queue_.push_back(std::move(message));
     }
+    wake();
+}
+
+void TakeoverLink::wake() {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wakeup_fd_, &one, sizeof one);
+}
+
+void TakeoverLink::woken() {
+    std::uint64_t count;
+    [[maybe_unused]] const ssize_t got = ::read(wakeup_fd_, &count, sizeof count);
 }
 
 /// False: it is over, because we end or the other end has.
@@ -191,10 +195,7 @@ void TakeoverLink::run() {
     std::array<pollfd, 2> watched{{{fd_, POLLIN, 0}, {wakeup_fd_, POLLIN, 0}}};
     while (send_queued()) {
         if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) break;
-        if (watched[1].revents != 0) {
-            std::uint64_t count;
-            [[maybe_unused]] const ssize_t got = ::read(wakeup_fd_, &count, sizeof count);
-        }
+        if (watched[1].revents != 0) woken();
         if (watched[0].revents == 0) continue;
         auto message = receive_now();
         if (!message) break;
@@ -217,10 +218,7 @@ void TakeoverLink::run() {
         }
         for (Message& message : left) callbacks_.unsent(std::move(message));
         if (ending) return;
-        pollfd wakeup{wakeup_fd_, POLLIN, 0};
-        ::poll(&wakeup, 1, -1);
-        std::uint64_t count;
-        [[maybe_unused]] const ssize_t got = ::read(wakeup_fd_, &count, sizeof count);
+        woken();  // waits for it: the descriptor blocks
     }
 }
 
@@ -253,7 +251,7 @@ protocol::Result<std::unique_ptr<TakeoverDoor>> TakeoverDoor::open(
     auto door = std::make_unique<TakeoverDoor>(loop, fd, std::string(), std::move(knocked));
     ::unlink(path.c_str());
     const mode_t mask = ::umask(0177);  // the owner only, from the first moment
-    const int bound = ::bind(fd, raw(*address), address->size);
+    const int bound = ::bind(fd, address->raw(), address->size);
     ::umask(mask);
     constexpr int backlog = 4;
     if (bound != 0) return failed("bind");

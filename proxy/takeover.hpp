@@ -58,6 +58,8 @@ public:
 
 private:
     void run();
+    void wake();
+    void woken();
     bool send_queued();
     bool receive_some();
 

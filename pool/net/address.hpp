@@ -18,6 +18,11 @@ struct Address {
     socklen_t size = 0;
 
     int family() const { return storage.ss_family; }
+    /// As the system's calls take it, with `size`.
+    const sockaddr* raw() const {
+        return static_cast<const sockaddr*>(static_cast<const void*>(&storage));
+    }
+    sockaddr* raw() { return static_cast<sockaddr*>(static_cast<void*>(&storage)); }
     bool is_unix() const { return family() == AF_UNIX; }
     /// As PgBouncer shows it: the number, or "unix".
     std::string host() const;

@@ -45,11 +45,6 @@ Address make_address(Bytes address, std::uint16_t port) {
     return made;
 }
 
-std::uint16_t load_u16(const char* at) {
-    const auto* const bytes = reinterpret_cast<const unsigned char*>(at);
-    return static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
-}
-
 /// Decimal, no sign, no superfluous zero.
 std::optional<std::uint16_t> read_port(std::string_view text) {
     std::uint16_t port = 0;
@@ -104,7 +99,7 @@ Result<std::optional<ProxyHeader>> read_binary(Bytes bytes) {
     if (bytes.size() < binary_head_size) return std::optional<ProxyHeader>();
     const auto command = static_cast<unsigned char>(bytes[12]);
     const auto family = static_cast<unsigned char>(bytes[13]);
-    const std::size_t size = binary_head_size + load_u16(bytes.data() + 14);
+    const std::size_t size = binary_head_size + protocol::load_u16(bytes.data() + 14);
     if (command >> 4 != 2) return bad_header("unknown version");
     if (size > proxy_header_size_max) return bad_header("too large");
     if (bytes.size() < size) return std::optional<ProxyHeader>();
@@ -117,7 +112,8 @@ Result<std::optional<ProxyHeader>> read_binary(Bytes bytes) {
     // Source and destination address, source and destination port.
     const auto read = [&](std::size_t address) {
         if (body.size() < 2 * address + 4) return false;
-        header.source = make_address(body.substr(0, address), load_u16(&body[2 * address]));
+        header.source =
+            make_address(body.substr(0, address), protocol::load_u16(&body[2 * address]));
         return true;
     };
     constexpr unsigned char unspecified = 0x00, tcp4 = 0x11, tcp6 = 0x21, unix_stream = 0x31;

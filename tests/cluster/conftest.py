@@ -5,6 +5,8 @@ import pytest
 
 from harness import Cluster, Direct, Pgweir
 from harness.pooler import TARGET
+from harness.processes import Workdir
+from harness.tls import Authority
 
 
 def pytest_collection_modifyitems(config, items):
@@ -32,6 +34,26 @@ def cluster():
     """A primary with two replicas, shared by all tests of a program: leave it as you found it."""
     with Cluster(replicas=2) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def authority():
+    """Makes certificates that both sides trust."""
+    with Workdir() as made:
+        yield Authority(made.path)
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    """What pgweir shows its clients: the paths of the certificate and its key."""
+    return authority.certificate("pooler", ["DNS:localhost", "IP:127.0.0.1"])
+
+
+@pytest.fixture(scope="module")
+def server_tls(authority):
+    """Settings of a PostgreSQL that shows a certificate for 127.0.0.1."""
+    cert, key = authority.certificate("server", ["IP:127.0.0.1"])
+    return {"ssl": "on", "ssl_cert_file": f"'{cert}'", "ssl_key_file": f"'{key}'"}
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ import pytest
 from harness.directory import BASE, SLAPD, Directory
 from harness.pooler import ROOT
 from harness.postgres import PASSWORDS, PG_BIN
-from harness.processes import Workdir
-from harness.tls import Authority
 
 pytestmark = [pytest.mark.pgweir, pytest.mark.pooler]
 
@@ -21,12 +19,6 @@ METHODS = {"monitor": "trust", "plain_user": "password", "md5_user": "md5", "scr
 PEOPLE = {"app": "of the directory"}
 LOGINS_JS = ROOT / "tests/cluster/drivers/logins.js"
 NODE_PATH = f"{ROOT}/build/npm/node_modules:/usr/share/nodejs"
-
-
-@pytest.fixture(scope="module")
-def authority():
-    with Workdir() as made:
-        yield Authority(made.path)
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ import pytest
 from harness import Cluster, ServerError, Wire, eventually
 from harness.fake_server import CLEARTEXT, READY, authentication, fake_server
 from harness.postgres import PASSWORDS
-from harness.processes import Workdir
-from harness.tls import Authority
 from harness.wire import SSL_REQUEST, password_message, startup, untyped
 
 pytestmark = pytest.mark.pgweir
@@ -27,23 +25,9 @@ host      all postgres   127.0.0.1/32   trust
 
 
 @pytest.fixture(scope="module")
-def authority():
-    with Workdir() as made:
-        yield Authority(made.path)
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    """What pgweir shows its clients."""
-    return authority.certificate("pooler", ["DNS:localhost", "IP:127.0.0.1"])
-
-
-@pytest.fixture(scope="module")
-def tls_cluster(authority):
+def tls_cluster(server_tls):
     """A server that takes everybody by TLS only, and by the method of the user's name."""
-    cert, key = authority.certificate("server", ["IP:127.0.0.1"])
-    settings = {"ssl": "on", "ssl_cert_file": f"'{cert}'", "ssl_key_file": f"'{key}'"}
-    with Cluster(replicas=0, settings=settings) as made:
+    with Cluster(replicas=0, settings=server_tls) as made:
         (made.primary.data / "pg_hba.conf").write_text(SERVER_HBA, encoding="ascii")
         made.primary.rows("select pg_reload_conf()")
         eventually(lambda: made.primary.value("select count(*) from pg_hba_file_rules") == 6, what="the new HBA")

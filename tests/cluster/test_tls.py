@@ -51,12 +51,6 @@ def stranger(files):
 
 
 @pytest.fixture(scope="module")
-def certificate(authority):
-    """What pgweir shows its clients."""
-    return authority.certificate("pooler", ["DNS:localhost", "IP:127.0.0.1"])
-
-
-@pytest.fixture(scope="module")
 def tls_cluster(authority):
     """A server with TLS, whose certificate is for 127.0.0.1 by its common name alone."""
     cert, key = authority.certificate("127.0.0.1", file="server")

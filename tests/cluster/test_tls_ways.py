@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from harness import Cluster, eventually
 from harness.postgres import PASSWORDS
-from harness.processes import Workdir, run
+from harness.processes import run
 from harness.tls import Authority
 from harness.wire import CANCEL_REQUEST, query, startup, untyped
 
@@ -19,21 +19,8 @@ READY = b"Z\0\0\0\x05I"
 
 
 @pytest.fixture(scope="module")
-def authority():
-    with Workdir() as made:
-        yield Authority(made.path)
-
-
-@pytest.fixture(scope="module")
-def certificate(authority):
-    return authority.certificate("pooler", ["DNS:localhost", "IP:127.0.0.1"])
-
-
-@pytest.fixture(scope="module")
-def tls_cluster(authority):
-    cert, key = authority.certificate("server", ["IP:127.0.0.1"])
-    settings = {"ssl": "on", "ssl_cert_file": f"'{cert}'", "ssl_key_file": f"'{key}'"}
-    with Cluster(replicas=0, settings=settings) as made:
+def tls_cluster(server_tls):
+    with Cluster(replicas=0, settings=server_tls) as made:
         yield made
 
 
@@ -260,14 +247,11 @@ def test_pgweir_behind_pgweir(pgweir, tls_cluster, certificate, authority):
 
 # ---- sessions of clients
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_clients_resume(pgweir, tls_cluster, certificate, version):
-    """On whichever thread they are, and after RELOAD."""
-    proxy = pgweir(tls_cluster, **accepting(certificate), companion="[workers]\nthreads = 2\n")
-    context = client_context(version)
+def resumptions(proxy, context, turns, reload_at):
+    """Which of so many connections, one after the other, were resumed sessions of the one before."""
     session, resumed = None, []
-    for turn in range(9):
-        if turn == 5:
+    for turn in range(turns):
+        if turn == reload_at:
             proxy.reload()
             eventually(lambda: "RELOAD: configuration loaded" in proxy.log(), what="RELOAD")
         with stream_to(proxy, context, session=session) as stream:
@@ -276,7 +260,14 @@ def test_clients_resume(pgweir, tls_cluster, certificate, version):
             stream.sendall(query("select 42"))
             assert b"42" in read_to_ready(stream)
             session = stream.session
-    assert resumed == [False] + [True] * 8
+    return resumed
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_clients_resume(pgweir, tls_cluster, certificate, version):
+    """On whichever thread they are, and after RELOAD."""
+    proxy = pgweir(tls_cluster, **accepting(certificate), companion="[workers]\nthreads = 2\n")
+    assert resumptions(proxy, client_context(version), turns=9, reload_at=5) == [False] + [True] * 8
 
 
 def test_certificates_are_shown_anew_after_reload(pgweir, tls_cluster, authority, certificate):
@@ -284,13 +275,4 @@ def test_certificates_are_shown_anew_after_reload(pgweir, tls_cluster, authority
     proxy = pgweir(tls_cluster, **accepting(certificate, client_tls_sslmode="verify-full",
                                             client_tls_ca_file=authority.file))
     context = client_context(certificate=authority.certificate("app"))
-    session, resumed = None, []
-    for turn in range(4):
-        if turn == 2:
-            proxy.reload()
-            eventually(lambda: "RELOAD: configuration loaded" in proxy.log(), what="RELOAD")
-        with stream_to(proxy, context, session=session) as stream:
-            resumed.append(stream.session_reused)
-            log_in(stream)
-            session = stream.session
-    assert resumed == [False, True, False, True]
+    assert resumptions(proxy, context, turns=4, reload_at=2) == [False, True, False, True]
