@@ -49,4 +49,15 @@ inline std::string format_lsn(const Lsn& lsn) {
     return text;
 }
 
+/// The position where the next record will begin, without the header of the page that has just been
+/// begun (24 bytes, 40 at the start of a segment): no record ends inside a header, and a standby
+/// that has replayed everything stands before it. Sizes in bytes.
+constexpr Lsn before_page_header(const Lsn& lsn, std::uint64_t page_size,
+                                 std::uint64_t segment_size) {
+    constexpr std::uint64_t short_header = 24, long_header = 40;
+    const std::uint64_t in_page = lsn.value % page_size;
+    const std::uint64_t header = lsn.value % segment_size == in_page ? long_header : short_header;
+    return in_page <= header ? Lsn{lsn.value - in_page} : lsn;
+}
+
 }  // namespace pgweir::protocol

@@ -116,6 +116,14 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
     });
 }
 
+void Process::topology_changed(health::TopologyPtr topology) {
+    for (const auto& shard : shards_) {
+        shard->worker.loop.post([here = shard.get(), topology] {
+            here->topologies.insert_or_assign(topology->cluster, topology);
+        });
+    }
+}
+
 void Process::configure_log(const config::Config& config) {
     const net::log::Sink sink = log_sink(options_, config);
     if (!net::log::configure(sink)) {

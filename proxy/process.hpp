@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/load.hpp"
+#include "health/topology.hpp"
 #include "pool/registry.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/auth_shared.hpp"
@@ -105,6 +106,8 @@ public:
     Shutdown shutting_down() const { return shutdown_; }
     /// No server of these pools is lent: a PAUSE is complete. "" = all.
     bool servers_free(const std::string& database) const;
+    /// A cluster is not as it was: every shard gets the new topology. From the monitor.
+    void topology_changed(health::TopologyPtr topology);
     /// Runs `visit` on every shard's thread, then `done` on the main one.
     void visit_shards(std::function<void(Shard&)> visit, std::function<void()> done);
 

@@ -17,6 +17,11 @@ Client& Shard::add_client(int fd, const net::Address& address) {
     return *clients.emplace(id, std::make_unique<Client>(*this, id, fd, address)).first->second;
 }
 
+health::TopologyPtr Shard::topology(std::string_view cluster) const {
+    const auto found = topologies.find(cluster);
+    return found == topologies.end() ? nullptr : found->second;
+}
+
 /// By id, so that it does not matter when those that end leave the table.
 void Shard::for_each_client(const std::function<void(Client&)>& visit) {
     std::vector<std::uint32_t> ids;

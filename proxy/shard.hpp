@@ -2,10 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 
+#include "health/topology.hpp"
 #include "pool/stats.hpp"
 #include "pool/worker.hpp"
 #include "proxy/cancel_keys.hpp"
@@ -34,8 +38,13 @@ struct Shard {
     /// Every client there is now; what it does may end clients, its own and others.
     void for_each_client(const std::function<void(Client&)>& visit);
 
+    /// The newest of this cluster; nullptr: none has been published yet, or there is no such
+    /// cluster.
+    health::TopologyPtr topology(std::string_view cluster) const;
+
     pool::Worker worker;
     Process& process;
+    std::map<std::string, health::TopologyPtr, std::less<>> topologies;  // by cluster
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
     std::set<std::uint32_t> unasked;          // ids of those clients
     pool::PoolStats console_stats;            // the console counts as a database of its own

@@ -52,5 +52,28 @@ TEST(Lsn, FormatsComparesSubtracts) {
     EXPECT_EQ((Lsn{4} - Lsn{10}), -6);
 }
 
+struct HeaderCase {
+    std::uint64_t from, to;
+};
+
+// Pages of 8 KiB, segments of 16 MiB.
+constexpr HeaderCase header_cases[] = {
+    {0x2A000028, 0x2A000000},  // the header of a segment
+    {0x2A000029, 0x2A000029},
+    {0x2A002018, 0x2A002000},  // of a page
+    {0x2A002020, 0x2A002020},
+    {0x2A002028, 0x2A002028},
+    {0x2A001FFF, 0x2A001FFF},
+    {0x2A002000, 0x2A002000},
+    {0, 0},
+};
+
+TEST(Lsn, BeforePageHeader) {
+    for (const HeaderCase& c : header_cases) {
+        SCOPED_TRACE(c.from);
+        EXPECT_EQ(before_page_header(Lsn{c.from}, 8192, 16 << 20).value, c.to);
+    }
+}
+
 }  // namespace
 }  // namespace pgweir::protocol
