@@ -1,5 +1,5 @@
 // SQL from anywhere: tokens begin and end where libpg_query's scanner says, which is PostgreSQL
-// 15's own, and reading traces stays inside the text.
+// 15's own, reading traces stays inside the text, and what is plain has none.
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
 
@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "router/lexer.hpp"
+#include "router/plain.hpp"
 #include "router/traces.hpp"
 
 namespace {
@@ -55,7 +56,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* raw, std::size_t size)
     const std::string sql(reinterpret_cast<const char*>(raw), size);
     const auto traces = pgweir::router::traces_of(sql);
     if (pgweir::router::details_of(sql).traces != traces) std::abort();
-    pgweir::router::details_of(sql, false);
+    const auto escaping = pgweir::router::details_of(sql, false).traces;
+    if (pgweir::router::is_plain(sql) && (traces | escaping) != 0) std::abort();
 
     // No text has a NUL in it, and \v is blank from version 16 on.
     if (sql.find('\0') != std::string::npos || sql.find('\v') != std::string::npos) return 0;
