@@ -122,7 +122,7 @@ std::string_view cut_name(std::string_view& text) {
     if (text.starts_with('"')) {
         name = text.substr(1, text.find('"', 1) - 1);
         text.remove_prefix(std::min(text.size(), name.size() + 2));
-    } else {
+    } else if (!text.starts_with('$')) {
         const auto end = std::find_if_not(text.begin(), text.end(), is_in_name);
         name = text.substr(0, static_cast<std::size_t>(end - text.begin()));
         text.remove_prefix(name.size());

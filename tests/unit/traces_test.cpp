@@ -425,6 +425,8 @@ TEST(Plain, Statements) {
                                        "INSERT INTO pg_temp.t (a) VALUES (1)",
                                        "INSERT INTO a.b.c.d (a) VALUES (1)",
                                        "INSERT INTO nextval (a) VALUES (1)",
+                                       "INSERT INTO $nextval (a) VALUES (1)",
+                                       "INSERT INTO a.$nextval (a) VALUES (1)",
                                        "INSERT INTO t (a) VALUES (f(1))",
                                        "INSERT INTO pg_catalog.nextval (a) SELECT 1",
                                        "rollback to",
