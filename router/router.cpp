@@ -1,0 +1,310 @@
+#include "router/router.hpp"
+
+#include <algorithm>
+#include <array>
+#include <list>
+#include <unordered_map>
+
+#include "router/classify.hpp"
+#include "router/hints.hpp"
+#include "router/lexer.hpp"
+#include "router/names_walk.hpp"
+#include "router/shape.hpp"
+#include "router/skeleton.hpp"
+
+namespace pgweir::router {
+
+namespace {
+
+using VerdictPtr = std::shared_ptr<const Verdict>;
+
+constexpr std::size_t exact_max = 4096;        // bytes of a text that is remembered as it is
+constexpr std::size_t room_kept = 256U << 10;  // bytes of the scratch memory between calls
+constexpr std::size_t paths_max = 4096;
+
+VerdictPtr for_primary(Reason reason, std::string_view detail = {}) {
+    auto verdict = std::make_shared<Verdict>();
+    verdict->read = true;
+    refuse_read(*verdict, reason, detail);
+    return verdict;
+}
+
+/// What texts are known by: their skeleton, or all of them.
+struct Key {
+    std::string_view text;
+    bool exact;
+    friend bool operator==(const Key&, const Key&) = default;
+};
+
+struct KeyHash {
+    std::size_t operator()(const Key& key) const {
+        return std::hash<std::string_view>()(key.text) ^ (key.exact ? 0x9e3779b97f4a7c15U : 0);
+    }
+};
+
+/// What a verdict was made for, besides the shape.
+struct Grounds {
+    std::uint64_t catalog = 0;  // its number
+    std::uint64_t path = 0;     // see Paths
+    bool suspect = false, seeded = false;
+    friend bool operator==(const Grounds&, const Grounds&) = default;
+};
+
+struct Entry {
+    std::string text{};
+    bool exact;
+    bool by_text = false;  // only a stand-in: texts of this skeleton are known by themselves
+    bool learned = false;
+    Shape shape{};
+    Grounds grounds{};
+    VerdictPtr verdict{};
+    std::size_t bytes = 0;
+};
+
+/// Search paths that came up, each with a number of its own, resolved against the newest catalog.
+class Paths {
+public:
+    struct Known {
+        std::uint64_t id = 0;
+        std::uint64_t catalog = 0;
+        SearchPath path;
+    };
+
+    /// nullptr: the path is not known.
+    Known* find(const Conditions& conditions) {
+        if (!conditions.search_path) return nullptr;
+        const std::string_view text = *conditions.search_path;
+        if (!last_ || text != last_text_ || conditions.user != last_user_) {
+            if (known_.size() >= paths_max) known_.clear();
+            last_text_ = text;
+            last_user_ = conditions.user;
+            const bool by_user = text.find("$user") != std::string_view::npos;
+            Known& known = known_[by_user ? last_user_ + '\0' + last_text_ : last_text_];
+            if (known.id == 0) known.id = ++issued_;
+            last_ = &known;
+        }
+        return last_;
+    }
+
+private:
+    std::unordered_map<std::string, Known> known_;
+    std::string last_text_, last_user_;
+    Known* last_ = nullptr;
+    std::uint64_t issued_ = 0;  // never the same again, so no verdict is taken for another's
+};
+
+/// A bucket of time that fills up at a steady rate.
+class ParseBudget {
+public:
+    explicit ParseBudget(std::int64_t us_second) : rate_(us_second), left_(us_second) {}
+
+    bool spend(std::size_t bytes, std::int64_t now_us) {
+        if (now_us == 0) return true;
+        constexpr std::int64_t second = 1'000'000;
+        const std::int64_t passed = std::clamp<std::int64_t>(now_us - filled_us_, 0, second);
+        left_ = std::min(rate_, left_ + passed * rate_ / second);
+        filled_us_ = now_us;
+        if (left_ <= 0) return false;
+        left_ -= 20 + static_cast<std::int64_t>(bytes) / 2;  // measured: 0.3 to 0.5 µs a byte
+        return true;
+    }
+
+private:
+    const std::int64_t rate_;
+    std::int64_t left_;
+    std::int64_t filled_us_ = 0;
+};
+
+/// INSERT, UPDATE and DELETE alone say what they are by their first word.
+VerdictPtr write_by_word(std::string_view skeleton) {
+    static const std::array<std::pair<std::string_view, VerdictPtr>, 3> writes = [] {
+        const auto write = [](std::string_view word) {
+            Verdict verdict;
+            verdict.read = true;
+            refuse_read(verdict, Reason::write, word);
+            verdict.refused_read_only = true;
+            return std::make_shared<const Verdict>(std::move(verdict));
+        };
+        return std::array<std::pair<std::string_view, VerdictPtr>, 3>{
+            {{"insert", write("INSERT")},
+             {"update", write("UPDATE")},
+             {"delete", write("DELETE")}}};
+    }();
+    while (!skeleton.empty() && skeleton.back() == ';') skeleton.remove_suffix(1);
+    if (skeleton.find(';') != std::string_view::npos) return nullptr;
+    const Token first = Lexer(skeleton).next();
+    for (const auto& [word, verdict] : writes) {
+        if (is_word(first, word)) return verdict;
+    }
+    return nullptr;
+}
+
+VerdictPtr hinted(Hint hint, VerdictPtr base) {
+    if (base->kind != Verdict::Kind::statement || base->follows) return base;
+    const bool read = hint == Hint::replica;
+    if (base->read == read || (read && base->refused_read_only)) return base;
+    auto verdict = std::make_shared<Verdict>(*base);
+    verdict->read = read;
+    verdict->dirties = false;
+    verdict->reason = Reason::hint;
+    verdict->detail.clear();
+    return verdict;
+}
+
+}  // namespace
+
+bool is_unsafe_encoding(std::string_view client_encoding) {
+    std::string name;
+    for (const char c : client_encoding) {
+        if (c != '_' && c != '-' && c != ' ') name += folded(c);
+    }
+    constexpr std::array unsafe = std::to_array<std::string_view>(
+        {"sjis", "mskanji", "shiftjis", "win932", "windows932", "shiftjis2004", "sjis2004", "big5",
+         "win950", "windows950", "gbk", "win936", "windows936", "uhc", "win949", "windows949",
+         "gb18030", "johab"});
+    return std::ranges::find(unsafe, name) != unsafe.end();
+}
+
+struct Router::Memory {
+    explicit Memory(RouterLimits given) : limits(given), budget(given.parse_us_second) {}
+
+    Entry* find(Key key) {
+        const auto at = index.find(key);
+        if (at == index.end()) return nullptr;
+        if (at->second != entries.begin()) entries.splice(entries.begin(), entries, at->second);
+        return &*at->second;
+    }
+
+    Entry& keep(Key key, Shape shape) {
+        entries.push_front({.text = std::string(key.text), .exact = key.exact});
+        Entry& entry = entries.front();
+        entry.shape = std::move(shape);
+        entry.bytes =
+            sizeof(Entry) + sizeof(Verdict) + 128 + entry.text.capacity() + entry.shape.bytes();
+        index.emplace(Key{entry.text, entry.exact}, entries.begin());
+        stats.bytes += entry.bytes;
+        while (entries.size() > 1 &&
+               (entries.size() > limits.entries_max || stats.bytes > limits.bytes_max))
+            forget_oldest();
+        stats.entries = entries.size();
+        return entry;
+    }
+
+    void forget_oldest() {
+        const Entry& oldest = entries.back();
+        stats.bytes -= oldest.bytes;
+        index.erase(Key{oldest.text, oldest.exact});
+        entries.pop_back();
+    }
+
+    const VerdictPtr& judged(Entry& entry, const Conditions& conditions) {
+        Paths::Known* const path = paths.find(conditions);
+        const Grounds grounds{.catalog = conditions.catalog ? conditions.catalog->number() : 0,
+                              .path = path ? path->id : 0,
+                              .suspect = conditions.suspect,
+                              .seeded = conditions.seeded};
+        if (entry.verdict && entry.grounds == grounds) return entry.verdict;
+        static const SearchPath any;
+        if (path && conditions.catalog && path->catalog != grounds.catalog) {
+            path->path = conditions.catalog->search_path(*conditions.search_path, conditions.user);
+            path->catalog = grounds.catalog;
+        }
+        Verdict verdict = classify(entry.shape, conditions, path ? path->path : any);
+        if (entry.learned) refuse_read(verdict, Reason::learned, "");
+        entry.verdict = std::make_shared<const Verdict>(std::move(verdict));
+        entry.grounds = grounds;
+        return entry.verdict;
+    }
+
+    /// The entry of a text that was parsed before; nullptr when none was.
+    Entry* remembered(std::string_view sql, std::optional<std::string_view> skeleton) {
+        if (skeleton) {
+            Entry* const entry = find({*skeleton, false});
+            if (!entry || !entry->by_text) return entry;
+        }
+        return sql.size() <= exact_max ? find({sql, true}) : nullptr;
+    }
+
+    VerdictPtr parse(std::string_view sql, std::optional<std::string_view> skeleton,
+                     const Conditions& conditions);
+    VerdictPtr judge(std::string_view sql, const Conditions& conditions);
+
+    const RouterLimits limits;
+    RouterStats stats;
+    ParseBudget budget;
+    Paths paths;
+    std::string room;
+    std::list<Entry> entries;  // the last used first
+    std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index;
+};
+
+VerdictPtr Router::Memory::parse(std::string_view sql, std::optional<std::string_view> skeleton,
+                                 const Conditions& conditions) {
+    // Literals that make a text long say nothing, so it is read without them.
+    const bool shortened = sql.size() > limits.parse_max && skeleton;
+    const std::string_view text = shortened ? *skeleton : sql;
+    if (text.size() > limits.parse_max || is_too_deep(skeleton.value_or(sql))) {
+        ++stats.refused;
+        static const VerdictPtr verdict = for_primary(Reason::too_long);
+        return verdict;
+    }
+    if (!budget.spend(text.size(), conditions.now_us)) {
+        ++stats.refused;
+        static const VerdictPtr verdict = for_primary(Reason::too_many);
+        return verdict;
+    }
+    ++stats.parses;
+    Shape shape = shape_of(text);
+    if (shape.literals && shortened) return for_primary(Reason::too_long);
+    if (skeleton && !shape.literals)
+        return judged(keep({*skeleton, false}, std::move(shape)), conditions);
+    if (skeleton && !find({*skeleton, false})) keep({*skeleton, false}, {}).by_text = true;
+    if (sql.size() <= exact_max) return judged(keep({sql, true}, std::move(shape)), conditions);
+    Entry once{.text = {}, .exact = true};
+    once.shape = std::move(shape);
+    return judged(once, conditions);
+}
+
+VerdictPtr Router::Memory::judge(std::string_view sql, const Conditions& conditions) {
+    static const VerdictPtr unsure = for_primary(Reason::text_unsure);
+    if (!conditions.standard_strings && sql.find('\\') != std::string_view::npos) return unsure;
+    if (conditions.unsafe_encoding &&
+        std::ranges::any_of(sql, [](char c) { return (c & 0x80) != 0; }))
+        return unsure;
+
+    const auto skeleton = skeleton_of(sql, room);
+    if (Entry* const entry = remembered(sql, skeleton)) {
+        ++stats.hits;
+        return judged(*entry, conditions);
+    }
+    ++stats.misses;
+    if (skeleton) {
+        if (VerdictPtr write = write_by_word(*skeleton)) return write;
+    }
+    VerdictPtr verdict = parse(sql, skeleton, conditions);
+    if (room.size() > room_kept) room = {};
+    return verdict;
+}
+
+Router::Router(RouterLimits limits) : memory_(std::make_unique<Memory>(limits)) {}
+
+Router::~Router() = default;
+
+const RouterStats& Router::stats() const { return memory_->stats; }
+
+std::shared_ptr<const Verdict> Router::judge(std::string_view sql, const Conditions& conditions) {
+    const Hint hint = hint_of(sql);
+    VerdictPtr verdict = memory_->judge(sql, conditions);
+    return hint == Hint::none ? verdict : hinted(hint, std::move(verdict));
+}
+
+void Router::learn_primary(std::string_view sql, const Conditions& conditions) {
+    if (!memory_->judge(sql, conditions)->read) return;
+    const auto skeleton = skeleton_of(sql, memory_->room);
+    if (Entry* const entry = memory_->remembered(sql, skeleton)) {
+        entry->learned = true;
+        entry->verdict = nullptr;
+    }
+}
+
+}  // namespace pgweir::router
