@@ -59,6 +59,10 @@ public:
          std::shared_ptr<const PoolSettings> settings, Totals& database_totals,
          Totals& user_totals);
 
+    /// For the process's own errands: in no SHOW, and its servers come and go without a line in the
+    /// log. Set before it has any.
+    bool internal = false;
+
     const std::string& database() const { return database_; }
     const std::string& user() const { return user_; }
     /// As this worker knows them.

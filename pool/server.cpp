@@ -57,7 +57,8 @@ void Server::open() {
 void Server::logged_in() {
     fresh_vars_ = vars_;
     const std::string from = net::local_address(socket_.fd()).text();
-    net::log::print(Level::log, log_context(), "new connection to server (from {})", from);
+    net::log::print(pool_.internal ? Level::debug : Level::log, log_context(),
+                    "new connection to server (from {})", from);
     worker_->loop.bury(std::move(login_));
     state_ = ServerState::idle;
     pool_.opened(*this);
@@ -211,8 +212,8 @@ void Server::close(std::string_view reason) {
 void Server::close(const protocol::Error& error) {
     if (state_ == ServerState::closed) return;
     const std::int64_t age_s = (worker_->loop.now_us() - connected_us_) / 1'000'000;
-    net::log::print(Level::log, log_context(), "closing because: {} (age={}s)", error.message,
-                    age_s);
+    net::log::print(pool_.internal ? Level::debug : Level::log, log_context(),
+                    "closing because: {} (age={}s)", error.message, age_s);
     const ServerState was = state_;
     state_ = ServerState::closed;
     if (login_) worker_->loop.bury(std::move(login_));

@@ -125,6 +125,7 @@ net::Task<ServerLogin::Outcome> ServerLogin::find_address() {
 /// As this worker's configuration has them, which its TLS contexts are made from.
 config::Tls ServerLogin::tls_settings() const {
     const config::Config& config = *server_.worker_->config;
+    if (server_.pool_.internal) return config.settings.server_tls;
     const auto entry = config.entry_for(server_.pool_.database());
     return entry ? config::server_tls(config.settings, *entry) : config.settings.server_tls;
 }
@@ -141,8 +142,10 @@ net::Task<ServerLogin::Outcome> ServerLogin::connect(Encryption encryption) {
     const auto agreed = co_await conversation_.ask_for_tls(tls, server_.host_);
     if (agreed.has_error()) co_return agreed.error();
     if (*agreed) {
-        net::log::print(net::log::Level::log, server_.log_context(), "SSL established: {}{}",
-                        server_.tls()->description(), server_.tls()->resumed() ? ", resumed" : "");
+        using net::log::Level;
+        net::log::print(server_.pool_.internal ? Level::debug : Level::log, server_.log_context(),
+                        "SSL established: {}{}", server_.tls()->description(),
+                        server_.tls()->resumed() ? ", resumed" : "");
     } else if (encryption == Encryption::required) {
         co_return login_error("server refused SSL");
     }

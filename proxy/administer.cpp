@@ -109,6 +109,7 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
     };
     visit_shards(adopt, [this, config, other_tls] {
         registry_->apply(config);
+        monitor_->apply(config);
         if (other_tls) reconnect({});
         visit_shards(
             [](Shard& shard) { shard.for_each_client([](Client& client) { client.refresh(); }); },
@@ -159,7 +160,9 @@ void Process::freeze(bool frozen) {
             shard.for_each_client([frozen](Client& client) {
                 if (!client.is_console()) client.freeze(frozen);
             });
-            for (const auto& [id, server] : shard.worker.servers) server->freeze(frozen);
+            for (const auto& [id, server] : shard.worker.servers) {
+                if (!server->pool().internal) server->freeze(frozen);
+            }
         },
         [] {});
 }

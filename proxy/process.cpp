@@ -131,6 +131,8 @@ int Process::run(const std::function<void()>& up) {
 void Process::start_threads() {
     registry_->apply(config());
     for (const auto& shard : shards_) tickers_.push_back(std::make_unique<Ticker>(*this, *shard));
+    monitor_ = std::make_unique<Monitor>(*this);
+    monitor_->apply(config());
     for (std::size_t i = 1; i < shards_.size(); ++i) {
         threads_.emplace_back([shard = shards_[i].get()] { shard->worker.loop.run(); });
     }
@@ -141,6 +143,7 @@ void Process::stop_threads() {
     for (std::size_t i = 1; i < shards_.size(); ++i) shards_[i]->worker.loop.stop();
     for (std::thread& thread : threads_) thread.join();
     loops_live_.reset();
+    monitor_.reset();
     tickers_.clear();
     listeners_.clear();
     door_.reset();

@@ -16,6 +16,7 @@
 #include "proxy/cancel_keys.hpp"
 #include "proxy/client.hpp"
 #include "proxy/listener.hpp"
+#include "proxy/monitor.hpp"
 #include "proxy/notify.hpp"
 #include "proxy/options.hpp"
 #include "proxy/session.hpp"
@@ -49,6 +50,8 @@ public:
     /// What the functions of this entry's database do. Any thread.
     FunctionBook& function_book(const std::string& database);
     Hubs& hubs() { return hubs_; }
+    /// From the start of the threads to their end.
+    Monitor& monitor() { return *monitor_; }
     StatsHistory& stats_history() { return stats_history_; }
     const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
     Shard& main() const { return *shards_.front(); }
@@ -154,6 +157,7 @@ private:
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;
     AuthShared auth_shared_;
+    std::unique_ptr<Monitor> monitor_;
     std::unique_ptr<Signals> signals_;
     std::shared_ptr<void> loops_live_ = std::make_shared<char>();
     Listeners listeners_;

@@ -177,6 +177,7 @@ void look(const Shard& shard, unsigned parts, Part& part) {
             part.connections.push_back(describe(*client, now_us));
     }
     for (const auto& [id, server] : shard.worker.servers) {
+        if (server->pool().internal) continue;
         if (parts & Snapshot::pools_part) count(*server, part);
         if (parts & Snapshot::connections_part) part.connections.push_back(describe(*server));
     }

@@ -1,0 +1,175 @@
+#include "proxy/cluster_watch.hpp"
+
+#include <algorithm>
+
+#include "pool/net/log.hpp"
+#include "proxy/process.hpp"
+#include "proxy/state_file.hpp"
+
+namespace pgweir::proxy {
+
+using net::log::Level;
+
+namespace {
+
+/// What a prober is made from: another one is needed when it changes.
+bool same_probes(const config::Health& a, const config::Health& b) {
+    return a.user == b.user && a.password == b.password && a.dbname == b.dbname &&
+           a.timeout == b.timeout;
+}
+
+}  // namespace
+
+ClusterWatch::ClusterWatch(Monitor& monitor, Process& process, const config::Config& config,
+                           const config::Cluster& cluster)
+    : net::Timer(process.main().worker.loop),
+      monitor_(monitor),
+      process_(process),
+      state_file_(state_file_of(config, cluster)),
+      tls_(config.settings.server_tls),
+      state_(cluster, read_kept(config, cluster), net::monotonic_us()),
+      written_(state_.fence()) {
+    make_probers(cluster);
+    soon();
+}
+
+/// Nothing to be kept is as good as kept.
+health::Fence ClusterWatch::read_kept(const config::Config&, const config::Cluster& cluster) {
+    if (state_file_.empty()) {
+        net::log::print(Level::log, {},
+                        "cluster {}: no state file, the highest timeline is not kept over restarts "
+                        "(failover.state_file)",
+                        cluster.name);
+        return {};
+    }
+    auto kept = read_state_file(state_file_, cluster.name);
+    if (kept.has_value()) return *kept;
+    net::log::print(Level::error, {},
+                    "cluster {}: {}; going on without, a former primary may be taken for the "
+                    "present one until the present one is seen",
+                    cluster.name, kept.error().message);
+    return {};
+}
+
+void ClusterWatch::make_probers(const config::Cluster& cluster) {
+    Prober::Listener& self = *this;
+    for (const config::Node& wanted : cluster.nodes) {
+        const bool known = std::ranges::any_of(
+            probers_, [&](const auto& prober) { return prober->node() == wanted.at; });
+        if (known) continue;
+        probers_.push_back(std::make_unique<Prober>(self, process_.registry(),
+                                                    process_.main().worker, cluster, wanted.at));
+    }
+}
+
+void ClusterWatch::apply(const config::Config& config, const config::Cluster& cluster) {
+    const bool same =
+        same_probes(cluster.health, state_.config().health) && config.settings.server_tls == tls_;
+    std::erase_if(probers_, [&](const auto& prober) {
+        return !same || std::ranges::find(cluster.nodes, prober->node(), &config::Node::at) ==
+                            cluster.nodes.end();
+    });
+    tls_ = config.settings.server_tls;
+    const std::string file = state_file_of(config, cluster);
+    if (file != state_file_) {
+        state_file_ = file;
+        written_ = {};
+    }
+    state_.configure(cluster, now_us());
+    if (!same) {
+        for (const config::Node& one : cluster.nodes) state_.let_go(one.at, now_us());
+    }
+    make_probers(cluster);
+    soon();
+}
+
+void ClusterWatch::poke(const config::Endpoint& at) {
+    state_.poke(at, now_us());
+    soon();
+}
+
+bool ClusterWatch::order(Monitor::Order order, const config::Endpoint& at) {
+    bool known = false;
+    switch (order) {
+        case Monitor::Order::drain: known = state_.drain(at, now_us()); break;
+        case Monitor::Order::resume: known = state_.resume(at, now_us()); break;
+        case Monitor::Order::detach: known = state_.detach(at, now_us()); break;
+    }
+    if (known) run();
+    return known;
+}
+
+void ClusterWatch::answered(const config::Endpoint& at, const health::Answer& answer,
+                            std::int64_t sent_us) {
+    state_.answered(at, answer, sent_us, now_us());
+    soon();
+}
+
+void ClusterWatch::failed(const config::Endpoint& at, const health::Failure& failure) {
+    state_.failed(at, failure, now_us());
+    soon();
+}
+
+void ClusterWatch::expired() {
+    state_.tick(now_us());
+    soon();
+}
+
+void ClusterWatch::soon() { process_.main().worker.loop.defer(*this); }
+
+void ClusterWatch::run() {
+    keep_fence();
+    for (health::Event& event : state_.take_events()) monitor_.happened(std::move(event));
+    if (auto topology = state_.take_topology()) {
+        topology_ = topology;
+        process_.topology_changed(std::move(topology));
+    }
+    const std::int64_t now = now_us();
+    std::int64_t next = state_.next_us(now);
+    for (const auto& prober : probers_) {
+        const std::int64_t due = state_.due_us(prober->node());
+        if (due > now) {
+            next = std::min(next, due);
+            continue;
+        }
+        state_.began(prober->node(), now);
+        prober->ask();  // what comes of it at once is seen to in the next turn
+    }
+    next = std::min(next, state_.next_us(now));
+    constexpr std::int64_t rest_us = 1'000;
+    constexpr std::int64_t far_us = 60'000'000;
+    expire_in(std::clamp(next - now, rest_us, far_us));
+}
+
+// ---------------------------------------------------------------- the state file
+
+void ClusterWatch::keep_fence() {
+    const health::Fence fence = state_.fence();
+    if (fence == written_ || writing_.running()) return;
+    if (state_file_.empty()) {
+        written_ = fence;
+        state_.kept(fence, {}, now_us());
+        return;
+    }
+    writing_.start(process_.main().worker.loop, write_fence(fence));
+}
+
+net::Task<void> ClusterWatch::write_fence(health::Fence fence) {
+    using Written = protocol::Result<health::Fence>;
+    auto work = [path = state_file_, cluster = state_.config().name, fence] {
+        return write_state_file(path, cluster, fence);
+    };
+    net::Loop& loop = process_.main().worker.loop;
+    const Written written = co_await monitor_.files_.run<Written>(loop, std::move(work));
+    if (written.has_error() && !write_failed_) {
+        net::log::print(Level::error, {},
+                        "cluster {}: {}; going on, but a restart may not know the highest timeline",
+                        state_.config().name, written.error().message);
+    }
+    write_failed_ = written.has_error();
+    written_ = fence;
+    state_.kept(fence, written.has_error() ? health::Fence() : *written, now_us());
+    soon();
+}
+
+}  // namespace pgweir::proxy

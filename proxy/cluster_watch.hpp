@@ -1,0 +1,53 @@
+// One cluster under watch: its state machine, its probers, its timer and its state file.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "health/cluster.hpp"
+#include "pool/net/task.hpp"
+#include "proxy/monitor.hpp"
+#include "proxy/prober.hpp"
+
+namespace pgweir::proxy {
+
+/// Resource; of the monitor, on the main thread. What the state machine says is carried out once at
+/// the end of a turn of the loop, however much has come in.
+class ClusterWatch final : private Prober::Listener, private net::Timer, private net::Deferred {
+public:
+    ClusterWatch(Monitor& monitor, Process& process, const config::Config& config,
+                 const config::Cluster& cluster);
+
+    void apply(const config::Config& config, const config::Cluster& cluster);
+    void poke(const config::Endpoint& at);
+    bool order(Monitor::Order order, const config::Endpoint& at);
+    const health::TopologyPtr& topology() const { return topology_; }
+
+private:
+    void answered(const config::Endpoint& at, const health::Answer& answer,
+                  std::int64_t sent_us) override;
+    void failed(const config::Endpoint& at, const health::Failure& failure) override;
+    void expired() override;
+    /// The end of the turn: publishes, asks, and sees to the next time.
+    void run() override;
+    void soon();
+    std::int64_t now_us() const { return net::monotonic_us(); }
+    void make_probers(const config::Cluster& cluster);
+    health::Fence read_kept(const config::Config& config, const config::Cluster& cluster);
+    void keep_fence();
+    net::Task<void> write_fence(health::Fence fence);
+
+    Monitor& monitor_;
+    Process& process_;
+    std::string state_file_;
+    config::Tls tls_;
+    health::Cluster state_;
+    std::vector<std::unique_ptr<Prober>> probers_;
+    health::TopologyPtr topology_;
+    health::Fence written_;
+    bool write_failed_ = false;
+    net::Story writing_;
+};
+
+}  // namespace pgweir::proxy

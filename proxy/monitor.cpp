@@ -1,0 +1,93 @@
+#include "proxy/monitor.hpp"
+
+#include "pool/net/log.hpp"
+#include "proxy/cluster_watch.hpp"
+#include "proxy/process.hpp"
+
+namespace pgweir::proxy {
+
+using net::log::Level;
+
+namespace {
+
+constexpr std::size_t events_max = 100;
+
+Level level_of(health::Event::Kind kind) {
+    using Kind = health::Event::Kind;
+    switch (kind) {
+        case Kind::node_up:
+        case Kind::primary_back:
+        case Kind::primary_changed:
+        case Kind::operator_act: return Level::log;
+        case Kind::node_down:
+        case Kind::primary_lost: return Level::warning;
+        default: return Level::error;
+    }
+}
+
+}  // namespace
+
+Monitor::Monitor(Process& process) : process_(process) {}
+
+Monitor::~Monitor() {
+    watches_.clear();
+    files_.stop();
+}
+
+void Monitor::apply(const config::ConfigPtr& config) {
+    std::erase_if(watches_, [&](const auto& watch) { return !config->cluster(watch.first); });
+    for (const auto& [name, cluster] : config->clusters) {
+        const auto found = watches_.find(name);
+        if (found != watches_.end()) {
+            found->second->apply(*config, cluster);
+        } else {
+            watches_.emplace(name,
+                             std::make_unique<ClusterWatch>(*this, process_, *config, cluster));
+        }
+    }
+}
+
+void Monitor::poke(const std::string& cluster, const config::Endpoint& node) {
+    {
+        const std::lock_guard lock(mutex_);
+        const bool first = pokes_.empty();
+        pokes_.insert({cluster, {node.host, node.port}});
+        if (!first) return;
+    }
+    process_.main().worker.loop.post([this] { poked(); });
+}
+
+void Monitor::poked() {
+    decltype(pokes_) pokes;
+    {
+        const std::lock_guard lock(mutex_);
+        pokes.swap(pokes_);
+    }
+    for (const auto& [cluster, node] : pokes) {
+        const auto found = watches_.find(cluster);
+        if (found != watches_.end()) found->second->poke({node.first, node.second});
+    }
+}
+
+bool Monitor::order(Order order, const config::Endpoint& node) {
+    bool known = false;
+    for (const auto& [name, watch] : watches_) known |= watch->order(order, node);
+    return known;
+}
+
+std::vector<health::TopologyPtr> Monitor::topologies() const {
+    std::vector<health::TopologyPtr> all;
+    for (const auto& [name, watch] : watches_) {
+        if (watch->topology()) all.push_back(watch->topology());
+    }
+    return all;
+}
+
+void Monitor::happened(health::Event event) {
+    net::log::print(level_of(event.kind), {}, "cluster {}: {}: {}{}{}", event.cluster,
+                    word_for(event.kind), event.node, event.node.empty() ? "" : " ", event.text);
+    events_.push_back(std::move(event));
+    if (events_.size() > events_max) events_.pop_front();
+}
+
+}  // namespace pgweir::proxy

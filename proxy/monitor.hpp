@@ -1,0 +1,61 @@
+// Watching the nodes of every cluster: asks them, and publishes what health/cluster makes of it.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/config.hpp"
+#include "health/event.hpp"
+#include "health/topology.hpp"
+#include "pool/net/offload.hpp"
+
+namespace pgweir::proxy {
+
+class ClusterWatch;
+class Process;
+
+/// Resource; one a process. Everything but poke() is for the main thread.
+class Monitor {
+public:
+    explicit Monitor(Process& process);
+    ~Monitor();
+    Monitor(const Monitor&) = delete;
+    Monitor& operator=(const Monitor&) = delete;
+
+    /// Watches the clusters of this configuration, from the start or after a reload.
+    void apply(const config::ConfigPtr& config);
+
+    /// Something went wrong at a node, a server connection broke say: it is asked at once. Any
+    /// thread; many calls make one probe.
+    void poke(const std::string& cluster, const config::Endpoint& node);
+
+    enum class Order : std::uint8_t { drain, resume, detach };
+    /// Of every cluster that has this node. False: none has.
+    bool order(Order order, const config::Endpoint& node);
+
+    /// The newest of each cluster, by name.
+    std::vector<health::TopologyPtr> topologies() const;
+    /// The last events, oldest first.
+    const std::deque<health::Event>& events() const { return events_; }
+
+private:
+    friend class ClusterWatch;
+
+    void poked();
+    void happened(health::Event event);
+
+    Process& process_;
+    net::Offload files_{1};  // for the state files: names are looked up elsewhere, and may hang
+    std::map<std::string, std::unique_ptr<ClusterWatch>, std::less<>> watches_;
+    std::deque<health::Event> events_;
+    std::mutex mutex_;                                                     // guards what follows
+    std::set<std::pair<std::string, std::pair<std::string, int>>> pokes_;  // cluster, host, port
+};
+
+}  // namespace pgweir::proxy
