@@ -111,6 +111,7 @@ void Cluster::answered(const config::Endpoint& at, const Answer& answer, std::in
     const bool came_up = !node->up;
     const bool first = node->heard_us == 0;
     take_answer(*node, answer);
+    if (came_up) node->status_since_us = now_us;
     node->up = true;
     node->suspect = false;
     node->failures = 0;
@@ -164,7 +165,9 @@ void Cluster::failed(const config::Endpoint& at, const Failure& failure, std::in
 
 void Cluster::give_up(Node& node, std::int64_t now_us) {
     node.suspect = false;
+    if (node.status_since_us == 0) node.status_since_us = now_us;
     if (!std::exchange(node.up, false)) return;
+    node.status_since_us = now_us;
     ++node.incarnation;
     say(Event::Kind::node_down, &node, fmt::format("down: {}", node.trouble), now_us);
 }

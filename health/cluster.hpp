@@ -74,7 +74,7 @@ private:
         std::optional<Answer> last{};  // what it said last
         std::int64_t sampled_us = 0;   // when that was asked for
         std::int64_t heard_us = 0;     // when it last answered or failed; 0 = never
-        std::int64_t round_trip_us = 0;
+        std::int64_t status_since_us = 0, round_trip_us = 0;
         std::int64_t asked_us = 0;  // since when it is being asked; 0 = it is not
         std::int64_t begun_us = 0;  // when it was last asked
         std::int64_t due_us = 0;

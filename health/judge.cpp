@@ -257,6 +257,7 @@ NodeView Cluster::view(const Node& node) const {
     view.detached = node.detached;
     view.incarnation = node.incarnation;
     view.probed_us = node.heard_us;
+    view.status_since_us = node.status_since_us;
     view.round_trip_us = node.round_trip_us;
     return view;
 }

@@ -40,21 +40,22 @@ struct NodeView {
     config::Node node;
     Role role = Role::unknown;  // as it last said
     bool up = false;
-    bool suspect = false;            // a probe is overdue or broke off: wait before trusting it
-    std::uint32_t timeline = 0;      // 0 = not known
-    protocol::Lsn lsn;               // a primary's insert position, a replica's replay position
-    std::int64_t sampled_us = 0;     // when that was asked for; 0 = never
-    std::int64_t lag_bytes = 0;      // of a replica, behind the primary's newest sample
-    std::int64_t lag_us = 0;         // since the oldest sample that it has not reached; 0 = none
-    bool streaming = false;          // a replica that is connected to where it gets its log from
-    bool eligible = false;           // may get reads
-    bool draining = false;           // NODE DRAIN: gets nothing new
-    bool detached = false;           // NODE DETACH: as if it were not in the configuration
-    std::string reason;              // why it is not eligible, what is wrong; empty: nothing
-    std::uint32_t incarnation = 0;   // goes up whenever connections to it are void: it went down,
-                                     // was started anew, or changed its role
-    std::int64_t probed_us = 0;      // when it last answered or failed to
-    std::int64_t round_trip_us = 0;  // of the last probe that was answered
+    bool suspect = false;              // a probe is overdue or broke off: wait before trusting it
+    std::uint32_t timeline = 0;        // 0 = not known
+    protocol::Lsn lsn;                 // a primary's insert position, a replica's replay position
+    std::int64_t sampled_us = 0;       // when that was asked for; 0 = never
+    std::int64_t lag_bytes = 0;        // of a replica, behind the primary's newest sample
+    std::int64_t lag_us = 0;           // since the oldest sample that it has not reached; 0 = none
+    bool streaming = false;            // a replica that is connected to where it gets its log from
+    bool eligible = false;             // may get reads
+    bool draining = false;             // NODE DRAIN: gets nothing new
+    bool detached = false;             // NODE DETACH: as if it were not in the configuration
+    std::string reason;                // why it is not eligible, what is wrong; empty: nothing
+    std::uint32_t incarnation = 0;     // goes up whenever connections to it are void: it went down,
+                                       // was started anew, or changed its role
+    std::int64_t probed_us = 0;        // when it last answered or failed to
+    std::int64_t status_since_us = 0;  // when it last came up or went down; 0 = not known yet
+    std::int64_t round_trip_us = 0;    // of the last probe that was answered
 };
 
 /// What is known of a cluster at one moment.

@@ -197,6 +197,35 @@ void run_shutdown(Process& process, const Command& command, const Tell& tell) {
     tell(done("SHUTDOWN"));
 }
 
+struct NodeAct {
+    std::string_view word;
+    Monitor::Order order;
+};
+constexpr NodeAct node_acts[] = {
+    {"drain", Monitor::Order::drain},
+    {"resume", Monitor::Order::resume},
+    {"detach", Monitor::Order::detach},
+};
+
+const NodeAct* find_node_act(std::string_view word) {
+    const auto* const found = std::ranges::find(node_acts, word, &NodeAct::word);
+    return found == std::end(node_acts) ? nullptr : found;
+}
+
+/// `resolve` has seen to it that there is such an act.
+void run_node(Process& process, const Command& command, const Tell& tell) {
+    const std::string& address = command.value;
+    const std::size_t colon = address.rfind(':');
+    const auto port = leading_number(colon == std::string::npos ? "" : address.substr(colon + 1));
+    if (!port || *port > 65535) return tell(failure(refusal("expected host:port: " + address)));
+    std::string host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    const config::Endpoint node{std::move(host), static_cast<int>(*port)};
+    if (!process.monitor().order(find_node_act(command.key)->order, node))
+        return tell(failure(refusal("no such node: " + address)));
+    tell_after_shards(process, "NODE", tell);
+}
+
 bool is_shutdown_argument(std::string_view argument) {
     return argument.empty() || protocol::same_name(argument, "wait_for_clients") ||
            protocol::same_name(argument, "wait_for_servers");
@@ -215,6 +244,7 @@ constexpr Verb verbs[] = {
     {"suspend", Access::admin, false, run_suspend},
     {"shutdown", Access::admin, true, run_shutdown},
     {"wait_close", Access::admin, true, run_wait_close},
+    {"node", Access::admin, false, run_node},
 };
 
 }  // namespace
@@ -232,6 +262,7 @@ std::string Statement::title() const {
     std::transform(title.begin(), title.end(), title.begin(), [](char c) {
         return c >= 'a' && c <= 'z' ? static_cast<char>(c - ('a' - 'A')) : c;
     });
+    if (verb->run == run_node) return fmt::format("{} {} '{}'", title, command.key, command.value);
     if (!command.key.empty()) return fmt::format("{} {}", title, command.key);
     if (command.argument.empty()) return title;
     if (verb->run == run_shutdown) return fmt::format("{} {}", title, command.argument);
@@ -267,6 +298,7 @@ protocol::Result<Statement> resolve_command(std::string_view text) {
     if (!found->takes_argument && !command.argument.empty()) return invalid_command(text);
     if (found->run == run_shutdown && !is_shutdown_argument(command.argument))
         return invalid_command(text);
+    if (found->run == run_node && !find_node_act(command.key)) return invalid_command(text);
     statement.verb = found;
     return statement;
 }

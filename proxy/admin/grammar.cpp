@@ -53,6 +53,15 @@ public:
         return word;
     }
     std::optional<Word> value() { return rest_.starts_with('\'') ? quoted('\'') : word(); }
+    /// What an address is written with, or a value.
+    std::optional<Word> address() {
+        if (rest_.starts_with('\'') || rest_.starts_with('"')) return value();
+        const std::size_t size = std::min(rest_.find_first_of(" \t\n\r;'\""), rest_.size());
+        if (size == 0) return std::nullopt;
+        Word word{std::string(rest_.substr(0, size)), size};
+        rest_.remove_prefix(size);
+        return word;
+    }
     /// Blanks, one semicolon if there is one, blanks, and nothing more.
     bool end() {
         blanks();
@@ -108,6 +117,20 @@ std::optional<protocol::Result<Command>> parse_set(std::string_view text) {
     return Command{.verb = "set", .argument = {}, .key = key->text, .value = value->text};
 }
 
+/// nullopt: it is not of the form `NODE act host:port`.
+std::optional<Command> parse_node(std::string_view text) {
+    Scanner scanner(text);
+    scanner.blanks();
+    const auto verb = scanner.word();
+    if (!verb || !protocol::same_name(verb->text, "node") || !scanner.blanks()) return std::nullopt;
+    const auto act = scanner.word();
+    if (!act || !scanner.blanks()) return std::nullopt;
+    const auto address = scanner.address();
+    if (!address || !scanner.end() || address->size > value_max) return std::nullopt;
+    return Command{
+        .verb = "node", .argument = {}, .key = lower_case(act->text), .value = address->text};
+}
+
 }  // namespace
 
 protocol::Error refusal(std::string message) {
@@ -120,6 +143,7 @@ protocol::Error invalid_command(std::string_view text) {
 
 protocol::Result<Command> parse_command(std::string_view text) {
     if (const auto set = parse_set(text)) return *set;
+    if (auto act = parse_node(text)) return *std::move(act);
     Scanner scanner(text);
     scanner.blanks();
     const auto verb = scanner.word();

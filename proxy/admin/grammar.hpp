@@ -1,4 +1,5 @@
-// The console's language, which is PgBouncer's: `WORD [WORD] [;]` and `SET key = value [;]`.
+// The console's language, which is PgBouncer's: `WORD [WORD] [;]` and `SET key = value [;]`, and
+// `NODE ACT host:port [;]`.
 #pragma once
 
 #include <string>
@@ -10,9 +11,9 @@ namespace pgweir::proxy::admin {
 
 /// One command, its words without their quotes. Value.
 struct Command {
-    std::string verb;      // lower case; SELECT is another word for "show"
-    std::string argument;  // empty: none. SET has key and value instead
-    std::string key, value;
+    std::string verb;        // lower case; SELECT is another word for "show"
+    std::string argument;    // empty: none. SET has key and value instead
+    std::string key, value;  // NODE: what to do with it, and its address
 };
 
 /// What a text says, whether or not there is such a command. Words are [0-9a-z_]+ in any letter

@@ -31,6 +31,7 @@ Answer answer_show(const Show& show, const Snapshot& snapshot);
 std::span<const Show> connection_shows();  // CLIENTS SERVERS … PINS
 std::span<const Show> pool_shows();        // POOLS DATABASES USERS PEERS PEER_POOLS LISTS
 std::span<const Show> stats_shows();       // STATS STATS_TOTALS STATS_AVERAGES TOTALS
+std::span<const Show> node_shows();        // NODES EVENTS POOL_NODES
 std::span<const Show> process_shows();     // HELP VERSION STATE CONFIG MEM DNS_HOSTS DNS_ZONES
 
 // Cells.
@@ -38,6 +39,8 @@ template <class Number>
 Cell number(Number value) {
     return std::to_string(value);
 }
+/// As PgBouncer shows it: 2026-11-21 04:30:12 UTC.
+std::string time_text(std::int64_t wall_us);
 inline Cell text(std::string_view value) { return std::string(value); }
 
 }  // namespace pgweir::proxy::admin

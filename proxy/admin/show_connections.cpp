@@ -77,14 +77,6 @@ constexpr Column fds_columns[] = {
     {"scram_server_key", Type::bytea},
 };
 
-std::string time_text(std::int64_t wall_us) {
-    const std::time_t seconds = wall_us / 1'000'000;
-    std::tm parts{};
-    localtime_r(&seconds, &parts);
-    char text[64];
-    return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %Z", &parts)};
-}
-
 std::string pointer(const void* address) {
     return address ? fmt::format("{}", address) : std::string();
 }
@@ -207,6 +199,14 @@ constexpr Show shows[] = {
 };
 
 }  // namespace
+
+std::string time_text(std::int64_t wall_us) {
+    const std::time_t seconds = wall_us / 1'000'000;
+    std::tm parts{};
+    localtime_r(&seconds, &parts);
+    char text[64];
+    return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %Z", &parts)};
+}
 
 std::span<const Show> connection_shows() { return shows; }
 

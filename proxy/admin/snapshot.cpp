@@ -264,8 +264,9 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     Snapshot to;
     to.config = process.config();
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
+    to.monotonic_us = net::monotonic_us();
     to.wall_minus_monotonic_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(wall).count() - net::monotonic_us();
+        std::chrono::duration_cast<std::chrono::microseconds>(wall).count() - to.monotonic_us;
     to.paused = process.paused();
     to.suspended = process.suspended();
     std::map<const pool::Pool*, PoolCounts> counts;
@@ -284,6 +285,10 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     if (parts & Snapshot::pools_part) add_pools(process, counts, to);
     if (parts & Snapshot::stats_part) {
         to.stats = process.stats_history().window(process.counters(), loop.now_us());
+    }
+    if (parts & Snapshot::nodes_part) {
+        to.topologies = process.monitor().topologies();
+        to.events.assign(process.monitor().events().begin(), process.monitor().events().end());
     }
     return to;
 }

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "health/event.hpp"
+#include "health/topology.hpp"
 #include "protocol/vars.hpp"
 #include "proxy/stats_history.hpp"
 
@@ -83,10 +85,11 @@ struct Snapshot {
         connections_part = 8,  // one Connection each: not for tens of thousands every second
         stats_part = 16,
         state_part = 32,
+        nodes_part = 64,  // of clusters, with what happened to them
     };
 
     config::ConfigPtr config;
-    std::int64_t wall_minus_monotonic_us = 0;
+    std::int64_t monotonic_us = 0, wall_minus_monotonic_us = 0;
     bool paused = false, suspended = false;
     std::vector<DatabaseState> databases;  // by name, the console's own among them
     std::vector<UserState> users;          // by name
@@ -94,6 +97,8 @@ struct Snapshot {
     std::vector<Connection> connections;   // by id
     int clients = 0, clients_logging_in = 0, servers = 0;
     StatsHistory::Window stats;
+    std::vector<health::TopologyPtr> topologies;  // by cluster
+    std::vector<health::Event> events;            // oldest first
 };
 
 /// Collects `parts` (Snapshot::Parts). To be called on the main thread; `done` runs there too.

@@ -54,6 +54,11 @@ COLUMNS = {
     "fds": "fd:4 task user database addr port:4 cancel:8 link:4 client_encoding std_strings datestyle timezone "
            "password scram_client_key:b scram_server_key:b",
     "pins": "client:4 user database since reasons",
+    "nodes": "cluster host port:4 role status timeline:4 lsn streaming lag_bytes:8 lag_seconds eligible weight:4 "
+             "last_probe_ms:8 probe_us:8 status_since reason",
+    "events": "time cluster event node timeline:4 text",
+    "pool_nodes": "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node "
+                  "replication_delay replication_state replication_sync_state last_status_change",
 }
 TYPES = {"": 25, "4": 23, "8": 20, "n": 1700, "b": 17}
 

@@ -38,13 +38,15 @@ const std::map<std::string, Access> commands = {
     {"SHUTDOWN WAIT_FOR_CLIENTS", Access::admin},
     {"WAIT_CLOSE", Access::admin},
     {"WAIT_CLOSE app", Access::admin},
+    {"NODE DRAIN 10.0.0.1:5432", Access::admin},
 };
 
 const std::set<std::string> stats_shows_expected = {
-    "help",   "config",    "databases", "pools",      "clients",      "servers",
-    "users",  "peers",     "pins",      "peer_pools", "sockets",      "active_sockets",
-    "lists",  "mem",       "state",     "stats",      "stats_totals", "stats_averages",
-    "totals", "dns_hosts", "dns_zones", "version"};
+    "help",      "config",         "databases",      "pools",  "clients",
+    "servers",   "users",          "peers",          "pins",   "peer_pools",
+    "sockets",   "active_sockets", "lists",          "mem",    "state",
+    "stats",     "stats_totals",   "stats_averages", "totals", "dns_hosts",
+    "dns_zones", "version",        "nodes",          "events", "pool_nodes"};
 const std::set<std::string> admin_shows_expected = {"fds"};
 
 TEST(ConsoleAccess, OfVerbs) {
@@ -64,7 +66,8 @@ TEST(ConsoleAccess, OfVerbs) {
 
 TEST(ConsoleAccess, OfShows) {
     std::set<std::string> stats, admin;
-    for (const auto section : {connection_shows(), pool_shows(), stats_shows(), process_shows()}) {
+    for (const auto section :
+         {connection_shows(), pool_shows(), stats_shows(), node_shows(), process_shows()}) {
         for (const Show& show : section) {
             (show.access == Access::stats ? stats : admin).emplace(show.name);
             const Statement statement = must_resolve("show " + std::string(show.name));
@@ -84,9 +87,9 @@ TEST(ConsoleAccess, OfCourtesies) {
 }
 
 TEST(ConsoleCommands, WhatDoesNotExist) {
-    for (const char* text :
-         {"show", "show nothing", "select 2", "drop", "reload now", "suspend app", "set verbose",
-          "shutdown now", "pause a b", "drop app", "\"\"", ""}) {
+    for (const char* text : {"node", "node drain", "node kill a:1", "node drain a:1 b:2", "show",
+                             "show nothing", "select 2", "drop", "reload now", "suspend app",
+                             "set verbose", "shutdown now", "pause a b", "drop app", "\"\"", ""}) {
         SCOPED_TRACE(text);
         const auto statement = resolve(text);
         ASSERT_TRUE(statement.has_error());
@@ -98,6 +101,7 @@ TEST(ConsoleCommands, Titles) {
     EXPECT_EQ(must_resolve("resume;").title(), "RESUME");
     EXPECT_EQ(must_resolve("pause app").title(), "PAUSE 'app'");
     EXPECT_EQ(must_resolve("shutdown wait_for_servers").title(), "SHUTDOWN wait_for_servers");
+    EXPECT_EQ(must_resolve("node Drain a:1;").title(), "NODE drain 'a:1'");
     EXPECT_EQ(must_resolve("set verbose = 2").title(), "SET verbose");
 }
 

@@ -71,6 +71,13 @@ const Documented documented[] = {
     {"fds", "fd:i4 task user database addr port:i4 cancel:i8 link:i4 client_encoding std_strings "
             "datestyle timezone password scram_client_key:b scram_server_key:b"},
     {"pins", "client:i4 user database since reasons"},
+    {"nodes",
+     "cluster host port:i4 role status timeline:i4 lsn streaming lag_bytes:i8 lag_seconds eligible "
+     "weight:i4 last_probe_ms:i8 probe_us:i8 status_since reason"},
+    {"events", "time cluster event node timeline:i4 text"},
+    {"pool_nodes",
+     "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node "
+     "replication_delay replication_state replication_sync_state last_status_change"},
     {"help", ""},
 };
 
@@ -86,7 +93,8 @@ std::string text_of(Columns columns) {
 
 TEST(ConsoleShow, ColumnsAreTheDocumentedOnes) {
     std::size_t known = 0;
-    for (const auto section : {connection_shows(), pool_shows(), stats_shows(), process_shows()}) {
+    for (const auto section :
+         {connection_shows(), pool_shows(), stats_shows(), node_shows(), process_shows()}) {
         known += section.size();
     }
     EXPECT_EQ(std::size(documented), known);

@@ -1,0 +1,241 @@
+"""What pgweir knows of a cluster's nodes: who leads, who follows, who is fenced off, and what an operator may do."""
+import time
+
+import pytest
+from harness.wire import ServerError
+from harness.processes import eventually
+
+pytestmark = pytest.mark.pgweir
+
+TOML = """
+[listen]
+host = "127.0.0.1"
+port = @PORT@
+unix_socket_dir = "@DIR@"
+[admin]
+users = ["postgres"]
+stats_users = ["monitor"]
+[auth]
+method = "trust"
+file = "userlist.txt"
+[clusters.main]
+nodes = [{nodes}]
+[clusters.main.health]
+user = "monitor"
+{health}
+[clusters.main.reads]
+{reads}
+[clusters.main.failover]
+{failover}
+[databases.app]
+cluster = "main"
+"""
+
+
+def config(nodes, health="", reads="", failover='state_file = "main.state"'):
+    entries = ", ".join(f'{{ host = "{node.host}", port = {node.port} }}' for node in nodes)
+    return TOML.format(nodes=entries, health=health, reads=reads, failover=failover)
+
+
+def row(proxy, node):
+    """That node's row of SHOW NODES."""
+    (found,) = [row for row in proxy.console("show nodes") if int(row["port"]) == node.port]
+    return found
+
+
+def is_seen(proxy, node, **wanted):
+    seen = row(proxy, node)
+    return all(seen[key] == value for key, value in wanted.items())
+
+
+def wait_for(proxy, node, timeout=20, **wanted):
+    eventually(lambda: is_seen(proxy, node, **wanted), timeout, f"{node}: {wanted}")
+    return row(proxy, node)
+
+
+def events(proxy):
+    return [(event["event"], event["node"]) for event in proxy.console("show events")]
+
+
+def name(node):
+    return f"{node.host}:{node.port}"
+
+
+def test_roles(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes))
+    seen = wait_for(proxy, cluster.primary, role="primary", status="up", eligible="no")
+    assert seen["cluster"] == "main" and seen["timeline"] == "1" and seen["reason"] == ""
+    for node in cluster.replicas:
+        seen = wait_for(proxy, node, role="replica", status="up", eligible="yes", streaming="yes")
+        assert seen["timeline"] == "1" and seen["reason"] == ""
+    assert events(proxy) == [("primary_changed", name(cluster.primary))]
+    rows = proxy.console("show pool_nodes")
+    assert [(row["node_id"], row["role"], row["pg_status"], row["replication_state"]) for row in rows] == [
+        ("0", "primary", "up", ""), ("1", "standby", "up", "streaming"), ("2", "standby", "up", "streaming")]
+    # The connections that probe are nobody's business.
+    assert [row for row in proxy.console("show servers") if row["user"] == "monitor"] == []
+    assert [row for row in proxy.console("show pools") if row["user"] == "monitor"] == []
+
+
+def test_positions_go_on(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes))
+    before = wait_for(proxy, cluster.primary, role="primary")["lsn"]
+    cluster.primary.rows("select pg_logical_emit_message(false, 'x', repeat('x', 100000))")
+    eventually(lambda: row(proxy, cluster.primary)["lsn"] != before, what="a later position")
+    for node in cluster.replicas:
+        eventually(lambda node=node: is_seen(proxy, node, lag_bytes="0"), what="no lag left")
+
+
+def test_a_replica_that_lags_gets_no_reads(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes, reads='max_lag = "1s"\nmax_lag_bytes = "1MB"'))
+    late, other = cluster.replicas
+    wait_for(proxy, late, eligible="yes")
+    late.rows("select pg_wal_replay_pause()")
+    try:
+        cluster.primary.rows("select pg_logical_emit_message(false, 'x', repeat('x', 10000))")
+        seen = wait_for(proxy, late, eligible="no")
+        assert int(seen["lag_bytes"]) >= 10000 and float(seen["lag_seconds"]) >= 1
+        assert "behind by" in seen["reason"]
+        wait_for(proxy, other, eligible="yes")
+    finally:
+        late.rows("select pg_wal_replay_resume()")
+    wait_for(proxy, late, eligible="yes", lag_seconds="0.000")
+
+
+def test_orders(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes))
+    node = cluster.replicas[0]
+    wait_for(proxy, node, eligible="yes")
+    for order, status in (("drain", "draining"), ("resume", "up"), ("detach", "detached"), ("resume", "up")):
+        proxy.console(f"node {order} {name(node)}")
+        wait_for(proxy, node, status=status, eligible="yes" if status == "up" else "no")
+    assert events(proxy).count(("operator", name(node))) == 4
+    for text, error in (("node drain 127.0.0.1:1", "no such node: 127.0.0.1:1"),
+                        ("node drain nonsense", "expected host:port: nonsense")):
+        with pytest.raises(ServerError, match=error):
+            proxy.console(text)
+    with pytest.raises(ServerError, match="admin access needed"):
+        proxy.console(f"node drain {name(node)}", user="monitor")
+
+
+def test_reload_adds_and_removes_nodes(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes[:2]))
+    wait_for(proxy, cluster.primary, role="primary")
+    assert len(proxy.console("show nodes")) == 2
+    proxy.write("pgweir.toml", config([cluster.nodes[2], cluster.nodes[0]], health='interval = "100ms"'))
+    proxy.reload()
+    wait_for(proxy, cluster.nodes[2], role="replica", eligible="yes")
+    assert is_seen(proxy, cluster.primary, role="primary", status="up")
+    assert len(proxy.console("show nodes")) == 2
+
+
+def test_probes_that_cannot_log_in_say_why(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes, health='dbname = "nowhere"'))
+    seen = wait_for(proxy, cluster.primary, status="down", role="unknown")
+    assert 'database "nowhere" does not exist' in seen["reason"]
+
+
+def test_suspend_does_not_blind_the_monitor(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes))
+    wait_for(proxy, cluster.primary, role="primary")
+    with proxy.wire(user="postgres", dbname="pgbouncer") as wire:
+        wire.table("suspend")
+        cluster.primary.rows("select pg_logical_emit_message(false, 'x', 'x')")
+        before = wire.table("show nodes")[0]["lsn"]
+        cluster.primary.rows("select pg_logical_emit_message(false, 'x', repeat('x', 10000))")
+        eventually(lambda: wire.table("show nodes")[0]["lsn"] != before, what="a later position")
+        wire.table("resume")
+
+
+def test_promotion_and_the_return_of_the_old_primary(private_cluster, pgweir):
+    cluster = private_cluster(replicas=2)
+    old, (new, third) = cluster.primary, cluster.replicas
+    text = config(cluster.nodes)
+    proxy = pgweir(toml=text)
+    wait_for(proxy, old, role="primary")
+    old.kill()
+    wait_for(proxy, old, status="down")
+    for node in (new, third):  # reads go on meanwhile
+        wait_for(proxy, node, eligible="yes")
+    new.promote()
+    assert wait_for(proxy, new, role="primary")["timeline"] == "2"
+    assert "on timeline 1, the primary is on 2" in wait_for(proxy, third, eligible="no")["reason"]
+    third.rows(f"alter system set primary_conninfo = 'host={new.host} port={new.port} user=postgres'")
+    third.rows("select pg_reload_conf()")
+    wait_for(proxy, third, eligible="yes", timeline="2", streaming="yes")
+
+    old.start()
+    seen = wait_for(proxy, old, role="stale_primary", status="up", eligible="no")
+    assert seen["timeline"] == "1" and "there is a timeline 2" in seen["reason"]
+    assert is_seen(proxy, new, role="primary")
+    assert [event for event, node in events(proxy) if node in (name(old), name(new))] == [
+        "primary_changed", "node_down", "primary_lost", "primary_changed", "node_up", "stale_primary"]
+    (stale,) = [row for row in proxy.console("show pool_nodes") if row["port"] == str(old.port)]
+    assert stale["status"] == "quarantine"
+
+    # A process that starts while only the old primary can be reached is not taken in.
+    state = (proxy.directory / "main.state").read_text(encoding="utf-8")
+    assert "timeline 2\n" in state
+    assert proxy.stop() == 0
+    new.stop("immediate")
+    third.stop("immediate")
+    proxy.start()
+    wait_for(proxy, old, role="stale_primary")
+    wait_for(proxy, new, status="down")
+    new.start()
+    wait_for(proxy, new, role="primary")
+
+
+def test_a_restart_is_no_failover(private_cluster, pgweir):
+    cluster = private_cluster(replicas=1)
+    proxy = pgweir(toml=config(cluster.nodes))
+    wait_for(proxy, cluster.primary, role="primary")
+    cluster.primary.stop()
+    wait_for(proxy, cluster.primary, status="down")
+    cluster.primary.start()
+    wait_for(proxy, cluster.primary, role="primary", status="up", timeline="1")
+    assert ("primary_back", name(cluster.primary)) in events(proxy)
+    wait_for(proxy, cluster.replicas[0], eligible="yes")
+
+
+def test_hung_nodes(private_cluster, pgweir):
+    """Nothing in TCP tells a server that hangs; the deadline of a probe does."""
+    cluster = private_cluster(replicas=1)
+    proxy = pgweir(toml=config(cluster.nodes))
+    for node, role in ((cluster.replicas[0], "replica"), (cluster.primary, "primary")):
+        wait_for(proxy, node, role=role, status="up")
+        began = time.monotonic()
+        node.freeze()
+        try:
+            assert "no answer" in wait_for(proxy, node, status="down", eligible="no")["reason"]
+            # interval + 2 × timeout, and a lot for a busy machine
+            assert time.monotonic() - began < 10
+        finally:
+            node.thaw()
+        wait_for(proxy, node, status="up", role=role)
+
+
+def test_a_cut_off_state_file_is_told_and_passed_over(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes), start=False)
+    proxy.write("main.state", "# pgweir: the highest")
+    proxy.start()
+    wait_for(proxy, cluster.primary, role="primary")
+    assert "not a state file of pgweir" in proxy.log()
+    eventually(lambda: "timeline 1\n" in (proxy.directory / "main.state").read_text(encoding="utf-8"),
+               what="the file written anew")
+
+
+def test_without_a_place_for_the_state(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes, failover=""))
+    wait_for(proxy, cluster.primary, role="primary")
+    assert "no state file" in proxy.log()
+    assert list(proxy.directory.glob("*.state")) == []
+
+
+def test_the_state_directory_of_systemd(cluster, pgweir, tmp_path):
+    tmp_path.chmod(0o777)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    proxy = pgweir(toml=config(cluster.nodes, failover=""), environment={"STATE_DIRECTORY": str(tmp_path)})
+    wait_for(proxy, cluster.primary, role="primary")
+    eventually((tmp_path / "main.state").exists, what="the state file")
