@@ -53,6 +53,10 @@ struct Reads {
     std::int64_t max_lag_bytes = std::int64_t{64} << 20;
     Consistency consistency = Consistency::session;
     Balance balance = Balance::least_latency;
+    // What the catalog cannot say, as `name` or `schema.name`.
+    std::vector<std::string> replica_safe_functions{};  // volatile, and yet they only read
+    std::vector<std::string> primary_functions{};       // not volatile, and yet not for replicas
+    bool foreign_tables = false;                        // replicas may read them
 
     friend bool operator==(const Reads&, const Reads&) = default;
 };

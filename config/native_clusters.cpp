@@ -84,6 +84,9 @@ void read_reads(TableReader table, Reads& reads) {
     table.read_size("max_lag_bytes", reads.max_lag_bytes);
     table.read_word("consistency", reads.consistency);
     table.read_word("balance", reads.balance);
+    table.read("replica_safe_functions", reads.replica_safe_functions);
+    table.read("primary_functions", reads.primary_functions);
+    table.read("foreign_tables", reads.foreign_tables);
     table.finish();
 }
 

@@ -5,6 +5,7 @@
 #include "config/check.hpp"
 #include "config/import.hpp"
 #include "pool/tls_contexts.hpp"
+#include "proxy/route.hpp"
 #include "proxy/start.hpp"
 
 namespace {
@@ -37,6 +38,13 @@ int main(int argc, char** argv) {
                                                pgweir::config::system_sources(),
                                                std::filesystem::current_path(gone).string());
         }
+        case Command::route:
+            if (!parsed.options.config.empty()) {
+                return print_routes(parsed.options.config, parsed.options.database,
+                                    parsed.options.sql, std::cout, std::cerr);
+            }
+            print_routes(parsed.options.sql, std::cout);
+            return 0;
         case Command::run: return start(parsed.options);
     }
     return 1;

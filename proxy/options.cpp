@@ -18,6 +18,8 @@ Usage:
   pgweir check CONFIG           load and validate: every problem with file:line; exit 0 or 1
   pgweir import FILE            print a pgbouncer.ini or pgpool.conf as TOML; what the TOML cannot
                                 say is a comment; exit 1 with the reason when FILE is wrong
+  pgweir route SQL              where each statement goes and why, as far as its text tells
+  pgweir route CONFIG DB SQL    the same with the catalog of the database behind the entry DB
 
 Options:
   -d, --daemon         run in the background (needs pidfile, and logfile or syslog)
@@ -33,6 +35,27 @@ and exit, QUIT exit at once; a second INT or TERM exits at once.
 )";
 }
 
+namespace {
+
+/// What follows `route`. It takes no options: a text may begin with a dash.
+Parsed parse_route(const std::vector<std::string>& words) {
+    Parsed parsed;
+    Options& options = parsed.options;
+    options.command = Command::route;
+    if (words.size() == 1) {
+        options.sql = words[0];
+    } else if (words.size() == 3) {
+        options.config = words[0];
+        options.database = words[1];
+        options.sql = words[2];
+    } else {
+        parsed.problem = "expected SQL, or CONFIG DB SQL";
+    }
+    return parsed;
+}
+
+}  // namespace
+
 Parsed parse_options(const std::vector<std::string>& arguments) {
     Parsed parsed;
     Options& options = parsed.options;
@@ -41,6 +64,8 @@ Parsed parse_options(const std::vector<std::string>& arguments) {
         return parsed;
     };
     std::size_t i = 0;
+    if (!arguments.empty() && arguments[0] == "route")
+        return parse_route({arguments.begin() + 1, arguments.end()});
     if (!arguments.empty() && (arguments[0] == "check" || arguments[0] == "import")) {
         options.command = arguments[0] == "check" ? Command::check : Command::import_file;
         i = 1;

@@ -7,16 +7,17 @@
 
 namespace pgweir::proxy {
 
-enum class Command { run, check, import_file, version, help };
+enum class Command { run, check, import_file, route, version, help };
 
 struct Options {
     Command command = Command::run;
-    bool daemon = false;  // -d
-    bool quiet = false;   // -q: nothing on stderr
-    int verbose = 0;      // -v, added up
-    bool reboot = false;  // -R
-    std::string user;     // -u
-    std::string config;   // path
+    bool daemon = false;        // -d
+    bool quiet = false;         // -q: nothing on stderr
+    int verbose = 0;            // -v, added up
+    bool reboot = false;        // -R
+    std::string user;           // -u
+    std::string config;         // path; empty for a route without one
+    std::string database, sql;  // route
 };
 
 /// What the arguments (without the program's name) ask for, or a sentence that says what is wrong.

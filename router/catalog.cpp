@@ -8,20 +8,26 @@ namespace pgweir::router {
 
 namespace {
 
-bool is_in(const std::vector<SchemaId>& path, SchemaId schema) {
-    return std::ranges::find(path, schema) != path.end();
+constexpr SchemaId pg_catalog = 11;  // PG_CATALOG_NAMESPACE
+
+/// What an object is to a query that names it without a schema; nullopt: it is not meant.
+std::optional<Finding> in_path(const Names::Object& object, const SearchPath& path) {
+    Finding all = object.finding;
+    all.add(object.hidden);
+    if (!path) return all;
+    const auto at = std::ranges::find(*path, object.schema);
+    if (at == path->end()) return std::nullopt;
+    const bool first = std::find(path->begin(), at, pg_catalog) == at;
+    return first ? all : object.finding;
 }
 
 }  // namespace
 
-void Names::add(std::string_view name, SchemaId schema, Finding finding) {
+void Names::add(std::string_view name, SchemaId schema, Finding finding, bool hidden) {
     std::vector<Object>& objects = objects_[std::string(name)];
-    const auto same = std::ranges::find(objects, schema, &Object::schema);
-    if (same == objects.end()) {
-        objects.push_back({schema, finding});
-    } else {
-        same->finding.add(finding);
-    }
+    auto same = std::ranges::find(objects, schema, &Object::schema);
+    if (same == objects.end()) same = objects.insert(same, {schema, {}, {}});
+    (hidden ? same->hidden : same->finding).add(finding);
 }
 
 const std::vector<Names::Object>* Names::find(std::string_view name) const {
@@ -41,9 +47,11 @@ std::optional<Finding> Catalog::find(const Names& names, const QualifiedName& na
     }
     std::optional<Finding> worst;
     for (const Names::Object& object : *objects) {
-        if (only ? object.schema != *only : path && !is_in(*path, object.schema)) continue;
+        if (only && object.schema != *only) continue;
+        const auto found = in_path(object, only ? SearchPath() : path);
+        if (!found) continue;
         if (!worst) worst.emplace();
-        worst->add(object.finding);
+        worst->add(*found);
     }
     return worst;
 }
@@ -75,7 +83,6 @@ SearchPath Catalog::search_path(std::string_view setting, std::string_view user)
         return at == schemas_.end() ? std::nullopt : std::optional(at->second);
     };
     std::vector<SchemaId> path;
-    if (const auto own = id("pg_catalog")) path.push_back(*own);
     Lexer lexer(setting);
     for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
         std::string name;
@@ -97,6 +104,7 @@ SearchPath Catalog::search_path(std::string_view setting, std::string_view user)
         // One that is not there may be made, but not without the catalog being loaded anew.
         if (const auto schema = id(name)) path.push_back(*schema);
     }
+    if (std::ranges::find(path, pg_catalog) == path.end()) path.insert(path.begin(), pg_catalog);
     return path;
 }
 

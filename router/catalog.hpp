@@ -42,8 +42,9 @@ public:
     struct Object {
         SchemaId schema;
         Finding finding;
+        Finding hidden;  // of what pg_catalog hides where it is searched before
     };
-    void add(std::string_view name, SchemaId schema, Finding finding);
+    void add(std::string_view name, SchemaId schema, Finding finding, bool hidden = false);
     const std::vector<Object>* find(std::string_view name) const;
     std::size_t size() const { return objects_.size(); }
 
@@ -63,7 +64,8 @@ struct QualifiedName {
     friend auto operator<=>(const QualifiedName&, const QualifiedName&) = default;
 };
 
-/// The schemas in which unqualified names are looked for; pg_catalog is among them. nullopt: any.
+/// The schemas in which unqualified names are looked for, in order; pg_catalog is among them.
+/// nullopt: any.
 using SearchPath = std::optional<std::vector<SchemaId>>;
 
 /// Snapshot of one database. Immutable once published, shared by all workers; CatalogBuilder makes

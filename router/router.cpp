@@ -9,6 +9,7 @@
 #include "router/hints.hpp"
 #include "router/lexer.hpp"
 #include "router/names_walk.hpp"
+#include "router/own_objects.hpp"
 #include "router/shape.hpp"
 #include "router/skeleton.hpp"
 
@@ -305,6 +306,19 @@ void Router::learn_primary(std::string_view sql, const Conditions& conditions) {
         entry->learned = true;
         entry->verdict = nullptr;
     }
+}
+
+Verdict presume(std::string_view sql) {
+    Shape shape = shape_of(sql);
+    for (const QualifiedName& name : shape.names.functions) {
+        const auto own = own_function(name.name);
+        const bool named = name.schema.empty() || name.schema == "pg_catalog";
+        if (!named || !own || own->effect == Effect::reads) continue;
+        refuse_read(shape.verdict, own->reason, name.name, own->effect == Effect::writes);
+    }
+    const Hint hint = hint_of(sql);
+    auto verdict = std::make_shared<const Verdict>(std::move(shape.verdict));
+    return hint == Hint::none ? *verdict : *hinted(hint, std::move(verdict));
 }
 
 }  // namespace pgweir::router

@@ -14,11 +14,11 @@ namespace pgweir::router {
 /// What a judgement depends on besides the text.
 struct Conditions {
     /// Of the database the statement runs in; nullptr: whatever needs it goes to the primary.
-    const Catalog* catalog = nullptr;
+    const Catalog* catalog{};
     /// The session's search_path as SHOW gives it; nullopt: not known, so any schema may be meant.
-    std::optional<std::string_view> search_path;
+    std::optional<std::string_view> search_path{};
     /// Who "$user" in search_path is; empty: not known.
-    std::string_view user;
+    std::string_view user{};
     bool standard_strings = true;  // standard_conforming_strings
     bool unsafe_encoding = false;  // see is_unsafe_encoding()
     bool seeded = false;           // setseed() was called: random() is determined
@@ -63,5 +63,9 @@ private:
     struct Memory;
     std::unique_ptr<Memory> memory_;
 };
+
+/// The verdict without any catalog, for showing: names that PostgreSQL's own lists do not mention
+/// count as harmless.
+Verdict presume(std::string_view sql);
 
 }  // namespace pgweir::router

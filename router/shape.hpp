@@ -29,6 +29,7 @@ struct NamesUsed {
         return functions.empty() && operators.empty() && types.empty() && relations.empty() &&
                attributes.empty() && settings.empty();
     }
+    friend bool operator==(const NamesUsed&, const NamesUsed&) = default;
 };
 
 /// One text. Value.

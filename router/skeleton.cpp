@@ -152,9 +152,12 @@ private:
         return true;
     }
 
+    /// Right behind a string another one would become a part of it.
+    bool behind_string() const { return begin_ == at_ && out_ > start_ && out_[-1] == '\''; }
+
     bool string() {
         bool escapes = false;
-        if (!string_prefix(escapes)) return false;
+        if (behind_string() || !string_prefix(escapes)) return false;
         const char* const behind = string_end(at_ + 1, escapes);
         if (!behind) return false;
         if (escapes) {  // it may go on behind a newline, with escapes again
@@ -163,6 +166,8 @@ private:
             if (next < end_ && (*next == '\'' || *next == '-')) return false;
         }
         constant("''", behind);
+        // Nothing is joined to it: what follows might become a part of it.
+        if (escapes) constant_ = nullptr;
         return true;
     }
 
@@ -210,6 +215,7 @@ private:
     }
 
     bool dollar() {
+        if (behind_string() || (at_ > first_ && at_[-1] == '&')) return false;
         if (inside_word()) return ++at_, true;
         const char* at = at_ + 1;
         if (at < end_ && is(*at, digit)) {

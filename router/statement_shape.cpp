@@ -36,6 +36,7 @@ void walk(Shape& shape, const Tree& tree) { NamesWalk(shape).visit(tree); }
 
 void copy(const Tree& tree, Shape& shape) {
     if (tree.number("is_from") != 0) return write(shape, "COPY");
+    shape.literals = true;  // an empty file name looks like none
     if (tree.number("is_program") != 0 || !tree.text("filename").empty())
         return to_primary(shape, Reason::server_file, "COPY");
     if (const Tree relation = tree.child("relation")) walk(shape, relation);

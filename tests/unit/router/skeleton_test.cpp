@@ -39,6 +39,8 @@ const SkeletonCase skeleton_cases[] = {
     {"select $1e'\\'", std::nullopt},
     {"select E'a'\n'\\''", std::nullopt},
     {"select a \\ b", std::nullopt},
+    {"select 'a'$$b$$", std::nullopt},
+    {"select $a$ b$a$'c'", std::nullopt},
 };
 
 TEST(Skeleton, HasNoLiterals) {

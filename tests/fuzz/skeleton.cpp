@@ -1,0 +1,45 @@
+// SQL from anywhere: what the parser finds in a text and in its skeleton is the same, so a verdict
+// on one is right for the other.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "router/shape.hpp"
+#include "router/skeleton.hpp"
+
+namespace {
+
+using pgweir::router::Reason;
+using pgweir::router::Shape;
+using pgweir::router::Verdict;
+
+/// What another text of the skeleton would be taken for.
+bool alike(const Verdict& a, const Verdict& b) {
+    return a.kind == b.kind && a.read == b.read && a.reason == b.reason && a.follows == b.follows &&
+           a.refused_read_only == b.refused_read_only && a.options == b.options &&
+           a.executes == b.executes && a.prepares == b.prepares;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* raw, std::size_t size) {
+    const std::string sql(reinterpret_cast<const char*>(raw), size);
+    if (sql.size() > 4096) return 0;  // depth is the stack's, and limited elsewhere
+    std::string room, again;
+    const auto skeleton = pgweir::router::skeleton_of(sql, room);
+    if (!skeleton) return 0;
+    if (skeleton->size() > sql.size()) std::abort();
+    if (pgweir::router::skeleton_of(*skeleton, again) != skeleton) std::abort();
+
+    const Shape whole = pgweir::router::shape_of(sql);
+    const Shape bare = pgweir::router::shape_of(*skeleton);
+    if (whole.literals != bare.literals && whole.verdict.reason != Reason::parse_error &&
+        bare.verdict.reason != Reason::parse_error)
+        std::abort();
+    if (whole.literals || bare.literals) return 0;
+    // A wrong escape is an error in one of them only: that is for the server to tell.
+    if (whole.verdict.reason == Reason::parse_error || bare.verdict.reason == Reason::parse_error)
+        return 0;
+    if (!alike(whole.verdict, bare.verdict) || !(whole.names == bare.names)) std::abort();
+    return 0;
+}
