@@ -257,10 +257,15 @@ VerdictPtr Router::Memory::parse(std::string_view sql, std::optional<std::string
     ++stats.parses;
     Shape shape = shape_of(text);
     if (shape.literals && shortened) return for_primary(Reason::too_long);
-    if (skeleton && !shape.literals)
+    // An error within a literal says nothing of other texts of this skeleton.
+    const bool wrong = shape.verdict.reason == Reason::parse_error;
+    const bool own =
+        wrong && skeleton && shape_of(*skeleton).verdict.reason != shape.verdict.reason;
+    if (skeleton && !shape.literals && !own)
         return judged(keep({*skeleton, false}, std::move(shape)), conditions);
-    if (skeleton && !find({*skeleton, false})) keep({*skeleton, false}, {}).by_text = true;
-    if (sql.size() <= exact_max) return judged(keep({sql, true}, std::move(shape)), conditions);
+    if (skeleton && !own && !find({*skeleton, false})) keep({*skeleton, false}, {}).by_text = true;
+    if (sql.size() <= exact_max && !own)
+        return judged(keep({sql, true}, std::move(shape)), conditions);
     Entry once{.text = {}, .exact = true};
     once.shape = std::move(shape);
     return judged(once, conditions);

@@ -115,7 +115,7 @@ private:
     /// A constant ends here: `text` stands for it, unless it continues a list of constants.
     void constant(std::string_view text, const char* behind) {
         copy();
-        begin_ = at_ = behind;
+        begin_ = at_ = behind_ = behind;
         // Of a digit before a point or an exponent the rest follows: not the end of a constant.
         const bool whole = behind == end_ || !(is(*behind, inside) || *behind == '.');
         const char* const list = whole ? list_before() : nullptr;
@@ -152,18 +152,19 @@ private:
         return true;
     }
 
-    /// Right behind a string another one would become a part of it.
-    bool behind_string() const { return begin_ == at_ && out_ > start_ && out_[-1] == '\''; }
+    /// Right behind a constant a string would become a part of it.
+    bool behind_constant() const { return at_ == behind_; }
 
     bool string() {
         bool escapes = false;
-        if (behind_string() || !string_prefix(escapes)) return false;
+        if (behind_constant() || !string_prefix(escapes)) return false;
         const char* const behind = string_end(at_ + 1, escapes);
         if (!behind) return false;
         if (escapes) {  // it may go on behind a newline, with escapes again
             const char* next = behind;
             while (next < end_ && is(*next, blank)) ++next;
-            if (next < end_ && (*next == '\'' || *next == '-')) return false;
+            if (next < end_ && std::string_view("'-/$").find(*next) != std::string_view::npos)
+                return false;
         }
         constant("''", behind);
         // Nothing is joined to it: what follows might become a part of it.
@@ -215,7 +216,7 @@ private:
     }
 
     bool dollar() {
-        if (behind_string() || (at_ > first_ && at_[-1] == '&')) return false;
+        if (behind_constant() || (at_ > first_ && at_[-1] == '&')) return false;
         if (inside_word()) return ++at_, true;
         const char* at = at_ + 1;
         if (at < end_ && is(*at, digit)) {
@@ -277,7 +278,8 @@ private:
     const char* const end_;
     char* const start_;
     char* out_;
-    const char* constant_ = nullptr;  // behind the last constant in the output
+    const char* behind_ = nullptr;    // the last constant in the text
+    const char* constant_ = nullptr;  // … in the output
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SQL from anywhere: what the parser finds in a text and in its skeleton is the same, so a verdict
 // on one is right for the other.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -18,6 +19,16 @@ bool alike(const Verdict& a, const Verdict& b) {
     return a.kind == b.kind && a.read == b.read && a.reason == b.reason && a.follows == b.follows &&
            a.refused_read_only == b.refused_read_only && a.options == b.options &&
            a.executes == b.executes && a.prepares == b.prepares;
+}
+
+/// In an order of their own: a list cut short may change which operator comes first.
+pgweir::router::NamesUsed sorted(pgweir::router::NamesUsed names) {
+    std::ranges::sort(names.functions);
+    std::ranges::sort(names.operators);
+    std::ranges::sort(names.types);
+    std::ranges::sort(names.relations);
+    std::ranges::sort(names.attributes);
+    return names;
 }
 
 }  // namespace
@@ -40,6 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* raw, std::size_t size)
     // A wrong escape is an error in one of them only: that is for the server to tell.
     if (whole.verdict.reason == Reason::parse_error || bare.verdict.reason == Reason::parse_error)
         return 0;
-    if (!alike(whole.verdict, bare.verdict) || !(whole.names == bare.names)) std::abort();
+    if (!alike(whole.verdict, bare.verdict) || !(sorted(whole.names) == sorted(bare.names)))
+        std::abort();
     return 0;
 }

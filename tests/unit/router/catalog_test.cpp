@@ -188,6 +188,15 @@ TEST(Router, RemembersShapesAndNotWhatLiteralsDecide) {
     EXPECT_FALSE(reads("select U&\"b\\0075sy\" (1)"));
 }
 
+TEST(Router, BlamesALiteralAlone) {
+    Router router;
+    EXPECT_EQ(router.judge("select E'\\u00'", {})->reason, Reason::parse_error);
+    EXPECT_TRUE(router.judge("select E'\\u0041'", {})->read);
+    EXPECT_EQ(router.judge("selec 1", {})->reason, Reason::parse_error);
+    EXPECT_EQ(router.judge("selec 2", {})->reason, Reason::parse_error);
+    EXPECT_EQ(router.stats().parses, 3U);
+}
+
 TEST(Router, JudgesAnewWhatHasChanged) {
     const CatalogPtr catalog = tests::small_database().build();
     CatalogBuilder changed = tests::small_database({.primary_functions = {"calm"}});

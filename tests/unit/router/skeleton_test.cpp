@@ -41,6 +41,7 @@ const SkeletonCase skeleton_cases[] = {
     {"select a \\ b", std::nullopt},
     {"select 'a'$$b$$", std::nullopt},
     {"select $a$ b$a$'c'", std::nullopt},
+    {"select 1, $a$ b$a$'c'", std::nullopt},
 };
 
 TEST(Skeleton, HasNoLiterals) {
