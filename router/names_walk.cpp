@@ -8,8 +8,6 @@ namespace pgweir::router {
 
 namespace {
 
-constexpr int depth_max = 20'000;
-
 /// Kinds whose parts are all there is to them.
 const std::unordered_set<std::string_view>& plain_kinds() {
     static const std::unordered_set<std::string_view> kinds = {"ResTarget",
@@ -95,18 +93,27 @@ void NamesWalk::children(const Tree& tree) {
     if (!whole) against(Reason::node_unknown, tree.kind());
 }
 
-void NamesWalk::visit(const Tree& tree) {
-    if (!tree) return;
-    if (++depth_ > depth_max) {
-        against(Reason::too_long, "nested too deep");
-    } else if (const std::string_view kind = tree.kind(); !special(tree, kind)) {
-        if (plain_kinds().contains(kind)) {
-            children(tree);
-        } else {
-            against(Reason::node_unknown, kind);
-        }
+void NamesWalk::walk(const Tree& tree) {
+    visit(tree);
+    while (!pending_.empty()) {
+        const Pending next = pending_.back();
+        pending_.pop_back();
+        scope_ = next.scope;
+        const auto before = static_cast<std::ptrdiff_t>(pending_.size());
+        look(next.tree);
+        std::reverse(pending_.begin() + before, pending_.end());  // the first part first
     }
-    --depth_;
+}
+
+void NamesWalk::look(const Tree& tree) {
+    if (!tree) return;
+    const std::string_view kind = tree.kind();
+    if (special(tree, kind)) return;
+    if (plain_kinds().contains(kind)) {
+        children(tree);
+    } else {
+        against(Reason::node_unknown, kind);
+    }
 }
 
 bool NamesWalk::special(const Tree& tree, std::string_view kind) {
@@ -124,7 +131,6 @@ bool NamesWalk::special(const Tree& tree, std::string_view kind) {
         {"SelectStmt", &NamesWalk::select},
         {"SubLink", &NamesWalk::sublink},
         {"TypeName", &NamesWalk::type},
-        {"WithClause", &NamesWalk::with},
     });
     const auto* const entry = std::ranges::find(entries, kind, &Entry::kind);
     if (entry != entries.end()) return (this->*entry->visit)(tree), true;
@@ -152,32 +158,40 @@ bool NamesWalk::special(const Tree& tree, std::string_view kind) {
 }
 
 void NamesWalk::select(const Tree& tree) {
-    const std::size_t outer = ctes_.size();
     // Its WITH comes late among its parts, and counts for all of them.
-    if (const Tree clause = tree.child("with_clause")) visit(clause);
+    if (const Tree clause = tree.child("with_clause")) with(clause);
     const bool whole = tree.each([&](std::string_view field, const Tree& child) {
         if (field != "with_clause") visit(child);
     });
     if (!whole) against(Reason::node_unknown, tree.kind());
-    ctes_.resize(outer);
 }
 
 void NamesWalk::with(const Tree& clause) {
     // With RECURSIVE all of its queries see all of its names, else only those before them.
     const bool recursive = clause.number("recursive") != 0;
-    const auto name = [&](const Tree& cte) { ctes_.emplace_back(cte.text("ctename")); };
-    if (recursive) clause.each("ctes", name);
+    if (recursive) clause.each("ctes", [&](const Tree& cte) { add_cte(cte); });
     clause.each("ctes", [&](const Tree& cte) {
         children(cte);
-        if (!recursive) name(cte);
+        if (!recursive) add_cte(cte);
     });
+}
+
+void NamesWalk::add_cte(const Tree& cte) {
+    ctes_.push_back({std::string(cte.text("ctename")), scope_});
+    scope_ = ctes_.size() - 1;
+}
+
+bool NamesWalk::is_cte(std::string_view name) const {
+    for (std::size_t at = scope_; at != 0; at = ctes_[at].outer) {
+        if (ctes_[at].name == name) return true;
+    }
+    return false;
 }
 
 void NamesWalk::relation(const Tree& tree) {
     RelationName used{{std::string(tree.text("schemaname")), std::string(tree.text("relname"))},
                       tree.number("inh") == 0};
-    const bool cte =
-        used.name.schema.empty() && std::ranges::find(ctes_, used.name.name) != ctes_.end();
+    const bool cte = used.name.schema.empty() && is_cte(used.name.name);
     if (!cte) note(shape_.names.relations, std::move(used));
 }
 

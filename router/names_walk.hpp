@@ -16,9 +16,25 @@ class NamesWalk {
 public:
     explicit NamesWalk(Shape& shape) : shape_(shape) {}
 
-    void visit(const Tree& tree);
+    void walk(const Tree& tree);
 
 private:
+    /// A name of a WITH query, and those that held around it.
+    struct Cte {
+        std::string name;
+        std::size_t outer;
+    };
+    /// A part that is still to be looked at, with the names that hold there. Trees are as deep as
+    /// somebody likes, so nothing here calls itself.
+    struct Pending {
+        Tree tree;
+        std::size_t scope;
+    };
+
+    void visit(const Tree& tree) { pending_.push_back({tree, scope_}); }
+    void look(const Tree& tree);
+    bool is_cte(std::string_view name) const;
+    void add_cte(const Tree& cte);
     void children(const Tree& tree);
     void select(const Tree& tree);
     void with(const Tree& clause);
@@ -37,8 +53,9 @@ private:
     void against(Reason reason, std::string_view detail);
 
     Shape& shape_;
-    std::vector<std::string> ctes_;  // names that stand for a query here
-    int depth_ = 0;
+    std::vector<Cte> ctes_{{{}, 0}};  // a scope is the place of its innermost; 0 = none
+    std::size_t scope_ = 0;
+    std::vector<Pending> pending_;  // the next last
 };
 
 /// What the strings of a list of names say: schema and name, without the database.

@@ -32,7 +32,7 @@ void follow(Shape& shape, Reason reason, std::string_view detail) {
 
 bool is_temporary(const Tree& relation) { return relation.text("relpersistence") == "t"; }
 
-void walk(Shape& shape, const Tree& tree) { NamesWalk(shape).visit(tree); }
+void walk(Shape& shape, const Tree& tree) { NamesWalk(shape).walk(tree); }
 
 void copy(const Tree& tree, Shape& shape) {
     if (tree.number("is_from") != 0) return write(shape, "COPY");
