@@ -52,11 +52,6 @@ const std::unordered_set<std::string_view>& plain_kinds() {
     return kinds;
 }
 
-template <class T>
-void note(std::vector<T>& list, T name) {
-    if (std::ranges::find(list, name) == list.end()) list.push_back(std::move(name));
-}
-
 std::string_view literal(const Tree& tree) {
     if (!tree.is("A_Const")) return {};
     const Tree value = tree.child("sval");
@@ -86,6 +81,14 @@ QualifiedName qualified_name(const Tree& tree, std::string_view field) {
 
 void NamesWalk::against(Reason reason, std::string_view detail) {
     refuse_read(shape_.verdict, reason, detail);
+}
+
+template <class T>
+void NamesWalk::note(std::vector<T>& list, T name) {
+    constexpr std::size_t names_max = 1000;  // of a kind: each is compared with all others
+    if (std::ranges::find(list, name) != list.end()) return;
+    if (list.size() >= names_max) return against(Reason::too_long, "names");
+    list.push_back(std::move(name));
 }
 
 void NamesWalk::children(const Tree& tree) {

@@ -35,6 +35,8 @@ private:
     void look(const Tree& tree);
     bool is_cte(std::string_view name) const;
     void add_cte(const Tree& cte);
+    template <class T>
+    void note(std::vector<T>& list, T name);
     void children(const Tree& tree);
     void select(const Tree& tree);
     void with(const Tree& clause);

@@ -267,6 +267,9 @@ TEST(Router, ParsesNothingTooLongOrTooDeep) {
     EXPECT_EQ(reason(repeated("select 1", "+1", 3000)), Reason::catalog_missing);
     EXPECT_EQ(reason(repeated("select 1", "+1", 5000)), Reason::too_long);
     EXPECT_EQ(reason(repeated("select ", "(", 30'000)), Reason::too_long);
+    std::string names = "select 1";
+    for (int i = 0; i < 2000; ++i) names += ", t.c" + std::to_string(i);
+    EXPECT_EQ(reason(names), Reason::too_long);
     EXPECT_EQ(reason(repeated("select 1", " union select 1", 3000)), Reason::too_long);
     EXPECT_EQ(reason("insert into t values ('" + std::string(1 << 20, 'x') + "')"), Reason::write);
 }
