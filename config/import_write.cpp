@@ -253,6 +253,11 @@ private:
         changed("reads.max_lag_bytes", cluster.reads.max_lag_bytes, preset.reads.max_lag_bytes);
         changed("reads.consistency", cluster.reads.consistency, preset.reads.consistency);
         changed("reads.balance", cluster.reads.balance, preset.reads.balance);
+        changed("reads.replica_safe_functions", cluster.reads.replica_safe_functions,
+                preset.reads.replica_safe_functions);
+        changed("reads.primary_functions", cluster.reads.primary_functions,
+                preset.reads.primary_functions);
+        changed("reads.foreign_tables", cluster.reads.foreign_tables, preset.reads.foreign_tables);
         changed("failover.hold", cluster.failover.hold, preset.failover.hold);
         changed("failover.max_held", cluster.failover.max_held, preset.failover.max_held);
         changed("failover.state_file", cluster.failover.state_file, preset.failover.state_file);

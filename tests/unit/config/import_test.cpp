@@ -186,6 +186,9 @@ max_lag = "1s"
 max_lag_bytes = 77
 consistency = "global"
 balance = "random"
+replica_safe_functions = ["a.f"]
+primary_functions = ["g"]
+foreign_tables = true
 [clusters.main.failover]
 hold = "1s"
 max_held = 3
