@@ -177,9 +177,7 @@ int print_routes(const std::string& config_path, const std::string& database,
     }
     for (const std::string& remark : (*catalog)->remarks()) errors << "remark: " << remark << "\n";
     router::Router router;
-    const router::Conditions conditions{.catalog = catalog->get(),
-                                        .search_path = (*catalog)->default_search_path(as->user),
-                                        .user = as->user};
+    const router::Conditions conditions{.catalog = catalog->get(), .user = as->user};
     print_each(
         sql, [&](std::string_view text) { return *router.judge(text, conditions); }, out);
     return 0;

@@ -62,6 +62,12 @@ struct Entry {
     std::size_t bytes = 0;
 };
 
+std::optional<std::string_view> path_of(const Conditions& conditions) {
+    if (conditions.search_path || !conditions.catalog || conditions.user.empty())
+        return conditions.search_path;
+    return conditions.catalog->default_search_path(conditions.user);
+}
+
 /// Search paths that came up, each with a number of its own, resolved against the newest catalog.
 class Paths {
 public:
@@ -73,8 +79,9 @@ public:
 
     /// nullptr: the path is not known.
     Known* find(const Conditions& conditions) {
-        if (!conditions.search_path) return nullptr;
-        const std::string_view text = *conditions.search_path;
+        const auto given = path_of(conditions);
+        if (!given) return nullptr;
+        const std::string_view text = *given;
         if (!last_ || text != last_text_ || conditions.user != last_user_) {
             if (known_.size() >= paths_max) known_.clear();
             last_text_ = text;
@@ -207,7 +214,7 @@ struct Router::Memory {
         if (entry.verdict && entry.grounds == grounds) return entry.verdict;
         static const SearchPath any;
         if (path && conditions.catalog && path->catalog != grounds.catalog) {
-            path->path = conditions.catalog->search_path(*conditions.search_path, conditions.user);
+            path->path = conditions.catalog->search_path(*path_of(conditions), conditions.user);
             path->catalog = grounds.catalog;
         }
         Verdict verdict = classify(entry.shape, conditions, path ? path->path : any);

@@ -15,7 +15,8 @@ namespace pgweir::router {
 struct Conditions {
     /// Of the database the statement runs in; nullptr: whatever needs it goes to the primary.
     const Catalog* catalog{};
-    /// The session's search_path as SHOW gives it; nullopt: not known, so any schema may be meant.
+    /// The session's search_path as SHOW gives it; nullopt: the one that a session of `user` begins
+    /// with, if the catalog tells. Where neither is known any schema may be meant.
     std::optional<std::string_view> search_path{};
     /// Who "$user" in search_path is; empty: not known.
     std::string_view user{};

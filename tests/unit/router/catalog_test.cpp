@@ -137,6 +137,9 @@ TEST(Catalog, CountsWhatIsOnTheSearchPath) {
     EXPECT_FALSE(reads("select * from t", "\"$user\", public", "other"));
     EXPECT_TRUE(reads("select * from t", std::nullopt));
     EXPECT_FALSE(reads("select lower('a')", "app; odd"));
+    EXPECT_FALSE(reads("select * from t", std::nullopt, "anybody"));
+    EXPECT_TRUE(reads("select * from t", std::nullopt, "tenant"));
+    EXPECT_TRUE(reads("select lower('a')", std::nullopt, "tenant"));
     EXPECT_EQ(catalog->default_search_path("tenant"), "app");
     EXPECT_EQ(catalog->default_search_path("anybody"), "\"$user\", public");
 }
