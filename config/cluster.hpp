@@ -67,6 +67,7 @@ struct Failover {
     int max_held = 10000;
     std::string state_file{};  // "" = beside the pidfile or in systemd's state directory
     bool retry_reads = true;
+    std::string hook{};  // shell command run on events; "" = none
 
     friend bool operator==(const Failover&, const Failover&) = default;
 };

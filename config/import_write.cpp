@@ -262,6 +262,7 @@ private:
         changed("failover.max_held", cluster.failover.max_held, preset.failover.max_held);
         changed("failover.state_file", cluster.failover.state_file, preset.failover.state_file);
         changed("failover.retry_reads", cluster.failover.retry_reads, preset.failover.retry_reads);
+        changed("failover.hook", cluster.failover.hook, preset.failover.hook);
     }
 
     void write_health(const Health& health,

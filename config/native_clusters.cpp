@@ -98,6 +98,7 @@ void read_failover(TableReader table, Failover& failover) {
         failover.state_file = beside(table.place(*value).file, failover.state_file);
     }
     table.read("retry_reads", failover.retry_reads);
+    table.read("hook", failover.hook);
     table.finish();
 }
 

@@ -54,6 +54,8 @@ constexpr NativeKey table[] = {
     {"clusters.X.failover.state_file", R"("")", "where the highest timeline seen is kept"},
     {"clusters.X.failover.retry_reads", "true",
      "run an autocommit read again elsewhere when its server dies"},
+    {"clusters.X.failover.hook", R"("")",
+     "shell command run on every event of the cluster, see failover.md"},
     {"databases.X.cluster", R"("")", "the cluster to connect to, instead of `host` and `port`"},
     {"databases.X.role", R"("any")", "any, primary or replica"},
     {"users.X.password", "", "as a line of the auth file; wins over it"},

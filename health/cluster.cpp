@@ -226,6 +226,17 @@ void Cluster::kept(const Fence& fence, const Fence& known, std::int64_t now_us) 
     judge(now_us);
 }
 
+/// A leader that is none of our nodes, by another name perhaps, says nothing.
+void Cluster::leader_said(const std::optional<Leader>& leader, std::int64_t now_us) {
+    const bool known = leader && find(leader->at);
+    const bool news = known && (!leader_ || leader_->at != leader->at);
+    leader_us_ = now_us;
+    leader_ = known ? leader : std::nullopt;
+    if (known && system_ != 0) highest_ = std::max(highest_, leader->timeline);
+    if (news && (!primary_ || nodes_[*primary_].config.at != leader->at)) poke_all(now_us);
+    judge(now_us);
+}
+
 bool Cluster::drain(const config::Endpoint& at, std::int64_t now_us) {
     Node* const node = find(at);
     if (!node) return false;

@@ -17,6 +17,7 @@
 #include "health/event.hpp"
 #include "health/fence.hpp"
 #include "health/lag.hpp"
+#include "health/patroni.hpp"
 #include "health/probe.hpp"
 #include "health/topology.hpp"
 
@@ -57,6 +58,10 @@ public:
     Fence fence() const;
     /// That has been kept; `known`: what the file knew before, from another process perhaps.
     void kept(const Fence& fence, const Fence& known, std::int64_t now_us);
+
+    /// Patroni says who leads: its timeline counts as seen, and others on that one or an older one
+    /// get nothing for as long as it says so.
+    void leader_said(const std::optional<Leader>& leader, std::int64_t now_us);
 
     // ---- the operator; false: there is no such node
     bool drain(const config::Endpoint& at, std::int64_t now_us);
@@ -112,6 +117,7 @@ private:
     void judge_replica(Node& node, std::int64_t now_us);
     bool counts(const Node& node) const;
     bool claims(const Node& node) const;
+    bool is_vetoed(const Node& node) const;
     bool may_lead(const Node& node) const;
     bool all_heard() const;
     std::optional<std::size_t> choose() const;
@@ -129,8 +135,10 @@ private:
     Fence kept_;                 // what is known to be kept
     std::string last_primary_;   // host:port; in use now or before
     std::optional<std::size_t> primary_;
-    bool suspect_ = false;  // the primary is
-    bool split_ = false;    // said so
+    bool suspect_ = false;            // the primary is
+    bool split_ = false;              // said so
+    std::optional<Leader> leader_{};  // as Patroni said of late
+    std::int64_t leader_us_ = 0;      // when
     Epoch epoch_;
     std::uint64_t epoch_number_ = 0;
     Samples samples_{};

@@ -86,7 +86,8 @@ void note_write(Bound& bound, std::int64_t now_us) { make_dirty(bound, now_us); 
 
 void note_read(Bound& bound, const Topology& topology, std::size_t node, std::int64_t now_us) {
     const NodeView& view = topology.nodes[node];
-    if (view.role != Role::replica) return;
+    // Who has just been promoted was read as a replica still.
+    if (view.role == Role::primary && bound.epoch_number == topology.epoch_number) return;
     bound.replica = view.node.at;
     bound.incarnation = view.incarnation;
     bound.read_at_us = now_us;

@@ -11,6 +11,7 @@ namespace pgweir::health {
 using config::NodeRole;
 
 void Cluster::judge(std::int64_t now_us) {
+    if (leader_ && now_us - leader_us_ > 2 * stale_us()) leader_.reset();
     judge_system(now_us);
     judge_primary(now_us);
     for (Node& node : nodes_) judge_replica(node, now_us);
@@ -84,9 +85,15 @@ bool Cluster::claims(const Node& node) const {
     return node.up && system_ != 0 && counts(node) && !node.last->in_recovery;
 }
 
+/// What Patroni has not heard of yet, a later timeline than its leader's, is not against it.
+bool Cluster::is_vetoed(const Node& node) const {
+    return leader_ && leader_->at != node.config.at && node.timeline <= leader_->timeline;
+}
+
 bool Cluster::may_lead(const Node& node) const {
     if (!claims(node) || node.timeline < highest_ || node.config.role == NodeRole::replica)
         return false;
+    if (is_vetoed(node)) return false;
     return node.config.role == NodeRole::primary ||
            std::ranges::none_of(
                nodes_, [](const Node& one) { return one.config.role == NodeRole::primary; });
@@ -146,6 +153,8 @@ void Cluster::lose(std::int64_t now_us) {
         why = fmt::format("down: {}", node.trouble);
     } else if (node.last->in_recovery) {
         why = "has become a standby";
+    } else if (is_vetoed(node)) {
+        why = fmt::format("Patroni's leader is {}", name_of(leader_->at));
     } else if (node.timeline < highest_) {
         why =
             fmt::format("its timeline {} is over: there is a timeline {}", node.timeline, highest_);
@@ -224,6 +233,8 @@ std::string Cluster::why_not(const Node& node) const {
         if (node.timeline < highest_)
             return fmt::format("takes writes on timeline {}, which ended: there is a timeline {}",
                                node.timeline, highest_);
+        if (is_vetoed(node))
+            return fmt::format("takes writes, and Patroni's leader is {}", name_of(leader_->at));
         if (!may_lead(node)) return "takes writes, and is not to by the configuration";
         if (primary_) return fmt::format("takes writes as {} does", last_primary_);
         return "may become the primary";

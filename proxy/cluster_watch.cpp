@@ -30,7 +30,18 @@ ClusterWatch::ClusterWatch(Monitor& monitor, Process& process, const config::Con
       state_(cluster, read_kept(config, cluster), net::monotonic_us()),
       written_(state_.fence()) {
     make_probers(cluster);
+    ask_patroni(cluster);
     soon();
+}
+
+void ClusterWatch::ask_patroni(const config::Cluster& cluster) {
+    patroni_.reset();
+    if (cluster.health.patroni.empty()) return;
+    patroni_ = std::make_unique<PatroniWatch>(process_.main().worker, cluster,
+                                              [this](const std::optional<health::Leader>& leader) {
+                                                  state_.leader_said(leader, now_us());
+                                                  soon();
+                                              });
 }
 
 /// Nothing to be kept is as good as kept.
@@ -75,6 +86,7 @@ void ClusterWatch::apply(const config::Config& config, const config::Cluster& cl
         state_file_ = file;
         written_ = {};
     }
+    if (!(cluster.health == state_.config().health)) ask_patroni(cluster);
     state_.configure(cluster, now_us());
     if (!same) {
         for (const config::Node& one : cluster.nodes) state_.let_go(one.at, now_us());
@@ -119,7 +131,8 @@ void ClusterWatch::soon() { process_.main().worker.loop.defer(*this); }
 
 void ClusterWatch::run() {
     keep_fence();
-    for (health::Event& event : state_.take_events()) monitor_.happened(std::move(event));
+    for (health::Event& event : state_.take_events())
+        monitor_.happened(std::move(event), state_.config().failover.hook);
     if (auto topology = state_.take_topology()) {
         topology_ = topology;
         process_.topology_changed(std::move(topology));

@@ -8,6 +8,7 @@
 #include "health/cluster.hpp"
 #include "pool/net/task.hpp"
 #include "proxy/monitor.hpp"
+#include "proxy/patroni_watch.hpp"
 #include "proxy/prober.hpp"
 
 namespace pgweir::proxy {
@@ -33,6 +34,7 @@ private:
     void run() override;
     void soon();
     std::int64_t now_us() const { return net::monotonic_us(); }
+    void ask_patroni(const config::Cluster& cluster);
     void make_probers(const config::Cluster& cluster);
     health::Fence read_kept(const config::Config& config, const config::Cluster& cluster);
     void keep_fence();
@@ -44,6 +46,7 @@ private:
     config::Tls tls_;
     health::Cluster state_;
     std::vector<std::unique_ptr<Prober>> probers_;
+    std::unique_ptr<PatroniWatch> patroni_;  // nullptr: Patroni is not asked
     health::TopologyPtr topology_;
     health::Fence written_;
     bool write_failed_ = false;

@@ -25,9 +25,15 @@ Level level_of(health::Event::Kind kind) {
     }
 }
 
+std::vector<std::string> variables_of(const health::Event& event) {
+    return {fmt::format("PGWEIR_EVENT={}", word_for(event.kind)), "PGWEIR_CLUSTER=" + event.cluster,
+            "PGWEIR_NODE=" + event.node, fmt::format("PGWEIR_TIMELINE={}", event.timeline),
+            "PGWEIR_TEXT=" + event.text};
+}
+
 }  // namespace
 
-Monitor::Monitor(Process& process) : process_(process) {}
+Monitor::Monitor(Process& process) : process_(process), hooks_(process.main().worker.loop) {}
 
 Monitor::~Monitor() {
     watches_.clear();
@@ -83,9 +89,10 @@ std::vector<health::TopologyPtr> Monitor::topologies() const {
     return all;
 }
 
-void Monitor::happened(health::Event event) {
+void Monitor::happened(health::Event event, const std::string& hook) {
     net::log::print(level_of(event.kind), {}, "cluster {}: {}: {}{}{}", event.cluster,
                     word_for(event.kind), event.node, event.node.empty() ? "" : " ", event.text);
+    if (!hook.empty()) hooks_.run(hook, variables_of(event));
     events_.push_back(std::move(event));
     if (events_.size() > events_max) events_.pop_front();
 }

@@ -14,6 +14,7 @@
 #include "health/event.hpp"
 #include "health/topology.hpp"
 #include "pool/net/offload.hpp"
+#include "proxy/hooks.hpp"
 
 namespace pgweir::proxy {
 
@@ -48,9 +49,11 @@ private:
     friend class ClusterWatch;
 
     void poked();
-    void happened(health::Event event);
+    /// `hook`: what the operator wants to be run then; empty: nothing.
+    void happened(health::Event event, const std::string& hook);
 
     Process& process_;
+    Hooks hooks_;
     net::Offload files_{1};  // for the state files: names are looked up elsewhere, and may hang
     std::map<std::string, std::unique_ptr<ClusterWatch>, std::less<>> watches_;
     std::deque<health::Event> events_;

@@ -1,5 +1,8 @@
 """What pgweir knows of a cluster's nodes: who leads, who follows, who is fenced off, and what an operator may do."""
+import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from harness.wire import ServerError
@@ -213,6 +216,59 @@ def test_hung_nodes(private_cluster, pgweir):
         finally:
             node.thaw()
         wait_for(proxy, node, status="up", role=role)
+
+
+def test_hooks(cluster, pgweir):
+    hook = 'echo "$PGWEIR_EVENT $PGWEIR_CLUSTER $PGWEIR_NODE $PGWEIR_TIMELINE $PGWEIR_TEXT" >> hooks.txt; exit 3'
+    proxy = pgweir(toml=config(cluster.nodes, failover=f"state_file = 'main.state'\nhook = '{hook}'"))
+    wait_for(proxy, cluster.primary, role="primary")
+    node = cluster.replicas[0]
+    proxy.console(f"node drain {name(node)}")
+    proxy.console(f"node resume {name(node)}")
+    expected = [f"primary_changed main {name(cluster.primary)} 1 is the primary, on timeline 1",
+                f"operator main {name(node)} 1 drained by the operator",
+                f"operator main {name(node)} 1 resumed by the operator"]
+    eventually(lambda: (proxy.directory / "hooks.txt").read_text(encoding="utf-8").splitlines() == expected,
+               what="three hooks, in order")
+    eventually(lambda: proxy.log().count("hook: exit code 3") == 3, what="their end")
+
+
+class Patroni(BaseHTTPRequestHandler):
+    """Says who leads, as Patroni's GET /cluster does."""
+
+    leader, timeline, asked = None, 1, 0
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        Patroni.asked += 1
+        members = [{"name": "x", "role": "leader", "state": "running", "host": self.leader.host,
+                    "port": self.leader.port, "timeline": self.timeline}]
+        self.send_response(200 if self.path == "/cluster" else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps({"members": members}).encode())
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+def test_patroni(cluster, pgweir):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Patroni)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        Patroni.leader = cluster.primary
+        urls = f'patroni = ["http://127.0.0.1:1", "http://127.0.0.1:{server.server_port}"]'
+        proxy = pgweir(toml=config(cluster.nodes, health=urls))
+        wait_for(proxy, cluster.primary, role="primary")
+        eventually(lambda: Patroni.asked > 3, what="questions")
+        assert is_seen(proxy, cluster.primary, role="primary")
+        Patroni.leader = cluster.replicas[0]
+        assert "Patroni's leader is" in wait_for(proxy, cluster.primary, role="stale_primary")["reason"]
+        wait_for(proxy, cluster.replicas[0], role="replica")
+        Patroni.leader = cluster.primary
+        wait_for(proxy, cluster.primary, role="primary")
+    finally:
+        server.shutdown()
+        server.server_close()
+    wait_for(proxy, cluster.primary, role="primary")
 
 
 def test_a_cut_off_state_file_is_told_and_passed_over(cluster, pgweir):

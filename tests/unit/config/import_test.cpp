@@ -194,6 +194,7 @@ hold = "1s"
 max_held = 3
 state_file = "state"
 retry_reads = false
+hook = "h"
 [clusters.other]
 nodes = [{ host = "c" }]
 health.password = "p"

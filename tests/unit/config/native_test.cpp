@@ -250,6 +250,7 @@ hold = "10s"
 max_held = 5
 state_file = "/var/lib/x"
 retry_reads = false
+hook = "notify-me"
 [databases.app]
 cluster = "main"
 role = "replica"
@@ -271,7 +272,11 @@ role = "replica"
                   .max_lag_bytes = 1 << 20,
                   .consistency = Consistency::global,
                   .balance = Balance::random};
-    main.failover = {.hold = 10s, .max_held = 5, .state_file = "/var/lib/x", .retry_reads = false};
+    main.failover = {.hold = 10s,
+                     .max_held = 5,
+                     .state_file = "/var/lib/x",
+                     .retry_reads = false,
+                     .hook = "notify-me"};
     ASSERT_TRUE(config.cluster("main"));
     EXPECT_EQ(*config.cluster("main"), main);
     const Database& app = *config.database("app");

@@ -364,6 +364,50 @@ TEST(Cluster, NoPrimaryAndAllGone) {
     EXPECT_TRUE(watch.eligible(2));
 }
 
+// ---------------------------------------------------------------- Patroni
+
+TEST(Cluster, PatronisLeaderIsTheOnlyOne) {
+    Watch watch;
+    watch.settle();
+    watch.cluster.leader_said(Leader{at(1), 1}, watch.now_us);
+    EXPECT_EQ(watch.primary(), 1);
+    watch.cluster.leader_said(Leader{at(2), 1}, watch.now_us);
+    EXPECT_EQ(watch.primary(), 0) << "the key has moved, the promotion is still to come";
+    EXPECT_EQ(watch.role(1), Role::stale_primary);
+    EXPECT_LE(watch.cluster.due_us(at(2)), watch.now_us + 25 * ms);
+    EXPECT_EQ(watch.says(2, leader(1001, 2)).primary(), 2);
+}
+
+TEST(Cluster, PatronisTimelineCounts) {
+    Watch watch;
+    watch.settle();
+    watch.cluster.leader_said(Leader{at(2), 2}, watch.now_us);
+    EXPECT_EQ(watch.cluster.fence().timeline, 2u);
+    EXPECT_EQ(watch.primary(), 0);
+}
+
+TEST(Cluster, WhatPatroniDoesNotKnowYetIsNotAgainstIt) {
+    Watch watch;
+    watch.settle();
+    watch.cluster.leader_said(Leader{at(1), 1}, watch.now_us);
+    EXPECT_EQ(watch.fails(1, refused).says(2, leader(1001, 2)).primary(), 2);
+}
+
+TEST(Cluster, PatroniSaysNothingForLong) {
+    Watch watch;
+    watch.settle();
+    watch.cluster.leader_said(Leader{at(2), 1}, watch.now_us);
+    EXPECT_EQ(watch.says(1, leader(1000)).primary(), 0);
+    watch.passes(1300 * ms);
+    EXPECT_EQ(watch.says(1, leader(1000)).primary(), 1);
+    watch.cluster.leader_said(Leader{at(2), 1}, watch.now_us);
+    EXPECT_EQ(watch.primary(), 0);
+    watch.cluster.leader_said(std::nullopt, watch.now_us);
+    EXPECT_EQ(watch.primary(), 1) << "no leader is no word against anybody";
+    watch.cluster.leader_said(Leader{{"elsewhere", 1}, 9}, watch.now_us);
+    EXPECT_EQ(watch.primary(), 1);
+}
+
 // ---------------------------------------------------------------- lag
 
 TEST(Cluster, LagInBytes) {

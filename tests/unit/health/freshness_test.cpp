@@ -148,6 +148,18 @@ TEST(Freshness, ReadsFromThePrimaryAreNotRemembered) {
     EXPECT_TRUE(may_read(bound, topology, first, Consistency::session));
 }
 
+Topology after_promotion(std::uint64_t second_lsn);
+
+TEST(Freshness, AReadThatAPromotionOvertookIsRemembered) {
+    Bound bound = fresh(three_nodes());
+    Topology after = after_promotion(900);
+    note_read(bound, after, first, 450);
+    resolve(bound, after);
+    EXPECT_FALSE(may_read(bound, after, second, Consistency::session));
+    after.nodes[second].lsn = {970};
+    EXPECT_TRUE(may_read(bound, after, second, Consistency::session));
+}
+
 Topology after_promotion(std::uint64_t second_lsn) {
     Topology topology = three_nodes(0, second_lsn);
     topology.primary = first;
