@@ -119,8 +119,8 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
 
 void Process::topology_changed(health::TopologyPtr topology) {
     for (const auto& shard : shards_) {
-        shard->worker.loop.post([here = shard.get(), topology] {
-            here->topologies.insert_or_assign(topology->cluster, topology);
+        shard->worker.loop.post([here = shard.get(), topology, live = loops_live()] {
+            if (!live.expired()) here->topologies.insert_or_assign(topology->cluster, topology);
         });
     }
 }
