@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "protocol/requests.hpp"
+
 namespace pgweir::pool {
 
 using protocol::Frame;
@@ -97,6 +99,31 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
     return out;
 }
 
+/// An error that preparing a statement gave, as the client would have it from the EXECUTE that
+/// finds the statement to be of no use any more: with the place in the text of its PREPARE.
+std::string late_error(Bytes payload, const protocol::Statement& statement,
+                       const protocol::Renames& renames) {
+    const auto item = std::find_if(renames.items.begin(), renames.items.end(), [&](const auto& i) {
+        return i.named->statement.get() == &statement;
+    });
+    const bool moved = statement.is_sql() && item != renames.items.end();
+    const auto head = moved ? static_cast<long>(protocol::prepare_head(statement).size()) : 0;
+    std::string out;
+    protocol::Writer writer(out);
+    writer.begin('E');
+    protocol::Reader reader(payload);
+    while (const auto field = reader.u8()) {
+        std::string text(reader.cstring());
+        if (field == 'P' && moved) {
+            const long place = std::strtol(text.c_str(), nullptr, 10) - head;
+            text = std::to_string(place + static_cast<long>(item->named->behind));
+        }
+        writer.u8(field).cstring(text);
+    }
+    writer.u8(0).end();
+    return out;
+}
+
 }  // namespace
 
 /// Without giving back what nothing was put into: this is done for each read.
@@ -106,6 +133,7 @@ void Backend::Findings::clear() {
     if (!echoes.empty()) echoes.clear();
     if (!parameters.empty()) parameters.clear();
     fatal_error.reset();
+    if (!again.empty()) again.clear();
 }
 
 Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
@@ -237,7 +265,11 @@ Backend::Fate Backend::apply_ready(const Frame& frame) {
         default: return Fate::unexpected;
     }
     const Fate fate = by_front();
-    if (fate == Fate::forward) findings_.ready = true;
+    if (fate == Fate::forward) {
+        findings_.ready = true;
+        unseen_.reset();
+        again_.statement.reset();
+    }
     if (own()) findings_.own_ready = true;
     pipeline_.pop();
     return fate;
@@ -332,10 +364,14 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
             return query_failed(frame, front, out);
         default: break;
     }
+    if (begin_again(front, report.sqlstate)) return Fate::skip;
+    const bool unseen = pipeline_.front_is_unseen();
+    if (unseen) keep_unseen(frame, front.statement);
     // The schema was changed behind our back: what was prepared before is of no use to anybody.
     if (front.named && report.sqlstate == "0A000") findings_.schema_changed = true;
     pipeline_.fail_batch();
     undo_on_server();
+    if (unseen) return Fate::skip;
     if ((!front.named && !front.renames) || frame.missing > 0) return Fate::forward;
     out.own(with_clients_name(frame.payload, front));
     return Fate::replaced;
@@ -343,14 +379,60 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
 
 /// A query has failed, and with it what it was to do with a statement's name.
 Backend::Fate Backend::query_failed(const Frame& frame, const Outstanding& query, Segments& out) {
-    if (query.statement) statements_.doubt(query.statement);
+    if (query.statement) {
+        statements_.doubt(query.statement);
+        keep_unseen(frame, query.statement);
+    }
     if (!query.renames) return by_front();
     doubt(*query.renames);
     pipeline_.undone().push_back(query);
     pipeline_.undone().back().failed = true;
     if (frame.missing > 0) return by_front();
-    out.own(with_clients_name(frame.payload, query));
+    // The client prepared it while it could be: that it cannot any more is what EXECUTE says.
+    const std::string_view sqlstate = protocol::read_report(frame.payload).sqlstate;
+    const bool late = unseen_ && (sqlstate == "26000" || sqlstate == "25P02");
+    out.own(late ? late_error(unseen_->report, *unseen_->statement, *query.renames)
+                 : with_clients_name(frame.payload, query));
     return Fate::replaced;
+}
+
+/// The first one counts: it is of what is executed first.
+void Backend::keep_unseen(const Frame& frame, const protocol::StatementPtr& statement) {
+    if (unseen_ || !statement || frame.missing > 0) return;
+    unseen_ = std::make_unique<Unseen>(Unseen{statement, std::string(frame.payload)});
+}
+
+void Backend::may_begin_again(protocol::StatementPtr statement, const Segments& batch) {
+    constexpr std::size_t batch_max = 1024;  // bytes
+    if (batch.size() > batch_max) return;
+    std::size_t requests = 0, ends = 0;
+    pipeline_.for_each([&](const Outstanding& o) {
+        requests += o.reply != Reply::fake;
+        ends += o.request == Request::sync || o.request == Request::query ||
+                o.request == Request::function_call;
+    });
+    if (ends != 1) return;
+    again_.bytes.clear();
+    for (const Bytes slice : batch.slices()) again_.bytes += slice;
+    again_.statement = std::move(statement);
+    again_.requests = requests;
+}
+
+/// Nothing has come of the batch yet, and nothing was sent behind it.
+bool Backend::begin_again(const Outstanding& failed, std::string_view sqlstate) {
+    if (!again_.statement || sqlstate != "0A000" || pipeline_.size() != again_.requests ||
+        failed.request != Request::bind || !failed.named ||
+        failed.named->statement != again_.statement) {
+        return false;
+    }
+    const protocol::StatementPtr statement = std::exchange(again_.statement, {});
+    protocol::write_close(findings_.again, 'S', statement->server_name());
+    protocol::write_parse(findings_.again, statement->server_name(), statement->query(),
+                          statement->types());
+    findings_.again += again_.bytes;
+    findings_.schema_changed = true;
+    pipeline_.begin_again(statement);
+    return true;
 }
 
 void Backend::undo_on_server() {

@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -80,6 +81,11 @@ public:
     /// A request of the client's has failed since it was last asked.
     bool take_failed() { return std::exchange(failed_, false); }
 
+    /// What was sent now was a batch of its own whose Parse was left out, because the statement is
+    /// here. Should PostgreSQL say that the result of its plan has changed, which a client that
+    /// has just prepared it is not to hear, it is prepared anew and the batch is sent again.
+    void may_begin_again(protocol::StatementPtr statement, const Segments& batch);
+
     /// What one scan() found on its way. Read it before the next one.
     struct Findings {
         bool ready = false;                       // a ReadyForQuery to a request of the client's
@@ -93,6 +99,7 @@ public:
         std::vector<std::pair<std::string, std::string>>
             parameters;                              // ParameterStatus: name, value
         std::optional<protocol::Error> fatal_error;  // its words
+        std::string again;                           // to be sent to the server at once
 
         void clear();
     };
@@ -132,13 +139,30 @@ private:
     void emit_fakes(Segments& out);
     Fate query_failed(const protocol::Frame& frame, const protocol::Outstanding& query,
                       Segments& out);
+    void keep_unseen(const protocol::Frame& frame, const protocol::StatementPtr& statement);
+    bool begin_again(const protocol::Outstanding& failed, std::string_view sqlstate);
     void undo_on_server();
     void doubt(const protocol::Renames& renames);
+
+    /// An error that the client has not seen: of what was to be prepared in front of its query.
+    struct Unseen {
+        protocol::StatementPtr statement;
+        std::string report;  // payload
+    };
+
+    /// may_begin_again(): for as long as the pipeline holds all of the batch.
+    struct Batch {
+        protocol::StatementPtr statement;
+        std::string bytes;
+        std::size_t requests = 0;  // whose answers are to come
+    };
 
     protocol::Pipeline pipeline_;
     protocol::ServerStatements statements_;
     Findings findings_;
     OwnAnswer own_answer_;
+    std::unique_ptr<Unseen> unseen_;
+    Batch again_;
     const Hearing* hearing_ = nullptr;
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the client

@@ -172,6 +172,7 @@ bool Server::take(Bytes input) {
 
 void Server::report_findings() {
     const Backend::Findings& found = backend_.findings();
+    if (!found.again.empty()) socket_.send(found.again);
     for (const auto& [name, value] : found.parameters) {
         if (pool_.tracks(name)) vars_ = worker_->shared.vars.with(vars_, name, value);
         if (peer_) peer_->parameter(name, value);

@@ -48,7 +48,8 @@ public:
 
     /// A NUL-terminated string, without its NUL.
     std::string_view cstring() {
-        const std::size_t end = rest_.find('\0');
+        // Most names of portals and statements are empty.
+        const std::size_t end = rest_.starts_with('\0') ? 0 : rest_.find('\0');
         if (end == Bytes::npos) return fail();
         const Bytes text = rest_.substr(0, end);
         rest_.remove_prefix(end + 1);

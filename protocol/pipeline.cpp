@@ -18,7 +18,9 @@ void Renames::answered() {
     }
 }
 
-void Pipeline::push(Outstanding outstanding) {
+void Renames::end() { delete this; }
+
+void Pipeline::push(Outstanding&& outstanding) {
     const Request request = outstanding.request;
     if (request == Request::sync) {
         if (copying_in_) {
@@ -63,6 +65,21 @@ void Pipeline::pop() {
 bool Pipeline::only_fakes() const {
     return std::all_of(queue_.begin(), queue_.end(),
                        [](const Outstanding& o) { return o.reply == Reply::fake; });
+}
+
+void Pipeline::begin_again(const StatementPtr& statement) {
+    while (queue_.capacity() < queue_.size() + 3) grow();
+    queue_.push_front({Request::parse, Reply::skip, {}, statement});
+    queue_.push_front({Request::close, Reply::skip, {}, {}});
+    queue_.push_front({Request::sync, Reply::skip, {}, {}});
+    ++batch_;
+}
+
+bool Pipeline::front_is_unseen() const {
+    const auto seen = std::find_if(queue_.begin(), queue_.end(), [](const Outstanding& o) {
+        return o.request == Request::sync || o.reply != Reply::skip;
+    });
+    return seen != queue_.end() && seen->reply == Reply::skip;
 }
 
 bool Pipeline::only_own() const {

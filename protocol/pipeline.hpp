@@ -60,8 +60,11 @@ struct Renames {
 
     friend void intrusive_ptr_add_ref(Renames* renames) { ++renames->references; }
     friend void intrusive_ptr_release(Renames* renames) {
-        if (--renames->references == 0) delete renames;
+        if (--renames->references == 0) renames->end();
     }
+
+private:
+    void end();
 };
 
 using RenamesPtr = boost::intrusive_ptr<Renames>;
@@ -86,7 +89,7 @@ class Pipeline {
 public:
     /// A request was sent. In a batch that has failed already the server will not answer it: it is
     /// noted as undone at once. A Sync within a COPY is not noted: the server reads over it.
-    void push(Outstanding outstanding);
+    void push(Outstanding&& outstanding);
     /// CopyDone or CopyFail was sent.
     void push_copy_end();
 
@@ -96,6 +99,12 @@ public:
     bool front_is_fake() const { return !queue_.empty() && queue_.front().reply == Reply::fake; }
     /// Every reply that is still to come is one that we make up: nothing will come from the server.
     bool only_fakes() const;
+    /// The queue is one batch, of which the server reads over the rest; it is to be sent again
+    /// behind a Close and a Parse of `statement`, all of ours.
+    void begin_again(const StatementPtr& statement);
+
+    /// The batch of the front request is one of our own: the client sees nothing of it.
+    bool front_is_unseen() const;
     /// Every request that is not answered is a query of our own.
     bool only_own() const;
     void pop();
@@ -103,6 +112,8 @@ public:
     /// Nothing is outstanding, and the last that was sent was a Sync, a simple query or a function
     /// call: what was asked is over on the server too, with its errors and implicit transaction.
     bool settled() const { return queue_.empty() && !open_ && surplus_ == 0; }
+    /// The last that was sent was no part of a batch, or its Sync.
+    bool between_batches() const { return !open_; }
 
     /// A batch is what lies between two Syncs. The number of the one being sent, and of the first
     /// that is not answered: what came in an earlier one is known to have worked or not.

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "protocol/vars.hpp"
+
 namespace pgweir::protocol {
 
 void intrusive_ptr_add_ref(const Statement* statement) {
@@ -70,6 +72,12 @@ void StatementTable::release_last(const Statement& statement) {
     const auto found = statements_.find({statement.query_, statement.types_, statement.context_});
     last.reset(found->second);
     statements_.erase(found);
+}
+
+void NamedStatement::end() { delete this; }
+
+std::string prepare_head(const Statement& statement) {
+    return "PREPARE " + quote_identifier(statement.server_name());
 }
 
 NamedStatementPtr StatementNames::find(std::string_view name) const {

@@ -66,6 +66,9 @@ using StatementPtr = boost::intrusive_ptr<const Statement>;
 void intrusive_ptr_add_ref(const Statement* statement);
 void intrusive_ptr_release(const Statement* statement);
 
+/// Of an is_sql(): what stands before query() in the command that prepares it on a server.
+std::string prepare_head(const Statement& statement);
+
 /// All statements that anybody holds. Thread-safe; lives longer than any of them.
 class StatementTable {
 public:
@@ -124,14 +127,18 @@ struct NamedStatement {
     bool open = false;          // a Parse or Close of it is not answered yet …
     std::uint32_t batch = 0;    // … of this batch (low bits of Pipeline::batch())
     std::uint32_t kept_at = 0;  // Pipeline::discards() when its Parse was last found behind one
+    std::uint32_t behind = 0;   // of a PREPARE: characters of its text up to where query() begins
     std::uint32_t references = 0;
     /// The unnamed one before this, should the server not get to it.
     boost::intrusive_ptr<NamedStatement> before;
 
     friend void intrusive_ptr_add_ref(NamedStatement* named) { ++named->references; }
     friend void intrusive_ptr_release(NamedStatement* named) {
-        if (--named->references == 0) delete named;
+        if (--named->references == 0) named->end();
     }
+
+private:
+    void end();  // not inline: requests, which hold such pointers, come and go all the time
 };
 
 using NamedStatementPtr = boost::intrusive_ptr<NamedStatement>;

@@ -85,13 +85,11 @@ protocol::Error bad_message(std::string text) {
 
 }  // namespace
 
-bool Frontend::pass_rest(Bytes& input, Segments* out) {
-    if (missing_ == 0) return false;
+void Frontend::pass_rest(Bytes& input, Segments* out) {
     const std::size_t part = std::min(missing_, input.size());
     if (passing_ && out) out->add(input.substr(0, part));
     missing_ -= part;
     input.remove_prefix(part);
-    return true;
 }
 
 Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rules,
@@ -100,7 +98,10 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rule
     Translation translation{rules, server, out};
     const std::size_t size = input.size();
     while (!input.empty()) {
-        if (pass_rest(input, &out)) continue;
+        if (missing_ > 0) {
+            pass_rest(input, &out);
+            continue;
+        }
         const protocol::CutFrame cut = protocol::cut_frame(input, rules.message_max);
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame)
@@ -113,15 +114,17 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rule
             break;
         }
         const Bytes whole = input.substr(0, frame.size() - frame.missing);
-        const auto taken = take(frame, whole, translation);
-        if (taken.has_error()) return taken.error();
-        if (*taken != Take::done) {
-            step.undecided = *taken == Take::undecided;
+        const Take taken = take(frame, whole, translation);
+        if (taken == Take::refused) return std::move(*translation.refusal);
+        if (taken != Take::done) {
+            step.undecided = taken == Take::undecided;
             break;
         }
         missing_ = frame.missing;
         input.remove_prefix(whole.size());
     }
+    if (translation.unsent && missing_ == 0 && server.pipeline().between_batches())
+        server.may_begin_again(std::move(translation.unsent), out);
     step.consumed = size - input.size();
     step.client_parses = translation.client_parses;
     step.server_parses = translation.server_parses;
@@ -129,7 +132,12 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rule
     return step;
 }
 
-Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, Translation& step) {
+Frontend::Take Frontend::refuse(Translation& step, protocol::Error error) {
+    step.refusal = std::move(error);
+    return Take::refused;
+}
+
+Frontend::Take Frontend::take(const Frame& frame, Bytes whole, Translation& step) {
     protocol::Pipeline& pipeline = step.pipeline();
     passing_ = true;
     if (pipeline.skipping() && frame.type != 'S') {
@@ -162,14 +170,16 @@ Result<Frontend::Take> Frontend::take(const Frame& frame, Bytes whole, Translati
         case 'f': pipeline.push_copy_end(); break;
         case 'd':
         case 'H': break;
-        default: return bad_message("invalid frontend message type " + std::to_string(frame.type));
+        default:
+            return refuse(
+                step, bad_message("invalid frontend message type " + std::to_string(frame.type)));
     }
     step.out.add(whole);
     return Take::done;
 }
 
-Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Translation& step) {
-    if (!step.rules.simple_query) return bad_message("PQexec disallowed");
+Frontend::Take Frontend::take_query(const Frame& frame, Bytes whole, Translation& step) {
+    if (!step.rules.simple_query) return refuse(step, bad_message("PQexec disallowed"));
     if (frame.missing > 0 && frame.payload.size() < beginning_of_sql) return Take::more;
     const Bytes sql = text_of(frame);
     const bool plain = frame.missing == 0 && router::is_plain(sql);
@@ -200,9 +210,8 @@ Result<Frontend::Take> Frontend::take_query(const Frame& frame, Bytes whole, Tra
 }
 
 /// A simple query with PREPARE, EXECUTE or DEALLOCATE in it.
-Result<Frontend::Take> Frontend::take_naming_query(Bytes sql, router::Traces traces,
-                                                   const router::Details& details,
-                                                   Translation& step) {
+Frontend::Take Frontend::take_naming_query(Bytes sql, router::Traces traces,
+                                           const router::Details& details, Translation& step) {
     using What = router::Details::Prepared::What;
     if (statements_.undecided(details, step.server)) return Take::undecided;
     const bool all =
@@ -287,7 +296,7 @@ bool Frontend::note_bind(Statements::Found& found, const Frame& frame, Translati
     return true;
 }
 
-Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, Translation& step) {
+Frontend::Take Frontend::take_parse(const Frame& frame, Bytes whole, Translation& step) {
     if (step.rules.server_max == 0) {
         ++step.client_parses;
         ++step.server_parses;
@@ -299,11 +308,12 @@ Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, Tra
     const bool unnamed = !frame.payload.empty() && frame.payload.front() == '\0';
     if (frame.missing > 0 && frame.size() <= (unnamed ? unnamed_parse_max : named_parse_max))
         return Take::more;
-    if (frame.missing > 0 && !unnamed) return bad_message("prepared statement too large");
+    if (frame.missing > 0 && !unnamed)
+        return refuse(step, bad_message("prepared statement too large"));
     const auto parse = frame.missing > 0 ? Result<protocol::Parse>(bad_message("too large"))
                                          : protocol::read_parse(frame.payload);
     if (parse.has_error()) {
-        if (!unnamed) return parse.error();
+        if (!unnamed) return refuse(step, parse.error());
         statements_.parse_unkept(step);
         if (step.rules.session) step.rules.session->note_unread();
         step.out.add(whole);
@@ -312,11 +322,11 @@ Result<Frontend::Take> Frontend::take_parse(const Frame& frame, Bytes whole, Tra
     return statements_.parse(step, *parse, whole) ? Take::done : Take::undecided;
 }
 
-Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, Translation& step) {
+Frontend::Take Frontend::take_bind(const Frame& frame, Bytes whole, Translation& step) {
     const auto names = protocol::read_bind_names(frame.payload);
     if (!names) {
-        if (frame.missing == 0) return bad_message("invalid string in message");
-        if (frame.payload.size() > names_max) return bad_message("name too long");
+        if (frame.missing == 0) return refuse(step, bad_message("invalid string in message"));
+        if (frame.payload.size() > names_max) return refuse(step, bad_message("name too long"));
         return Take::more;
     }
     NamedStatementPtr named;
@@ -351,13 +361,13 @@ Result<Frontend::Take> Frontend::take_bind(const Frame& frame, Bytes whole, Tran
     return Take::done;
 }
 
-Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, Translation& step) {
+Frontend::Take Frontend::take_target(const Frame& frame, Bytes whole, Translation& step) {
     if (frame.missing > 0) {
-        if (frame.size() > names_max) return bad_message("name too long");
+        if (frame.size() > names_max) return refuse(step, bad_message("name too long"));
         return Take::more;
     }
     const auto target = protocol::read_target(frame.payload);
-    if (target.has_error()) return target.error();
+    if (target.has_error()) return refuse(step, target.error());
     if (target->kind == 'S' && step.rules.server_max > 0)
         return take_statement(frame.type, target->name, whole, step);
     const Request request = frame.type == 'C'     ? Request::close
@@ -369,8 +379,8 @@ Result<Frontend::Take> Frontend::take_target(const Frame& frame, Bytes whole, Tr
 }
 
 /// Describe or Close of a statement.
-Result<Frontend::Take> Frontend::take_statement(char type, std::string_view name, Bytes whole,
-                                                Translation& step) {
+Frontend::Take Frontend::take_statement(char type, std::string_view name, Bytes whole,
+                                        Translation& step) {
     Statements::Found found = statements_.find(name, step.server);
     if (found.undecided) return Take::undecided;
     if (type == 'C') {
@@ -412,7 +422,10 @@ Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& r
     Step step;
     const std::size_t size = input.size();
     while (!input.empty()) {
-        if (pass_rest(input, nullptr)) continue;
+        if (missing_ > 0) {
+            pass_rest(input, nullptr);
+            continue;
+        }
         const protocol::CutFrame cut = protocol::cut_frame(input, rules.message_max);
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame)

@@ -58,22 +58,24 @@ public:
     const Statements& statements() const { return statements_; }
 
 private:
-    enum class Take : std::uint8_t { done, more, undecided };
+    /// refused: Translation::refusal says why, and the client is of no use then.
+    enum class Take : std::uint8_t { done, more, undecided, refused };
 
     bool answer_one(const protocol::Frame& frame, Step& step, Segments& replies);
-    bool pass_rest(Bytes& input, Segments* out);
-    Result<Take> take(const protocol::Frame& frame, Bytes whole, Translation& step);
-    Result<Take> take_query(const protocol::Frame& frame, Bytes whole, Translation& step);
-    Result<Take> take_naming_query(Bytes sql, router::Traces traces, const router::Details& details,
-                                   Translation& step);
+    void pass_rest(Bytes& input, Segments* out);
+    static Take refuse(Translation& step, protocol::Error error);
+    Take take(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Take take_query(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Take take_naming_query(Bytes sql, router::Traces traces, const router::Details& details,
+                           Translation& step);
     bool rename_bound(Statements::Found& found, protocol::RenamesPtr& renames, Translation& step);
     bool note_bind(Statements::Found& found, const protocol::Frame& frame, Translation& step);
     void take_reset(Bytes sql, std::string_view giving_back, Translation& step);
     void take_execute(Bytes whole, Translation& step);
-    Result<Take> take_parse(const protocol::Frame& frame, Bytes whole, Translation& step);
-    Result<Take> take_bind(const protocol::Frame& frame, Bytes whole, Translation& step);
-    Result<Take> take_target(const protocol::Frame& frame, Bytes whole, Translation& step);
-    Result<Take> take_statement(char type, std::string_view name, Bytes whole, Translation& step);
+    Take take_parse(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Take take_bind(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Take take_target(const protocol::Frame& frame, Bytes whole, Translation& step);
+    Take take_statement(char type, std::string_view name, Bytes whole, Translation& step);
 
     /// What the next Execute does, of what was bound.
     struct Due {

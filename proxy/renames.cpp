@@ -16,8 +16,7 @@ namespace {
 using What = router::Details::Prepared::What;
 
 std::string prepare_command(const protocol::Statement& statement) {
-    return "PREPARE " + protocol::quote_identifier(statement.server_name()) +
-           std::string(statement.query());
+    return protocol::prepare_head(statement) + std::string(statement.query());
 }
 
 }  // namespace
@@ -68,8 +67,10 @@ NamedStatementPtr Statements::new_name(const Translation& step, std::string_view
     protocol::StatementTable& table = *step.rules.table;
     const std::size_t behind = item.offset + item.length;
     const std::string_view tail = sql.substr(behind, item.end - behind);
-    return NamedStatementPtr(
+    NamedStatementPtr named(
         new NamedStatement(item.name, table.intern(tail, {}, table.own_context())));
+    named->behind = static_cast<std::uint32_t>(behind);
+    return named;
 }
 
 /// The effect takes place as far as names go; its answer is for `batch`.

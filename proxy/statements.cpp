@@ -27,6 +27,14 @@ void push_about(protocol::Pipeline& pipeline, Request request, Reply reply,
     pipeline.push({request, reply, named, statement});
 }
 
+/// A Parse of what the server has prepared already.
+void leave_out(Translation& step, const NamedStatementPtr& named) {
+    protocol::Pipeline& pipeline = step.pipeline();
+    const bool first = pipeline.only_fakes() && pipeline.between_batches();
+    if (first && step.server.tx() == protocol::TxStatus::idle) step.unsent = named->statement;
+    push_about(pipeline, Request::parse, Reply::fake, named, {});
+}
+
 }  // namespace
 
 bool is_prepared(const protocol::Statement& statement, pool::Backend& server) {
@@ -84,7 +92,7 @@ bool Statements::parse(Translation& step, const protocol::Parse& parse, Bytes wh
     // In a failed transaction it is PostgreSQL's to refuse.
     const bool failed = step.server.tx() == protocol::TxStatus::failed;
     if (!failed && is_prepared(*statement, step.server)) {
-        push_about(step.pipeline(), Request::parse, Reply::fake, named, {});
+        leave_out(step, named);
     } else {
         prepare(step, statement, named);
     }
@@ -158,7 +166,7 @@ void Statements::parse_unnamed(Translation& step, const protocol::Parse& parse, 
         push_about(step.pipeline(), Request::parse, Reply::forward, unnamed_, {});
         step.out.add(whole);
     } else if (is_prepared(*statement, step.server)) {
-        push_about(step.pipeline(), Request::parse, Reply::fake, unnamed_, {});
+        leave_out(step, unnamed_);
     } else {
         prepare(step, statement, unnamed_);
     }

@@ -35,6 +35,8 @@ struct Translation {
     Segments& out;
     // For the statistics: Parse messages taken from the client and sent to the server, Binds.
     unsigned client_parses = 0, server_parses = 0, binds = 0;
+    protocol::StatementPtr unsent = {};           // the first request was a Parse of it, left out
+    std::optional<protocol::Error> refusal = {};  // 08P01 for what is no message
 
     protocol::Pipeline& pipeline() const { return server.pipeline(); }
 };

@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "pool/net/syscalls.hpp"
+
 namespace pgweir::net {
 
 void Socket::open(Loop& loop, int fd) {
@@ -74,7 +76,7 @@ std::size_t Socket::receive(char* to, std::size_t room) {
     }
     if (tls_) [[unlikely]]
         return receive_tls(to, room);
-    const ssize_t got = ::recv(fd_, to, room, 0);
+    const ssize_t got = receive_now(fd_, to, room);
     if (got > 0) {
         // A short read has drained the socket; what comes later is a new edge.
         if (static_cast<std::size_t>(got) < room && !hangup_) readable_ = false;
@@ -109,7 +111,7 @@ ssize_t Socket::take_input(char* to, std::size_t room) {
     }
     ssize_t got;
     do {
-        got = ::recv(fd_, to, room, 0);
+        got = receive_now(fd_, to, room);
     } while (got < 0 && errno == EINTR);
     if (got > 0 && static_cast<std::size_t>(got) < room && !hangup_) readable_ = false;
     if (got < 0 && errno == EAGAIN) {
@@ -241,7 +243,7 @@ void Socket::send_tls(const Segments& segments) {
 void Socket::send_plain(Bytes bytes) {
     if (!is_open() || error_) return;
     if (blocked()) return keep(bytes);
-    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t sent = send_now(fd_, bytes.data(), bytes.size());
     if (sent == static_cast<ssize_t>(bytes.size())) return;
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return fail(errno);
     keep(bytes.substr(sent < 0 ? 0 : static_cast<std::size_t>(sent)));
@@ -302,7 +304,7 @@ void Socket::keep(Bytes unsent) {
 void Socket::flush() {
     while (blocked()) {
         const ssize_t sent =
-            ::send(fd_, outbox_.data() + outbox_sent_, outbox_.size() - outbox_sent_, MSG_NOSIGNAL);
+            send_now(fd_, outbox_.data() + outbox_sent_, outbox_.size() - outbox_sent_);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0 && errno == EAGAIN) return;
         if (sent < 0) return fail(errno);

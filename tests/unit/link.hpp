@@ -213,6 +213,7 @@ private:
     void report(Server& server) {
         const auto& found = server.backend.findings();
         auto& undone = server.backend.pipeline().undone();
+        server.received += found.again;
         if (server.client != 0) {
             proxy::Frontend& frontend = client(server.client).frontend;
             if (!undone.empty()) frontend.statements().undo(undone);

@@ -215,6 +215,91 @@ TEST_F(Naming, AnotherServerIsToldFirst) {
                       R"(Query "execute \"PGWEIR_1\"; execute \"PGWEIR_2\"")"}));
 }
 
+/// What cannot be prepared any more is what EXECUTE cannot find the table of.
+TEST_F(Naming, ExecuteSaysWhyTheServerCannotBeTold) {
+    for (const char* const query : {"Query 'execute b'", "Query 'execute a'"}) {
+        SCOPED_TRACE(query);
+        server = {};
+        heard.clear();
+        say(query);
+        hear("ErrorResponse ERROR 42P01 gone; ReadyForQuery idle");
+        hear("ErrorResponse ERROR 26000 'what?'; ReadyForQuery idle");
+        EXPECT_EQ(spoken_replies(heard),
+                  (Spoken{"ErrorResponse ERROR 42P01 \"gone\"", "ReadyForQuery idle"}));
+        EXPECT_TRUE(server.settled());
+        EXPECT_EQ(names(), "ab");
+    }
+    heard.clear();
+    say("Query 'execute c'");
+    hear("ErrorResponse ERROR 26000 'c?'; ReadyForQuery idle");
+    EXPECT_EQ(spoken_replies(heard),
+              (Spoken{"ErrorResponse ERROR 26000 \"c?\"", "ReadyForQuery idle"}));
+}
+
+// ---------------------------------------------------------------- plans that are out of date
+
+TEST_F(Naming, WhoHasJustPreparedDoesNotHearOfAnotherPlan) {
+    frontend = {};  // another client
+    EXPECT_EQ(say("Parse c 'select 1'; Bind '' c; Execute ''; Sync"),
+              (Spoken{"Bind \"\" PGWEIR_1", "Execute \"\"", "Sync"}));
+    hear("ErrorResponse ERROR 0A000 'result type'");
+    EXPECT_EQ(spoken_requests(server.findings().again),
+              (Spoken{"Close S PGWEIR_1", "Parse PGWEIR_1 \"select 1\"", "Bind \"\" PGWEIR_1",
+                      "Execute \"\"", "Sync"}));
+    EXPECT_TRUE(server.findings().schema_changed);
+    hear("ReadyForQuery idle");
+    EXPECT_FALSE(server.settled());
+    hear("CloseComplete; ParseComplete; BindComplete; CommandComplete 'SELECT 1'");
+    EXPECT_TRUE(server.findings().again.empty());
+    hear("ReadyForQuery idle");
+    EXPECT_EQ(spoken_replies(heard),
+              (Spoken{"ParseComplete", "BindComplete", "CommandComplete \"SELECT 1\"",
+                      "ReadyForQuery idle"}));
+    EXPECT_TRUE(server.settled());
+}
+
+TEST_F(Naming, OthersHearOfTheirPlan) {
+    constexpr const char* parse = "Parse c 'select 1'; ";
+    struct {
+        const char* name;
+        std::string first, second;
+    } const cases[] = {
+        {"prepared before", "", "Bind '' a; Execute ''; Sync"},
+        {"more behind it", parse, "Bind '' c; Execute ''; Sync; Bind '' a; Sync"},
+        {"in a transaction", "Query 'begin'; ", "Bind '' a; Execute ''; Sync"},
+        {"another statement", parse, "Bind '' a; Execute ''; Sync"},
+    };
+    for (const auto& c : cases) {
+        SCOPED_TRACE(c.name);
+        const std::string text = c.first + c.second;
+        if (c.first.starts_with("Query")) {
+            say("Query 'begin'");
+            hear("CommandComplete BEGIN; ReadyForQuery transaction");
+            say("Parse d 'select 1'; Bind '' d; Sync");
+        } else {
+            frontend.statements().undo(server.pipeline().undone());
+            say(text.c_str());
+        }
+        heard.clear();
+        hear("ErrorResponse ERROR 0A000 'result type'");
+        EXPECT_EQ(server.findings().again, "");
+        EXPECT_FALSE(spoken_replies(heard).empty());
+        hear("ReadyForQuery idle");
+        if (c.second.ends_with("a; Sync")) hear("BindComplete; ReadyForQuery idle");
+        EXPECT_TRUE(server.settled());
+    }
+}
+
+TEST_F(Naming, WhatCannotBePreparedAnewSaysWhy) {
+    frontend = {};
+    say("Parse c 'select 1'; Bind '' c; Execute ''; Sync");
+    hear("ErrorResponse ERROR 0A000 'result type'; ReadyForQuery idle");
+    hear("CloseComplete; ErrorResponse ERROR 42P01 gone; ReadyForQuery idle");
+    EXPECT_EQ(spoken_replies(heard), (Spoken{"ParseComplete", "ErrorResponse ERROR 42P01 \"gone\"",
+                                             "ReadyForQuery idle"}));
+    EXPECT_TRUE(server.settled());
+}
+
 TEST_F(Naming, WhatComesNextWaitsForTheAnswer) {
     say("Query 'deallocate a'");
     for (const char* const next : {"Query 'execute a'", "Bind '' a", "Parse a 'select 3'"}) {
