@@ -307,7 +307,8 @@ Backend::Fate Backend::apply_parameter(const Frame& frame) {
     const auto parameter = protocol::read_parameter_status(frame.payload);
     if (parameter.has_error()) return Fate::unexpected;
     findings_.parameters.emplace_back(parameter->name, parameter->value);
-    return by_owner();
+    const bool of_node = conceals_ && parameter->name == "in_hot_standby";
+    return of_node ? Fate::skip : by_owner();
 }
 
 Backend::Fate Backend::apply_notification(const Frame& frame, Segments& out) {
@@ -346,9 +347,10 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
                           std::string(report.message), std::string(report.detail),
                           std::string(report.hint)};
     if (report.severity == "FATAL" || report.severity == "PANIC") {
+        const bool goes = conceals_ && report.sqlstate.starts_with("57P0");
         findings_.fatal = true;
         findings_.fatal_error = std::move(error);
-        return by_owner();
+        return goes ? Fate::skip : by_owner();
     }
     if (pipeline_.empty()) return Fate::unexpected;
 

@@ -105,6 +105,10 @@ public:
     };
     const Findings& findings() const { return findings_; }
 
+    /// Its node is one of several, and nobody is to know: that it goes away, or that it is or was a
+    /// replica, is not passed on.
+    void conceal_node() { conceals_ = true; }
+
     /// Borrowed, until it is another's or nobody's (nullptr: all is passed on).
     void hear(const Hearing* hearing) { hearing_ = hearing; }
 
@@ -168,6 +172,7 @@ private:
     bool passing_ = false;     // … and go to the client
     bool inserted_ = false;
     bool failed_ = false;
+    bool conceals_ = false;
     TxStatus tx_ = TxStatus::idle;
 };
 

@@ -25,14 +25,14 @@ ServerPlace* Ledger::take(unsigned worker, const void* wants) {
 }
 
 Ledger::Checkout Ledger::checkout(WaiterPlace& waiter, std::int64_t now_us) {
-    if (!paused_) {
+    if (grants()) {
         if (ServerPlace* const server = take(waiter.worker, waiter.wants)) return {server, nullptr};
     }
     waiter.since_us = now_us;
     waiter.passed_over = 0;
     queues_[waiter.worker].push_back(waiter);
     ++waiting_;
-    if (paused_ || idle_ == 0) return {};
+    if (!grants() || idle_ == 0) return {};
     for (unsigned worker = 0; worker < shelves_.size(); ++worker) {
         if (ServerPlace* const server = take(worker, waiter.wants)) {
             begin_move(*server);
@@ -71,7 +71,7 @@ Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
         --moving_;
     }
     server.idle_since_us = now_us;
-    if (!paused_ && waiting_ > 0) {
+    if (grants() && waiting_ > 0) {
         WaiterPlace* const local = oldest(server.worker);
         WaiterPlace* const eldest = oldest();
         const bool starves = local && !arrived && moving_ == 0 &&
@@ -92,7 +92,8 @@ Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
 }
 
 bool Ledger::wants_server(std::int64_t now_us) const {
-    if (paused_ || waiting_ <= opening_ + moving_ || opening_ >= limits_.opening_max) return false;
+    if (!grants() || waiting_ <= opening_ + moving_ || opening_ >= limits_.opening_max)
+        return false;
     if (limits_.size == 0 || total_ < limits_.size) return true;
     return limits_.reserve_timeout_us > 0 && total_ < limits_.size + limits_.reserve_size &&
            oldest()->since_us + limits_.reserve_timeout_us <= now_us;
@@ -107,6 +108,15 @@ void Ledger::closed(ServerPlace& server) {
 void Ledger::withdraw(ServerPlace& server) {
     server.unlink();
     --idle_;
+}
+
+Ledger::Match Ledger::match(unsigned worker) {
+    WaiterPlace* const waiter = oldest(worker);
+    if (!grants() || !waiter) return {};
+    ServerPlace* const server = take(worker, waiter->wants);
+    if (!server) return {};
+    stop_waiting(*waiter);
+    return {server, waiter};
 }
 
 void Ledger::stop_waiting(WaiterPlace& waiter) {

@@ -36,7 +36,7 @@ struct WaiterPlace : detail::BookHook {
 
 /// Pure: no sockets, no clock, no lock; Pool wraps it in a mutex and does what it says.
 ///
-/// Invariant: nobody waits while a server is idle, unless the pool is paused.
+/// Invariant: nobody waits while a server is idle, unless the pool is paused or held.
 class Ledger {
 public:
     struct Limits {
@@ -85,12 +85,20 @@ public:
     /// An idle server is taken off its shelf for something else than a client.
     void withdraw(ServerPlace& server);
 
-    /// A pool that grants nothing for now: PAUSE, and later hold and drain, are reasons for one
-    /// thing.
+    /// A pool that grants nothing for now, on the operator's word …
     void pause() { paused_ = true; }
     bool paused() const { return paused_; }
-    /// Grants again: the pool then checks its idle servers in once more.
     void resume() { paused_ = false; }
+    /// … or because there is nothing to grant: no node is known that its servers may go to.
+    void hold(bool held) { held_ = held; }
+    bool held() const { return held_; }
+    /// An idle server for somebody who waits, when it grants again: both are off their lists.
+    /// Empty: nobody waits on that worker, or nothing is idle there.
+    struct Match {
+        ServerPlace* server = nullptr;
+        WaiterPlace* waiter = nullptr;
+    };
+    Match match(unsigned worker);
 
     void stop_waiting(WaiterPlace& waiter);
     /// The oldest waiter of one worker, or of all.
@@ -120,6 +128,7 @@ public:
     int in_use() const { return total_ - opening_ - idle_ - moving_; }
 
 private:
+    bool grants() const { return !paused_ && !held_; }
     void begin_move(ServerPlace& server);
     ServerPlace* take(unsigned worker, const void* wants);
     WaiterPlace& next(WaiterPlace& oldest, const ServerPlace& server);
@@ -128,7 +137,7 @@ private:
     std::vector<detail::BookList<ServerPlace>> shelves_;  // by worker; longest idle in front
     std::vector<detail::BookList<WaiterPlace>> queues_;   // by worker; oldest in front
     int total_ = 0, opening_ = 0, idle_ = 0, waiting_ = 0, moving_ = 0;
-    bool paused_ = false;
+    bool paused_ = false, held_ = false;
 };
 
 }  // namespace pgweir::pool

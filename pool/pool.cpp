@@ -42,12 +42,10 @@ bool Quota::acquire(int max) {
     return false;
 }
 
-Pool::Pool(Registry& registry, std::string database, std::string user,
-           std::shared_ptr<const PoolSettings> settings, Totals& database_totals,
-           Totals& user_totals)
+Pool::Pool(Registry& registry, Key key, std::shared_ptr<const PoolSettings> settings,
+           Totals& database_totals, Totals& user_totals)
     : registry_(registry),
-      database_(std::move(database)),
-      user_(std::move(user)),
+      key_(std::move(key)),
       database_totals_(database_totals),
       user_totals_(user_totals),
       settings_(registry.workers().size(), settings),
@@ -55,6 +53,8 @@ Pool::Pool(Registry& registry, std::string database, std::string user,
       current_(std::move(settings)),
       ledger_(static_cast<unsigned>(registry.workers().size())) {
     set_ledger_limits();
+    held_since_us_ = registry.workers().front()->loop.now_us();
+    ledger_.hold(current_->of_cluster());  // until the first aim
 }
 
 void Pool::set_ledger_limits() {
@@ -71,6 +71,14 @@ PoolTotals Pool::totals() const {
 }
 
 Server* Pool::checkout(Worker& worker, Peer& peer) {
+    while (true) {
+        Server* const server = try_checkout(worker, peer);
+        if (!server || server->epoch == epoch()) return server;
+        server->close("obsolete connection");  // nobody has come by yet to close it
+    }
+}
+
+Server* Pool::try_checkout(Worker& worker, Peer& peer) {
     peer.worker = worker.index;
     const bool session = settings(worker).limits.mode == config::PoolMode::session;
     peer.wants = (session ? peer.startup() : peer.vars()).get();
@@ -83,6 +91,9 @@ Server* Pool::checkout(Worker& worker, Peer& peer) {
         const std::lock_guard lock(mutex_);
         if (last_refusal_ && now_us < retry_at_us_ && ledger_.total() == 0) {
             refusal = last_refusal_;
+        } else if (ledger_.held() &&
+                   (!key_.node.empty() || ledger_.waiting() >= current_->held_max)) {
+            refusal = no_node(0);  // of a replica: others may do
         } else {
             const Ledger::Checkout checkout = ledger_.checkout(peer, now_us);
             if (checkout.taken) return static_cast<Server*>(checkout.taken);
@@ -108,7 +119,7 @@ Server* Pool::checkout(Worker& worker, Peer& peer) {
 bool Pool::has_room() const {
     const std::lock_guard lock(mutex_);
     const config::PoolLimits& limits = current_->limits;
-    if (ledger_.paused() || failures_ > 0 || limits.max_db_connections > 0 ||
+    if (ledger_.paused() || ledger_.held() || failures_ > 0 || limits.max_db_connections > 0 ||
         limits.max_user_connections > 0) {
         return false;
     }
@@ -214,11 +225,12 @@ void Pool::opened(Server& server) {
 
 void Pool::closed(Server& server, ServerState was, const protocol::Error& error) {
     if (server.apart()) return;
+    tell_trouble(server, error);
     bool refused = false;
     const bool about_startup = was == ServerState::login && is_about_startup(server, error);
     {
         const std::lock_guard lock(mutex_);
-        if (about_startup) {
+        if (about_startup || (was == ServerState::login && server.epoch != epoch())) {
             ledger_.opening_failed();
         } else if (was == ServerState::login) {
             ledger_.opening_failed();
@@ -244,12 +256,28 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
     registry_.room_made(server.worker());
 }
 
+/// Whoever watches its node finds out what is the matter.
+void Pool::tell_trouble(const Server& server, const protocol::Error& error) {
+    const bool broke =
+        error.sqlstate.view().starts_with("08") || error.sqlstate.view().starts_with("57P0");
+    if (error.origin != protocol::Origin::server || !broke || !registry_.on_trouble) return;
+    std::optional<config::Endpoint> at;
+    std::string cluster;
+    {
+        const std::lock_guard lock(mutex_);
+        if (server.epoch != epoch()) return;
+        at = last_at_;
+        cluster = current_->database.cluster;
+    }
+    if (at && !cluster.empty()) registry_.on_trouble(cluster, *at);
+}
+
 std::optional<Pool::Opening> Pool::begin_opening(Worker& here, bool for_min_size) {
     const std::int64_t now_us = here.loop.now_us();
     const std::lock_guard lock(mutex_);
     if (failures_ > 0 && (ledger_.opening() > 0 || now_us < retry_at_us_)) return std::nullopt;
     const int size = current_->limits.size;
-    const bool below_min = for_min_size && !ledger_.paused() &&
+    const bool below_min = for_min_size && !ledger_.paused() && !ledger_.held() &&
                            ledger_.total() < current_->limits.min_size &&
                            (size == 0 || ledger_.total() < size);
     if (!below_min && !ledger_.wants_server(now_us)) return std::nullopt;
@@ -304,18 +332,21 @@ void Pool::open_on(Opening opening, Worker& here) {
     }
 }
 
-Pool::Endpoint Pool::next_endpoint() {
+std::optional<config::Endpoint> Pool::next_endpoint() {
     const std::lock_guard lock(mutex_);
+    if (current_->of_cluster()) return aim_.at;
     const config::Database& database = current_->database;
-    if (database.endpoints.empty()) return {current_->unix_socket_dir, database.port};
+    if (database.endpoints.empty())
+        return config::Endpoint{current_->unix_socket_dir, database.port};
     const bool rotate =
         database.load_balance_hosts == config::LoadBalanceHosts::round_robin || failures_ > 0;
     const config::Endpoint& chosen = database.endpoints[next_host_ % database.endpoints.size()];
     if (rotate) ++next_host_;
-    return {chosen.host, chosen.port};
+    return chosen;
 }
 
 ServerCredentials Pool::credentials() const {
+    if (const Pool* const other = credentials_of_) return other->credentials();
     const std::lock_guard lock(mutex_);
     return credentials_;
 }
@@ -332,6 +363,16 @@ void Pool::set_credentials(ServerCredentials credentials) {
 std::string Pool::server_database() const {
     const std::lock_guard lock(mutex_);
     return current_->database.dbname;
+}
+
+config::Database Pool::entry() const {
+    const std::lock_guard lock(mutex_);
+    return current_->database;
+}
+
+std::string Pool::cluster() const {
+    const std::lock_guard lock(mutex_);
+    return current_->database.cluster;
 }
 
 std::map<std::string, std::string> Pool::startup_parameters() const {

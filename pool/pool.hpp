@@ -1,4 +1,5 @@
-// One pool: the servers of one (database entry, user) pair, shared by all workers.
+// One pool: the servers of one (database entry, user) pair, shared by all workers. An entry of a
+// cluster has one for whichever node is the primary, and one more for each node that serves reads.
 #pragma once
 
 #include <deque>
@@ -9,6 +10,7 @@
 #include <unordered_map>
 
 #include "config/config.hpp"
+#include "pool/aim.hpp"
 #include "pool/ledger.hpp"
 #include "pool/server.hpp"
 #include "pool/server_login.hpp"
@@ -30,6 +32,12 @@ struct PoolSettings {
     std::string unix_socket_dir;
     bool round_robin = false;
     std::vector<std::string> tracked;  // variables that follow a client, lower case
+    // Of a cluster: how long a request waits for a node, and how many may.
+    std::int64_t hold_us = 0;
+    int held_max = 0;
+
+    /// Somebody else knows where its servers are (see Aim).
+    bool of_cluster() const { return !database.cluster.empty(); }
 };
 
 std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& config,
@@ -55,16 +63,23 @@ struct Totals {
 /// call out.
 class Pool {
 public:
-    Pool(Registry& registry, std::string database, std::string user,
-         std::shared_ptr<const PoolSettings> settings, Totals& database_totals,
-         Totals& user_totals);
+    /// Whose it is: the entry's name, the user at the server, and in a cluster the node ("" = the
+    /// primary, whichever it is).
+    struct Key {
+        std::string database, user, node;
+
+        friend auto operator<=>(const Key&, const Key&) = default;
+    };
+    Pool(Registry& registry, Key key, std::shared_ptr<const PoolSettings> settings,
+         Totals& database_totals, Totals& user_totals);
 
     /// For the process's own errands: in no SHOW, and its servers come and go without a line in the
     /// log. Set before it has any.
     bool internal = false;
 
-    const std::string& database() const { return database_; }
-    const std::string& user() const { return user_; }
+    const std::string& database() const { return key_.database; }
+    const std::string& user() const { return key_.user; }
+    const std::string& node() const { return key_.node; }
     /// As this worker knows them.
     const PoolSettings& settings(const Worker& worker) const { return *settings_[worker.index]; }
     PoolStats& stats(const Worker& worker) { return stats_[worker.index]; }
@@ -100,14 +115,15 @@ public:
     void closed(Server& server, ServerState was, const protocol::Error& error);
 
     // For logging in to servers.
-    struct Endpoint {
-        std::string host;  // name, address, "/dir" or "@abstract"
-        int port;
-    };
-    Endpoint next_endpoint();
+    /// nullopt: it is not known where the primary is.
+    std::optional<config::Endpoint> next_endpoint();
     ServerCredentials credentials() const;
     void set_credentials(ServerCredentials credentials);
+    /// From here on they are the other pool's.
+    void share_credentials(const Pool& other) { credentials_of_ = &other; }
     std::string server_database() const;
+    std::string cluster() const;
+    config::Database entry() const;
     std::map<std::string, std::string> startup_parameters() const;
     std::string connect_query() const;
     bool tracks(std::string_view variable) const;
@@ -124,6 +140,12 @@ public:
     protocol::Vars known_startup(const protocol::Vars& asked) const;
     void learn_startup(const protocol::Vars& asked, protocol::Vars made);
 
+    // A pool of a cluster, in aim.cpp.
+    /// From here on its servers go there. The main thread.
+    void aim(const Aim& aim);
+    /// There is no node for it.
+    bool held() const;
+
     // Administration; any thread.
     void pause();
     void resume();
@@ -131,7 +153,7 @@ public:
     /// Closes every server as soon as it is free.
     void reconnect();
     /// Goes up with every reconnect(): servers of an older one are obsolete, wherever they are.
-    std::uint32_t epoch() const { return epoch_.load(std::memory_order_relaxed); }
+    std::uint32_t epoch() const { return epoch_.load(std::memory_order_acquire); }
     void apply(std::shared_ptr<const PoolSettings> settings);
     /// Its entry is gone: servers are closed and none is kept for later.
     void retire();
@@ -155,10 +177,18 @@ private:
         unsigned worker;
         protocol::Vars startup;
     };
+    Server* try_checkout(Worker& worker, Peer& peer);
     std::optional<Opening> begin_opening(Worker& here, bool for_min_size);
     void open_on(Opening opening, Worker& here);
     void move(Server& server, unsigned to);
     void fetch(unsigned from, std::uint32_t server, unsigned to);
+    void tell_trouble(const Server& server, const protocol::Error& error);
+    void sever_obsolete(Worker& worker);
+    void freeze_servers(Worker& worker, bool frozen);
+    void serve_waiting(Worker& worker);
+    void refuse_held(Worker& worker);
+    static protocol::Error node_lost();
+    static protocol::Error no_node(std::int64_t waited_us);
     void refuse_expired(Worker& worker);
     void refuse_all(const protocol::Error& error);
     void refuse_all(const protocol::Vars& startup, const protocol::Error& error);
@@ -169,11 +199,12 @@ private:
     void set_ledger_limits();
 
     Registry& registry_;
-    const std::string database_, user_;
+    const Key key_;
     Totals& database_totals_;
     Totals& user_totals_;
     std::vector<std::shared_ptr<const PoolSettings>> settings_;  // by worker, each its own thread's
     std::deque<PoolStats> stats_;                                // by worker
+    std::atomic<const Pool*> credentials_of_ = nullptr;          // nullptr: they are its own
     std::atomic<std::uint32_t> epoch_ = 0;
 
     mutable std::mutex mutex_;  // guards what follows
@@ -187,6 +218,10 @@ private:
     std::int64_t retry_at_us_ = 0;
     std::optional<protocol::Error> last_refusal_;  // the server's own, while retry_at_us_ is ahead
     std::int64_t last_lifetime_close_us_ = 0;
+    Aim aim_;
+    std::optional<config::Endpoint> last_at_;  // where the servers go that are not obsolete
+    std::uint32_t incarnation_ = 0;            // … and of what its node was then
+    std::int64_t held_since_us_ = 0;
 };
 
 }  // namespace pgweir::pool

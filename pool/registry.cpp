@@ -25,17 +25,35 @@ void know_forced_user(Pool& pool, const config::Config& config, const config::Da
 Pool& Registry::pool(const config::Config& config, const config::Database& database,
                      const std::string& user) {
     const std::lock_guard lock(mutex_);
-    std::unique_ptr<Pool>& place = pools_[{database.name, user}];
+    return find_or_make(config, database, {database.name, user, {}});
+}
+
+Pool& Registry::read_pool(const config::Config& config, Pool& primary,
+                          const config::Endpoint& node) {
+    const auto entry = config.entry_for(primary.database());
+    const std::lock_guard lock(mutex_);
+    Pool& pool = find_or_make(config, entry.value_or(primary.entry()),
+                              {primary.database(), primary.user(), node_name(node)});
+    pool.share_credentials(primary);
+    return pool;
+}
+
+Pool& Registry::find_or_make(const config::Config& config, const config::Database& database,
+                             Pool::Key key) {
+    std::unique_ptr<Pool>& place = pools_[key];
     if (!place) {
         if (!config.databases.contains(database.name) &&
             !database_totals_.contains(database.name)) {
             net::log::print(net::log::Level::log, {}, "registered new auto-database: db={}",
                             database.name);
         }
-        place = std::make_unique<Pool>(*this, database.name, user,
+        const std::string user = key.user, node = key.node;
+        place = std::make_unique<Pool>(*this, std::move(key),
                                        make_pool_settings(config, database, user),
                                        database_totals_[database.name], user_totals_[user]);
         know_forced_user(*place, config, database);
+        if (const auto aims = aims_.find(database.cluster); aims != aims_.end())
+            place->aim(aims->second.of(node));
         if (all_paused_ || paused_.contains(database.name)) place->pause();
     }
     return *place;
@@ -53,7 +71,7 @@ std::vector<std::string> Registry::databases() const {
     const std::lock_guard lock(mutex_);
     std::vector<std::string> names;
     for (const auto& [key, pool] : pools_) {
-        if (names.empty() || names.back() != key.first) names.push_back(key.first);
+        if (names.empty() || names.back() != key.database) names.push_back(key.database);
     }
     return names;
 }
@@ -99,6 +117,25 @@ bool Registry::paused_by_name(const std::string& database) const {
     return paused_.contains(database);
 }
 
+std::optional<Aim> Registry::aim_for(const config::Database& entry, const std::string& node) const {
+    const std::lock_guard lock(mutex_);
+    const auto aims = aims_.find(entry.cluster);
+    return aims == aims_.end() ? std::nullopt : std::optional(aims->second.of(node));
+}
+
+void Registry::aim(const std::string& cluster, Aims aims) {
+    std::vector<std::pair<Pool*, Aim>> changes;
+    {
+        const std::lock_guard lock(mutex_);
+        Aims& known = aims_[cluster];
+        known = std::move(aims);
+        for (const auto& [key, pool] : pools_) {
+            if (pool->cluster() == cluster) changes.emplace_back(pool.get(), known.of(key.node));
+        }
+    }
+    for (const auto& [pool, aim] : changes) pool->aim(aim);
+}
+
 Totals& Registry::database_totals(const std::string& database) {
     const std::lock_guard lock(mutex_);
     return database_totals_[database];
@@ -115,6 +152,7 @@ void Registry::apply(const config::ConfigPtr& config) {
         if (entry) {
             know_forced_user(*pool, *config, *entry);
             pool->apply(make_pool_settings(*config, *entry, pool->user()));
+            if (const auto aim = aim_for(*entry, pool->node())) pool->aim(*aim);
         } else {
             pool->retire();
         }

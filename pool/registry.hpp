@@ -1,9 +1,11 @@
 // All pools of the process, and what they have in common.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,8 +26,22 @@ public:
     /// are for: the forced user where the entry has one.
     Pool& pool(const config::Config& config, const config::Database& database,
                const std::string& user);
+    /// In a cluster: the pool for reads from this node, with the credentials of the `primary`'s.
+    Pool& read_pool(const config::Config& config, Pool& primary, const config::Endpoint& node);
     /// Every pool there is. Pools are never taken away while the process runs.
     std::vector<Pool*> pools() const;
+
+    /// Where the nodes of a cluster are from here on; those of its pools that are made later go
+    /// there too. The main thread.
+    void aim(const std::string& cluster, Aims aims);
+
+    /// Expires when the workers' loops end: what is posted to them is let go from then on. Empty:
+    /// they do not end before us.
+    std::optional<std::weak_ptr<void>> loops_live;
+
+    /// Called when a connection to a node of a cluster failed, or broke. Set before there is any;
+    /// any thread calls it.
+    std::function<void(const std::string& cluster, const config::Endpoint& node)> on_trouble;
 
     /// Names of the entries that have a pool.
     std::vector<std::string> databases() const;
@@ -54,11 +70,14 @@ public:
     void note_starved() { starved_.store(true, std::memory_order_relaxed); }
 
 private:
-    using Key = std::pair<std::string, std::string>;
+    std::optional<Aim> aim_for(const config::Database& entry, const std::string& node) const;
+    Pool& find_or_make(const config::Config& config, const config::Database& database,
+                       Pool::Key key);
 
     const std::vector<Worker*> workers_;
     mutable std::mutex mutex_;
-    std::map<Key, std::unique_ptr<Pool>> pools_;
+    std::map<Pool::Key, std::unique_ptr<Pool>> pools_;
+    std::map<std::string, Aims> aims_;                             // by cluster
     std::map<std::string, Totals> database_totals_, user_totals_;  // a map's nodes do not move
     bool all_paused_ = false;
     std::set<std::string> paused_;

@@ -45,6 +45,7 @@ Server::Server(Worker& worker, Pool& pool, std::uint32_t id, protocol::Vars star
       id_(id) {
     this->ServerPlace::worker = worker.index;
     connected_us_ = worker.loop.now_us();
+    if (pool.settings(worker).of_cluster()) backend_.conceal_node();
 }
 
 Server::~Server() = default;

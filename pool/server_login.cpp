@@ -106,7 +106,9 @@ net::Task<ServerLogin::Outcome> ServerLogin::try_log_in(Encryption encryption) {
 
 net::Task<ServerLogin::Outcome> ServerLogin::find_address() {
     Worker& worker = *server_.worker_;
-    const Pool::Endpoint endpoint = server_.pool_.next_endpoint();
+    const std::optional<config::Endpoint> found_endpoint = server_.pool_.next_endpoint();
+    if (!found_endpoint) co_return login_error("the cluster has no primary");
+    const config::Endpoint& endpoint = *found_endpoint;
     if (endpoint.host.starts_with('/') || endpoint.host.starts_with('@')) {
         const auto address =
             net::unix_address(fmt::format("{}/.s.PGSQL.{}", endpoint.host, endpoint.port));
@@ -160,6 +162,9 @@ void ServerLogin::introduce() {
         parameters.emplace_back(name, value);
     for (const auto& [name, value] : server_.startup_->entries())
         parameters.emplace_back(name, value);
+    // Should the replica become a primary, it still refuses what was meant for a replica.
+    if (!server_.pool_.node().empty())
+        parameters.emplace_back("options", "-c default_transaction_read_only=on");
     std::string packet;
     protocol::write_startup(packet, protocol_, parameters);
     send(packet);

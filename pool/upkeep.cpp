@@ -32,6 +32,10 @@ std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& con
     settings->login_retry_us = s.server_login_retry.count();
     settings->unix_socket_dir = s.unix_socket_dir;
     settings->round_robin = s.server_round_robin;
+    if (const config::Cluster* const cluster = config.cluster(database.cluster)) {
+        settings->hold_us = cluster->failover.hold.count();
+        settings->held_max = cluster->failover.max_held;
+    }
     settings->tracked = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings",
                          "application_name"};
     settings->tracked.insert(settings->tracked.end(), s.track_extra_parameters.begin(),
@@ -40,6 +44,7 @@ std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& con
 }
 
 void Pool::tick(Worker& worker) {
+    refuse_held(worker);
     refuse_expired(worker);
     close_expired(worker);
     if (worker.index != 0) return;
@@ -195,6 +200,10 @@ void Pool::apply(std::shared_ptr<const PoolSettings> settings) {
     {
         const std::lock_guard lock(mutex_);
         changed = !(current_->database == settings->database);
+        if (current_->database.cluster != settings->database.cluster) {
+            aim_ = {};  // the next one is due
+            ledger_.hold(settings->of_cluster());
+        }
         current_ = settings;
         set_ledger_limits();
     }

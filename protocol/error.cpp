@@ -65,6 +65,7 @@ Report read_report(Bytes body) {
             case 'M': report.message = text; break;
             case 'D': report.detail = text; break;
             case 'H': report.hint = text; break;
+            case 'R': report.routine = text; break;
             default: break;
         }
     }

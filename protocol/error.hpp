@@ -88,6 +88,7 @@ struct Report {
     std::string_view message;
     std::string_view detail;
     std::string_view hint;
+    std::string_view routine;  // R: in the server's source; never translated
 };
 
 /// Reads the body of an 'E' or 'N' message. Never fails: a malformed body gives what could be read.

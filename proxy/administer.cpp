@@ -2,6 +2,7 @@
 #include <csignal>
 
 #include "pool/net/log.hpp"
+#include "proxy/cluster_aims.hpp"
 #include "proxy/process.hpp"
 #include "proxy/start.hpp"
 #include "proxy/systemd.hpp"
@@ -110,6 +111,7 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
     visit_shards(adopt, [this, config, other_tls] {
         registry_->apply(config);
         monitor_->apply(config);
+        catalogs_.apply();
         if (other_tls) reconnect({});
         visit_shards(
             [](Shard& shard) { shard.for_each_client([](Client& client) { client.refresh(); }); },
@@ -117,12 +119,16 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
     });
 }
 
+/// Clients choose by the new one before their old choice is taken from them.
 void Process::topology_changed(health::TopologyPtr topology) {
     for (const auto& shard : shards_) {
         shard->worker.loop.post([here = shard.get(), topology, live = loops_live()] {
             if (!live.expired()) here->topologies.insert_or_assign(topology->cluster, topology);
         });
     }
+    pool::Aims aims = aims_of(*topology);
+    catalogs_.aim(topology->cluster, aims.primary);
+    registry_->aim(topology->cluster, std::move(aims));
 }
 
 void Process::configure_log(const config::Config& config) {

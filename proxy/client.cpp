@@ -2,7 +2,6 @@
 
 #include <cassert>
 
-#include "pool/cancel.hpp"
 #include "pool/net/log.hpp"
 #include "pool/release.hpp"
 #include "proxy/login.hpp"
@@ -91,15 +90,17 @@ void Client::consume(Bytes input) {
         inbox_.keep(input);
         return socket_.pause();
     }
+    if (server_ && routing_) return forward_routed(input);
     if (!server_) {
         if (!frontend_.wants_server(input) && !answer_alone(input)) return inbox_.keep(input);
+        if (routing_) return route(input);
         restoring_ = hub_ && !listening_->hearing.elsewhere.empty() && may_touch_channels(input);
         if (!checkout()) {
             inbox_.keep(input);
             return socket_.pause();
         }
     }
-    forward(input);
+    forward(input, input.size());
 }
 
 bool Client::answer_alone(Bytes& input) {
@@ -123,7 +124,7 @@ bool Client::answer_alone(Bytes& input) {
 bool Client::checkout() {
     begin_request();
     while (true) {
-        pool::Server* const server = pool_->checkout(shard_.worker, *this);
+        pool::Server* const server = target_->checkout(shard_.worker, *this);
         if (!server) {
             if (state_ == ClientState::idle) state_ = ClientState::waiting;
             notified_ = false;
@@ -168,7 +169,9 @@ void Client::granted(pool::Server& server) {
 void Client::own_done(pool::Backend::OwnAnswer answer) {
     if (login_) return login_->server_answered(std::move(answer));
     if (handing_over_ != Listening::Due::nothing) return handed_over(answer);
+    if (routing_ && routing_->request.leaving) return left_replica();
     if (!std::exchange(preparing_, false)) return learn(std::move(answer));
+    if (routing_ && routing_->request.beginning) return begun_there(answer.error);
     if (answer.error) return close(*answer.error);
     if (restoring_) return restore_listening();
     consume(inbox_.kept());
@@ -199,17 +202,13 @@ void Client::own_over(bool waited) {
     deliver_due();
 }
 
-void Client::refused(const protocol::Error& error) {
-    if (login_) return login_->server_refused(error);
-    close(error);
-}
-
-void Client::forward(Bytes input) {
+/// The first `size` bytes; what is behind them has to wait for the answer.
+void Client::forward(Bytes input, std::size_t size) {
     if (query_began_us_ == 0) begin_request();
     protocol::Segments& out = shard_.worker.segments;
     out.clear();
     pool::Backend& backend = server_->backend();
-    const auto step = frontend_.translate(input, rules(), backend, out);
+    const auto step = frontend_.translate(input.substr(0, size), rules(), backend, out);
     if (session_ && session_->may_listen() && !listening_) start_listening();
     if (session_ && session_->take_may_notify()) note_notifier();
     if (!out.empty()) server_->send(out);
@@ -226,7 +225,7 @@ void Client::forward(Bytes input) {
     out.clear();
     backend.flush_fakes(out);
     if (!out.empty()) deliver(out);
-    undecided_ = step->undecided;
+    undecided_ = step->undecided || size < input.size();
     if (server_->full() || undecided_ || backend.pipeline().size() > outstanding_max)
         socket_.pause();
     if (backend.settled()) rest();  // what was left of a COPY that has failed
@@ -238,6 +237,7 @@ RequestRules Client::rules() const {
     rules.message_max =
         static_cast<std::size_t>(std::max<std::int64_t>(settings.max_packet_size, 0));
     rules.simple_query = !settings.disable_pqexec;
+    if (routing_) rules.alone = routing_->status();
     if (!session_mode_) {
         rules.server_max = static_cast<std::size_t>(std::max(settings.max_prepared_statements, 0));
         rules.table = &shard_.worker.shared.statements;
@@ -250,6 +250,7 @@ RequestRules Client::rules() const {
 }
 
 void Client::deliver(const protocol::Segments& replies) {
+    if (routing_ && routing_->request.withholds && withhold(replies)) return;
     if (pool_) pool_->stats(shard_.worker).sent.add(replies.size());
     socket_.send(replies);
     if (server_ && !undecided_ && !server_->full() &&
@@ -296,6 +297,7 @@ void Client::discarded_all() {
 
 void Client::settled() {
     if (server_->backend().settled()) {
+        if (routing_ && routing_->request.refused) return run_again();
         end_request(server_->backend().tx() == TxStatus::idle);
         rest();
     }
@@ -313,6 +315,7 @@ void Client::rest() {
     const pool::Backend& backend = server_->backend();
     query_began_us_ = 0;
     if (backend.tx() == TxStatus::idle) xact_began_us_ = 0;
+    if (routing_ && backend.tx() == TxStatus::idle && backend.settled()) note_unit_done();
     const config::PoolMode mode = pool_->settings(shard_.worker).limits.mode;
     if (mode == config::PoolMode::statement && backend.tx() != TxStatus::idle) {
         return close(protocol::protocol_violation(
@@ -377,17 +380,18 @@ void Client::release_server() {
     state_ = ClientState::idle;
     frontend_.released();
     noted_notifier_ = false;
-    pool_->give_back(*server);
+    server->pool().give_back(*server);
     if (shard_.process.hands_over() && can_move()) shard_.process.hand_over(*this);
 }
 
 void Client::lost(const protocol::Error& error) {
-    const bool told = server_ && server_->backend().findings().fatal;
-    server_ = nullptr;
+    pool::Server* const gone = std::exchange(server_, nullptr);
+    const bool told = gone && gone->backend().findings().fatal;
     const bool unasked = unasked_;
     set_unasked(false);
     if (login_) return login_->server_answered({{}, error});
     handing_over_ = Listening::Due::nothing;
+    if (gone && routing_) return lost_in_cluster(*gone);
     if (std::exchange(preparing_,
                       false)) {  // nothing of the request was sent: it takes another server
         state_ = ClientState::idle;
@@ -399,92 +403,6 @@ void Client::lost(const protocol::Error& error) {
     if (unasked && !told) return;  // it takes another when it needs one
     if (told) return hang_up("server conn crashed?");
     close({protocol::sqlstate::connection_failure, protocol::Origin::server, error.message});
-}
-
-void Client::cancel_passed_on() {
-    if (login_) login_->cancel_passed_on();
-}
-
-void Client::cancel(std::shared_ptr<void> hold) {
-    if (attendant_) return attendant_->cancel(std::move(hold));
-    if (server_ && query_began_us_ != 0) return pool::cancel_query(*server_, std::move(hold));
-    if (state_ != ClientState::waiting) return;
-    pool_->stop_waiting(*this);
-    state_ = ClientState::idle;
-    query_began_us_ = xact_began_us_ = 0;
-    protocol::Segments& replies = shard_.worker.segments;
-    replies.clear();
-    const std::size_t dropped =
-        frontend_.drop_request(inbox_.kept(),
-                               {protocol::sqlstate::query_canceled, protocol::Origin::client,
-                                "canceling statement due to user request"},
-                               replies);
-    deliver(replies);
-    inbox_.keep(inbox_.kept().substr(dropped));
-    socket_.resume();
-    if (!inbox_.empty()) consume(inbox_.kept());
-}
-
-void Client::close(const protocol::Error& error) {
-    if (state_ == ClientState::closed) return;
-    const config::Settings& settings = shard_.worker.config->settings;
-    if (settings.log_pooler_errors) {
-        net::log::print(Level::warning, log_context(), "pooler error: {}", error.message);
-    }
-    std::string farewell;
-    protocol::write_error(farewell, protocol::Severity::fatal, error.sqlstate, error.message,
-                          error.detail, error.hint);
-    socket_.send(farewell);
-    hang_up(error.message);
-}
-
-void Client::hang_up(std::string_view reason) {
-    if (state_ == ClientState::closed) return;
-    if (shard_.worker.config->settings.log_disconnections) {
-        const std::int64_t age_s = (shard_.worker.loop.now_us() - connected_us_) / 1'000'000;
-        net::log::print(Level::log, log_context(), "closing because: {} (age={}s)", reason, age_s);
-    }
-    sever();
-}
-
-void Client::sever() {
-    state_ = ClientState::closed;
-    set_unasked(false);
-    net::Loop& loop = shard_.worker.loop;
-    if (login_) loop.bury(std::move(login_));  // before the attendant: it may wait for it
-    if (attendant_) {
-        attendant_->closed();
-        loop.bury(std::move(attendant_));
-    }
-    socket_.close();
-    if (cancel_key_ != 0) shard_.process.cancel_keys().take_back(cancel_key_);
-    if (counted_) shard_.process.client_left(*this);
-    if (pool_) pool_->stop_waiting(*this);
-    if (hub_) hub_->set({shard_.worker.index, id_}, {}, 0);
-    loop.bury(std::move(shard_.clients.extract(id_).mapped()));
-    if (pool::Server* const server = std::exchange(server_, nullptr)) {
-        if (query_began_us_ != 0 && !server->backend().settled() && !server->busy_with_own())
-            pool::cancel_abandoned(*server);
-        if (session_ && (session_->pins() != 0 || session_->unsettled() || server->busy_with_own()))
-            server->soil(session_->spoils_server());
-        pool_->give_back(*server);
-    }
-    shard_.load.fetch_sub(1, std::memory_order_relaxed);
-    shard_.process.client_gone();
-}
-
-void Client::refresh() {
-    if (!pool_) return;
-    const auto& config = *shard_.worker.config;
-    if (!config.database(pool_->database()) && !config.database("*")) {
-        close({protocol::sqlstate::admin_shutdown, protocol::Origin::proxy, "database removed"});
-    }
-}
-
-std::string Client::log_context() const {
-    return fmt::format("C-{}: {}/{}@{} ", static_cast<const void*>(this),
-                       database_.empty() ? "(nodb)" : database_, user_.empty() ? "(nouser)" : user_,
-                       address_.text());
 }
 
 }  // namespace pgweir::proxy

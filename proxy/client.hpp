@@ -10,7 +10,9 @@
 #include "proxy/frontend.hpp"
 #include "proxy/handed_client.hpp"
 #include "proxy/listening.hpp"
+#include "proxy/routing.hpp"
 #include "proxy/shard.hpp"
+#include "router/router.hpp"
 
 namespace pgweir::proxy {
 
@@ -146,7 +148,35 @@ private:
     void consume(Bytes input);
     /// What needs no server is answered; false when a server is needed (or nothing is left to do).
     bool answer_alone(Bytes& input);
-    void forward(Bytes input);
+    void forward(Bytes input, std::size_t size);
+    void drop_waiting(const protocol::Error& error);
+    // In a cluster, in client_routes.cpp …
+    void set_up_routing();
+    router::Conditions conditions() const;
+    std::shared_ptr<const router::Verdict> judge(std::string_view sql);
+    Unit look_at(Bytes input);
+    Routing::Defaults transaction_defaults() const;
+    void route(Bytes input);
+    bool answer_here(const Unit& unit, Bytes input);
+    std::optional<health::Token> causal_token();
+    void claim_token();
+    pool::Pool& choose_pool(const Unit& unit);
+    void forward_routed(Bytes input);
+    void note_sent(Bytes input);
+    void begin_unit(const Unit& unit, Bytes input);
+    void begun_there(const std::optional<protocol::Error>& error);
+    bool may_stay(const Unit& unit) const;
+    void leave_replica(Bytes input);
+    void refuse_on_replica();
+    void left_replica();
+    void note_unit_done();
+    // … and client_again.cpp.
+    bool withhold(const protocol::Segments& replies);
+    bool is_refusal(Bytes error);
+    void run_again();
+    void forget_names(Bytes request);
+    void lost_in_cluster(pool::Server& server);
+    void fail_requests(const std::vector<protocol::Outstanding>& undone, bool in_transaction);
     bool checkout();
     bool take_server(pool::Server& server);
     void begin_request();
@@ -190,6 +220,9 @@ private:
     net::Inbox inbox_;
     Frontend frontend_;
     pool::Pool* pool_ = nullptr;
+    pool::Pool* target_ = nullptr;      // of whose servers it gets one: pool_, or one for reads
+    std::unique_ptr<Routing> routing_;  // of a cluster's entry
+    const KnownCatalog* catalog_ = nullptr;  // of its database, where routing_ is
     pool::Server* server_ = nullptr;
     protocol::Vars vars_;
     protocol::Vars startup_;  // session mode: what the client asked for in its start-up packet
@@ -208,6 +241,7 @@ private:
     bool undecided_ = false;        // what comes next hangs on an answer of the server's
     bool notified_ = false;         // of waiting, this time
     bool pin_warned_ = false;       // this time
+    bool wants_token_ = false;      // what comes next waits for the primary's log position
     bool unasked_ = false;          // has its server since its log-in, and has not used it
     bool counted_ = false;          // in max_client_conn and the caps
     bool long_cancel_key_ = false;  // it speaks protocol 3.2

@@ -39,8 +39,10 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
 
 void Client::begin_session(protocol::Vars own) {
     state_ = ClientState::idle;
+    target_ = pool_;
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
     session_mode_ = limits.mode == config::PoolMode::session;
+    set_up_routing();
     if (session_mode_ || attendant_ || limits.session_state != config::SessionState::track) return;
     session_ = std::make_unique<Session>(shard_.worker.shared.vars,
                                          shard_.process.function_book(database_), vars_,

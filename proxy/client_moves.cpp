@@ -11,7 +11,8 @@ bool Client::can_move() const {
     const bool at_rest = state_ == ClientState::idle && !server_ && !login_ && !attendant_ &&
                          inbox_.empty() && !socket_.blocked() && frontend_.at_rest();
     const bool hears = listening_ && !(listening_->wanted().empty() && !listening_->any_due());
-    return plain && at_rest && !hears && pool_ && cancel_key_ != 0;
+    const bool between = !routing_ || routing_->status() == protocol::TxStatus::idle;
+    return plain && at_rest && between && !hears && pool_ && cancel_key_ != 0;
 }
 
 std::pair<HandedClient, int> Client::move_out() {

@@ -18,6 +18,10 @@ void Client::check_timeouts(std::int64_t now_us) {
     }
     if (!pool_ || attendant_) return;
     if (pins_ != 0) warn_pinned(now_us);
+    if (wants_token_ && causal_token()) {
+        wants_token_ = false;
+        return consume_kept();
+    }
     if (unasked_ && server_->close_needed) give_up();
     const bool at_rest = query_began_us_ == 0 && xact_began_us_ == 0;
     if (session_mode_ && server_ && server_->close_needed && at_rest &&

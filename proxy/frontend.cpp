@@ -435,7 +435,7 @@ Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& r
         if (!std::strchr("QFPBDCESHXdcf", frame.type) || frame.type == '\0') {
             return bad_message("invalid frontend message type " + std::to_string(frame.type));
         }
-        if (!answer_one(frame, step, replies)) break;
+        if (!answer_one(frame, rules.alone, step, replies)) break;
         passing_ = false;
         missing_ = frame.missing;
         input.remove_prefix(frame.size() - frame.missing);
@@ -445,13 +445,16 @@ Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& r
 }
 
 /// One message without a server. False when it is not to be taken: it needs one, or more of itself.
-bool Frontend::answer_one(const Frame& frame, Step& step, Segments& replies) {
+bool Frontend::answer_one(const Frame& frame, protocol::TxStatus alone, Step& step,
+                          Segments& replies) {
+    std::string ready;
     switch (frame.type) {
         case 'X': step.terminate = true; return false;
         case 'S':
             if (frame.missing > 0) return false;
             dropping_ = false;
-            replies.add(ready_idle);
+            protocol::write_ready_for_query(ready, alone);
+            replies.own(std::move(ready));
             return true;
         case 'd':
         case 'c':

@@ -41,6 +41,9 @@ public:
     /// Returns the bytes dropped.
     std::size_t drop_request(Bytes input, const protocol::Error& error, Segments& replies);
 
+    /// The batch under way has failed without its server: the rest of it is not taken.
+    void drop_batch() { dropping_ = true, passing_ = false; }
+
     /// Bytes of the present message that are still to come and go to the server as they are;
     /// whoever passes some of them on without translate() says so.
     std::size_t passing() const { return passing_ ? missing_ : 0; }
@@ -61,7 +64,8 @@ private:
     /// refused: Translation::refusal says why, and the client is of no use then.
     enum class Take : std::uint8_t { done, more, undecided, refused };
 
-    bool answer_one(const protocol::Frame& frame, Step& step, Segments& replies);
+    bool answer_one(const protocol::Frame& frame, protocol::TxStatus alone, Step& step,
+                    Segments& replies);
     void pass_rest(Bytes& input, Segments* out);
     static Take refuse(Translation& step, protocol::Error error);
     Take take(const protocol::Frame& frame, Bytes whole, Translation& step);

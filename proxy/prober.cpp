@@ -27,7 +27,7 @@ Prober::Prober(Listener& listener, pool::Registry& registry, pool::Worker& on,
       worker_(on),
       node_(node),
       timeout_us_(cluster.health.timeout.count()),
-      pool_(registry, cluster.name, cluster.health.user, settings_for(on, cluster, node),
+      pool_(registry, {cluster.name, cluster.health.user, {}}, settings_for(on, cluster, node),
             totals_, totals_),
       none_(on.shared.vars.empty()) {
     pool_.internal = true;

@@ -132,6 +132,10 @@ void Process::start_threads() {
     registry_->apply(config());
     for (const auto& shard : shards_) tickers_.push_back(std::make_unique<Ticker>(*this, *shard));
     monitor_ = std::make_unique<Monitor>(*this);
+    registry_->loops_live = loops_live();
+    registry_->on_trouble = [this](const std::string& cluster, const config::Endpoint& node) {
+        monitor_->poke(cluster, node);
+    };
     monitor_->apply(config());
     for (std::size_t i = 1; i < shards_.size(); ++i) {
         threads_.emplace_back([shard = shards_[i].get()] { shard->worker.loop.run(); });
@@ -144,6 +148,7 @@ void Process::stop_threads() {
     for (std::thread& thread : threads_) thread.join();
     loops_live_.reset();
     monitor_.reset();
+    catalogs_.stop();
     tickers_.clear();
     listeners_.clear();
     door_.reset();

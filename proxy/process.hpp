@@ -50,6 +50,7 @@ public:
     /// What the functions of this entry's database do. Any thread.
     FunctionBook& function_book(const std::string& database);
     Hubs& hubs() { return hubs_; }
+    Catalogs& catalogs() { return catalogs_; }
     /// From the start of the threads to their end.
     Monitor& monitor() { return *monitor_; }
     StatsHistory& stats_history() { return stats_history_; }
@@ -82,6 +83,11 @@ public:
     std::weak_ptr<void> loops_live() const { return loops_live_; }
     /// Somebody waits for a server of this pool: those that nobody uses are asked for.
     void reclaim(pool::Pool& pool);
+    /// When the newest write was answered that any client of a cluster has made.
+    std::int64_t last_write_us() const { return last_write_us_.load(std::memory_order_relaxed); }
+    void note_write(std::int64_t now_us) {
+        last_write_us_.store(now_us, std::memory_order_relaxed);
+    }
     int clients() const { return clients_.load(std::memory_order_relaxed); }
 
     // Administration; the main thread.
@@ -153,6 +159,7 @@ private:
     std::unique_ptr<pool::Registry>
         registry_;      // before the shards: servers refer to it until they end
     Hubs hubs_{*this};  // likewise: work posted to the shards' loops refers to them
+    Catalogs catalogs_{*this};
     std::vector<std::unique_ptr<Shard>> shards_;
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;
@@ -164,6 +171,7 @@ private:
     std::unique_ptr<TakeoverDoor> door_;
     std::unique_ptr<TakeoverLink> predecessor_, successor_;
     std::atomic<bool> hands_over_ = false;
+    std::atomic<std::int64_t> last_write_us_ = 0;
     std::atomic<int> clients_ = 0;      // logged in to a database
     std::atomic<int> connections_ = 0;  // of any kind
     mutable std::mutex mutex_;          // guards disabled_, function_books_

@@ -105,8 +105,11 @@ public:
                                              const router::CatalogLists& lists) {
         pool::Registry registry({&worker_});
         pool::Totals totals;
-        pool::Pool pool(registry, entry.name, as.user,
-                        pool::make_pool_settings(*worker_.config, entry, as.user), totals, totals);
+        config::Database any_node = entry;
+        any_node.cluster.clear();  // nobody watches it here
+        pool::Pool pool(registry, {entry.name, as.user, {}},
+                        pool::make_pool_settings(*worker_.config, any_node, as.user), totals,
+                        totals);
         pool.internal = true;
         pool.set_credentials(as);
         net::Story story;

@@ -374,6 +374,14 @@ void Session::no_answer() {
     asked_ = {};
 }
 
+void Session::server_lost() {
+    pins_ = 0;
+    rounds_ = 0;
+    open_ = asked_ = {};
+    channels_.reset();
+    changes_.clear();
+}
+
 void Session::learn_functions(const std::vector<Row>& rows) {
     std::map<std::string, Doings> learnt;
     for (const std::string& function : asked_.functions) learnt[function];  // some are no functions

@@ -17,6 +17,11 @@ namespace pgweir::proxy {
 /// Why a client keeps its server between transactions: bits of router::trace, pin_custom and this.
 inline constexpr router::Traces pin_unknown = 1u << 31;  // the server could not be asked
 
+/// What goes with a server, and no other server can be given.
+inline constexpr router::Traces lost_with_server =
+    router::trace::locks | router::trace::temporary | router::trace::cursors |
+    router::trace::random_seed | router::trace::library | pin_unknown;
+
 /// A statement that PostgreSQL plans, whose text means the same whenever it is read.
 inline constexpr router::Traces trait_shareable = 1u << 30;
 
@@ -107,6 +112,8 @@ public:
     void answer(const std::vector<Row>& rows, const protocol::Vars& fresh, protocol::Vars& have);
     /// It gave an error.
     void no_answer();
+    /// The server is gone, and with it what pinned the client to it.
+    void server_lost();
 
     /// What the client was promised.
     const protocol::Vars& vars() const { return vars_; }

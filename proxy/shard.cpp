@@ -3,12 +3,14 @@
 #include <vector>
 
 #include "proxy/client.hpp"
+#include "proxy/process.hpp"
 
 namespace pgweir::proxy {
 
 Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner)
     : worker(index, shared, std::move(config)),
-      process(owner) {}
+      process(owner),
+      balance(index) {}
 
 Shard::~Shard() = default;
 
@@ -20,6 +22,22 @@ Client& Shard::add_client(int fd, const net::Address& address) {
 health::TopologyPtr Shard::topology(std::string_view cluster) const {
     const auto found = topologies.find(cluster);
     return found == topologies.end() ? nullptr : found->second;
+}
+
+pool::Pool& Shard::read_pool(pool::Pool& primary, const config::Endpoint& node) {
+    auto& known = read_pools[&primary];
+    for (const auto& [at, pool] : known) {
+        if (at == node) return *pool;
+    }
+    pool::Pool& made = process.registry().read_pool(*worker.config, primary, node);
+    known.emplace_back(node, &made);
+    return made;
+}
+
+KnownCatalog& Shard::catalog(const CatalogKey& key) {
+    KnownCatalog& place = catalogs[key];
+    if (!place.changes) place.changes = process.catalogs().want(key);
+    return place;
 }
 
 /// By id, so that it does not matter when those that end leave the table.

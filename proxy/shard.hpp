@@ -8,11 +8,16 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "health/topology.hpp"
 #include "pool/stats.hpp"
 #include "pool/worker.hpp"
+#include "proxy/balance.hpp"
 #include "proxy/cancel_keys.hpp"
+#include "proxy/catalogs.hpp"
+#include "router/router.hpp"
 
 namespace pgweir::pool {
 class Pool;
@@ -42,8 +47,21 @@ struct Shard {
     /// cluster.
     health::TopologyPtr topology(std::string_view cluster) const;
 
+    /// The pool for reads of this node, of the same entry and user as `primary`.
+    pool::Pool& read_pool(pool::Pool& primary, const config::Endpoint& node);
+
+    /// What is known here of that database; it is read when that is asked for the first time. The
+    /// place stays.
+    KnownCatalog& catalog(const CatalogKey& key);
+
     pool::Worker worker;
     Process& process;
+    std::map<CatalogKey, KnownCatalog> catalogs;
+    router::Router router;
+    Balance balance;
+    /// By the primary's pool: those of its nodes.
+    std::unordered_map<const pool::Pool*, std::vector<std::pair<config::Endpoint, pool::Pool*>>>
+        read_pools;
     std::map<std::string, health::TopologyPtr, std::less<>> topologies;  // by cluster
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
     std::set<std::uint32_t> unasked;          // ids of those clients

@@ -239,6 +239,16 @@ std::vector<NamedStatementPtr> Statements::all() const {
     return all;
 }
 
+std::optional<std::string_view> Statements::text_of(std::string_view name) const {
+    const NamedStatementPtr named = name.empty() ? unnamed_ : names_.find(name);
+    if (!named || !named->statement) return std::nullopt;
+    return named->statement->query();
+}
+
+void Statements::forget(std::string_view name) {
+    if (const NamedStatementPtr named = names_.find(name)) names_.remove(*named);
+}
+
 void Statements::take_in(std::string_view name, StatementPtr statement) {
     const NamedStatementPtr named(new NamedStatement(name, std::move(statement)));
     named->agreed = true;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pool/backend.hpp"
+#include "protocol/replies.hpp"
 #include "protocol/requests.hpp"
 #include "proxy/session.hpp"
 
@@ -25,7 +26,9 @@ struct RequestRules {
     Session* session = nullptr;            // what is sent is noted here; nullptr: nowhere
     std::uint64_t client = 0;              // who sends it: Backend::sequences_of
     std::uint64_t schema_epoch = 0;        // goes up when the schema changes
-    bool cache_unnamed = false;            // unnamed statements are shared when they are repeated
+    /// What a client without a server is in, for all it knows.
+    protocol::TxStatus alone = protocol::TxStatus::idle;
+    bool cache_unnamed = false;  // unnamed statements are shared when they are repeated
 };
 
 /// One step of translating requests: where to, and what came of it.
@@ -98,6 +101,10 @@ public:
     void discard_all(const protocol::Pipeline& pipeline);
 
     const protocol::StatementNames& names() const { return names_; }
+    /// The text that a name stands for; nullopt: nothing, or it is not known.
+    std::optional<std::string_view> text_of(std::string_view name) const;
+    /// The name is free again, whatever servers have.
+    void forget(std::string_view name);
     /// Every one that has a text, the unnamed one included; and taking over what another process
     /// had of a client.
     std::vector<protocol::NamedStatementPtr> all() const;

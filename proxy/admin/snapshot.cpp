@@ -237,6 +237,10 @@ void add_pools(Process& process, const std::map<const pool::Pool*, PoolCounts>& 
     const pool::Worker& here = process.main().worker;
     for (const pool::Pool* const pool : process.registry().pools()) {
         const pool::PoolSettings& settings = pool->settings(here);
+        if (!pool->node().empty()) {  // behind its primary's
+            to.pools.back().counts += counts_of(pool);
+            continue;
+        }
         PoolState state{.database = pool->database(),
                         .user = pool->user(),
                         .counts = counts_of(pool),

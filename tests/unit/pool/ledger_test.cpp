@@ -286,5 +286,29 @@ TEST(Ledger, KnowsSinceWhenSomebodyWaits) {
     ledger.stop_waiting(waiter);
 }
 
+TEST(Ledger, AHeldPoolKeepsItsServersAndGrantsNone) {
+    Ledger ledger(1);
+    ledger.set_limits(two);
+    ServerPlace server;
+    ledger.begin_opening();
+    ledger.opened();
+    ledger.checkin(server, 1);
+    ledger.hold(true);
+    WaiterPlace first, second;
+    EXPECT_EQ(ledger.checkout(first, 2).taken, nullptr);
+    EXPECT_EQ(ledger.checkout(second, 3).taken, nullptr);
+    EXPECT_FALSE(ledger.wants_server(4));
+    EXPECT_EQ(ledger.match(0).server, nullptr);
+    EXPECT_EQ(ledger.idle(), 1);
+    ledger.hold(false);
+    const Ledger::Match match = ledger.match(0);
+    EXPECT_EQ(match.server, &server);
+    EXPECT_EQ(match.waiter, &first);
+    EXPECT_EQ(ledger.match(0).server, nullptr) << "nothing is idle any more";
+    EXPECT_TRUE(ledger.wants_server(4));
+    ledger.stop_waiting(second);
+    EXPECT_EQ(ledger.in_use(), 1);
+}
+
 }  // namespace
 }  // namespace pgweir::pool

@@ -1,0 +1,126 @@
+// A pool of a cluster follows its node: what becomes of servers and waiters when that changes.
+#include "pool/aim.hpp"
+
+#include "pool/net/log.hpp"
+#include "pool/pool.hpp"
+#include "pool/registry.hpp"
+
+namespace pgweir::pool {
+
+namespace {
+
+/// What is under way at a node that may hang is asked elsewhere; who is idle there may stay.
+void sever_lent(const Pool& pool, Worker& worker, const protocol::Error& error) {
+    std::vector<std::uint32_t> lent;
+    for (const auto& [id, server] : worker.servers) {
+        if (&server->pool() == &pool && server->peer()) lent.push_back(id);
+    }
+    for (const std::uint32_t id : lent) {
+        const auto found = worker.servers.find(id);
+        if (found != worker.servers.end()) found->second->close(error);
+    }
+}
+
+}  // namespace
+
+void Pool::aim(const Aim& aim) {
+    bool moved, held, was_held;
+    {
+        const std::lock_guard lock(mutex_);
+        if (aim == aim_) return;
+        held = !aim.at || !aim.trusted;
+        was_held = ledger_.held();
+        // While there is no primary, the last one's servers may prove to be of use. What one node
+        // of several does not answer is asked elsewhere.
+        const bool for_primary = key_.node.empty();
+        moved = for_primary ? aim.at && (aim.at != last_at_ || aim.incarnation != incarnation_)
+                            : aim.at != last_at_ || aim.incarnation != incarnation_;
+        aim_ = aim;
+        if (moved) last_at_ = aim.at, incarnation_ = aim.incarnation;
+        if (moved || held != was_held) failures_ = 0, retry_at_us_ = 0, last_refusal_.reset();
+        if (held && !was_held) held_since_us_ = registry_.workers().front()->loop.now_us();
+        ledger_.hold(held);
+    }
+    if (moved) epoch_.fetch_add(1, std::memory_order_release);
+    for (Worker* const worker : registry_.workers()) {
+        worker->loop.post([this, worker, moved, turned = held != was_held, held] {
+            if (registry_.loops_live && registry_.loops_live->expired()) return;
+            if (moved) {
+                sever_obsolete(*worker);
+            } else if (turned && key_.node.empty()) {
+                freeze_servers(*worker, held);
+            }
+            if (!held) return serve_waiting(*worker);
+            if (key_.node.empty()) return;
+            sever_lent(*this, *worker, node_lost());
+            refuse(*worker, worker->loop.now_us(), no_node(0));
+        });
+    }
+}
+
+/// The node they go to is not the one they were opened for, or has forgotten them: what is under
+/// way there is lost, and nothing more is to be heard of it.
+void Pool::sever_obsolete(Worker& worker) {
+    std::vector<std::uint32_t> obsolete;
+    for (const auto& [id, server] : worker.servers) {
+        if (&server->pool() == this && server->epoch != epoch()) obsolete.push_back(id);
+    }
+    for (const std::uint32_t id : obsolete) {
+        const auto found = worker.servers.find(id);
+        if (found != worker.servers.end()) found->second->close(node_lost());
+    }
+}
+
+void Pool::freeze_servers(Worker& worker, bool frozen) {
+    for (const auto& [id, server] : worker.servers) {
+        const bool logged_in = server->state() != ServerState::login;
+        if (&server->pool() == this && logged_in && !server->apart()) server->freeze(frozen);
+    }
+}
+
+/// Those who wait get what is idle, and for the others servers are opened.
+void Pool::serve_waiting(Worker& worker) {
+    while (true) {
+        Ledger::Match match;
+        {
+            const std::lock_guard lock(mutex_);
+            match = ledger_.match(worker.index);
+        }
+        if (!match.server) break;
+        static_cast<Server*>(match.server)->set_state(ServerState::idle);
+        static_cast<Peer*>(match.waiter)->granted(static_cast<Server&>(*match.server));
+    }
+    open_wanted(worker);
+}
+
+bool Pool::held() const {
+    const std::lock_guard lock(mutex_);
+    return ledger_.held();
+}
+
+/// Those for whom there has been no node for too long.
+void Pool::refuse_held(Worker& worker) {
+    std::int64_t since_us;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!ledger_.held()) return;
+        since_us = held_since_us_;
+    }
+    const std::int64_t now_us = worker.loop.now_us();
+    const std::int64_t hold_us = settings(worker).hold_us;
+    if (now_us - since_us < hold_us) return;
+    refuse(worker, now_us - hold_us, no_node(hold_us));
+}
+
+protocol::Error Pool::node_lost() {
+    return {protocol::sqlstate::connection_failure, protocol::Origin::server,
+            "the server has been replaced"};
+}
+
+protocol::Error Pool::no_node(std::int64_t waited_us) {
+    return {protocol::sqlstate::cannot_connect_now, protocol::Origin::proxy,
+            fmt::format("no server of the cluster can take this request: waited {} ms",
+                        waited_us / 1000)};
+}
+
+}  // namespace pgweir::pool

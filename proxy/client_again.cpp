@@ -1,0 +1,203 @@
+// A client of a cluster's entry whose server refuses or is lost: what runs again, and what it is
+// told where that cannot be.
+#include <algorithm>
+
+#include "pool/net/log.hpp"
+#include "proxy/client.hpp"
+#include "proxy/process.hpp"
+#include "router/refusal.hpp"
+
+namespace pgweir::proxy {
+
+using protocol::Request;
+using protocol::TxStatus;
+
+namespace {
+
+constexpr std::size_t withheld_max = 64 << 10;  // bytes
+constexpr unsigned tries_max = 8;
+constexpr protocol::Sqlstate resolution_unknown{"08007"};
+constexpr protocol::Sqlstate serialization_failure{"40001"};
+
+/// Does this reply leave open whether the request is answered?
+bool is_preamble(char type) {
+    return std::string_view("123tTnNSs").find(type) != std::string_view::npos;
+}
+
+protocol::Error rolled_back() {
+    return {serialization_failure,
+            protocol::Origin::proxy,
+            "the transaction was rolled back because its server was lost",
+            {},
+            "The transaction might succeed if retried."};
+}
+
+protocol::Error unanswered() {
+    return {serialization_failure, protocol::Origin::proxy, "the server was lost while it answered",
+            "Nothing was changed.", "The statement might succeed if retried."};
+}
+
+protocol::Error unknown_outcome(bool commit) {
+    return {resolution_unknown, protocol::Origin::proxy,
+            commit ? "the server was lost during COMMIT: whether the transaction was committed is "
+                     "not known"
+                   : "the server was lost while it ran this statement: whether it took effect is "
+                     "not known"};
+}
+
+}  // namespace
+
+/// Replies to a request that may run again are kept back until one shows that it need not.
+/// Returns  true: nothing is to be passed on now.
+bool Client::withhold(const protocol::Segments& replies) {
+    RoutedRequest& request = routing_->request;
+    if (request.refused) return true;
+    std::string& kept = request.withheld;
+    if (replies.slices().size() == 1 && kept.empty() && !is_preamble(replies.slices()[0][0]) &&
+        replies.slices()[0][0] != 'E') {
+        request.withholds = request.again = false;
+        return false;
+    }
+    for (const Bytes slice : replies.slices()) kept += slice;
+    Bytes rest = kept;
+    while (rest.size() >= protocol::header_size) {
+        const auto cut = protocol::cut_frame(rest, 0x7fffffff);
+        if (cut.cut != protocol::Cut::frame) break;
+        const bool error = rest.front() == 'E';
+        if (error && cut.frame.missing > 0 && kept.size() < withheld_max) return true;
+        if (error && is_refusal(cut.frame.payload)) {
+            request.refused = true;
+            kept.clear();
+            return true;
+        }
+        if (!is_preamble(rest.front()) || cut.frame.missing > 0) break;
+        rest.remove_prefix(cut.frame.size());
+    }
+    if (rest.empty() && kept.size() < withheld_max) return true;
+    request.withholds = request.again = false;
+    if (pool_) pool_->stats(shard_.worker).sent.add(kept.size());
+    socket_.send(kept);
+    kept.clear();
+    return true;
+}
+
+bool Client::is_refusal(Bytes error) {
+    const protocol::Report report = protocol::read_report(error);
+    const router::Refusal refusal = router::refusal_of(
+        {.sqlstate = report.sqlstate, .message = report.message, .routine = report.routine});
+    RoutedRequest& request = routing_->request;
+    const bool on_replica = !server_->pool().node().empty();
+    if (!refusal.again || !on_replica || ++request.tries > tries_max) return false;
+    if (refusal.learn) {
+        const Unit unit = look_at(request.replay);
+        if (!unit.sql.empty()) shard_.router.learn_primary(unit.sql, conditions());
+    }
+    request.for_primary = !refusal.elsewhere;
+    net::log::print(net::log::Level::debug, log_context(), "replica {} refused, again: {} {}",
+                    server_->pool().node(), report.sqlstate, report.message);
+    return true;
+}
+
+/// The server is done with what it refused.
+void Client::run_again() {
+    RoutedRequest& request = routing_->request;
+    request.refused = request.again = request.withholds = false;
+    request.withheld.clear();
+    if (routing_->in_transaction()) routing_->begins_anew();
+    forget_names(request.replay);
+    std::string bytes = std::exchange(request.replay, {});
+    bytes += inbox_.kept();
+    inbox_.keep(bytes);
+    undecided_ = false;
+    if (server_) release_server();
+    consume(inbox_.kept());
+    socket_.resume();
+}
+
+/// Names that the request gave are given anew when it runs again.
+void Client::forget_names(Bytes request) {
+    while (!request.empty()) {
+        const auto cut = protocol::cut_frame(request, 0x7fffffff);
+        if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) return;
+        if (cut.frame.type == 'P') {
+            const auto parse = protocol::read_parse(cut.frame.payload);
+            if (!parse.has_error()) frontend_.statements().forget(parse->name);
+        }
+        request.remove_prefix(cut.frame.size());
+    }
+}
+
+/// The server of a cluster's client is gone. `pipeline` is what it had not answered.
+void Client::lost_in_cluster(pool::Server& server) {
+    RoutedRequest& request = routing_->request;
+    const pool::Backend& backend = server.backend();
+    const bool in_transaction = backend.tx() != TxStatus::idle;
+    const bool asked = query_began_us_ != 0;
+    const bool unsent = preparing_ || request.beginning || !asked;
+    const router::Traces pinned = session_ ? session_->pins() : 0;
+    std::vector<protocol::Outstanding> undone;
+    backend.pipeline().for_each([&](const protocol::Outstanding& o) { undone.push_back(o); });
+    std::reverse(undone.begin(), undone.end());
+    std::vector<protocol::Outstanding> taken_back = undone;
+    frontend_.statements().undo(taken_back);
+    frontend_.released();
+    if (session_) session_->server_lost();
+    preparing_ = awaiting_ = undecided_ = request.leaving = false;
+    state_ = ClientState::idle;
+    if (backend.passing() > 0 || frontend_.passing() > 0 || (pinned & lost_with_server) != 0) {
+        return close({protocol::sqlstate::admin_shutdown, protocol::Origin::server,
+                      "the server was lost, and with it the session's state"});
+    }
+    if (unsent) {
+        if (routing_->in_transaction() && request.beginning) routing_->begins_anew();
+        const bool open = in_transaction && !request.beginning;
+        request.beginning = false;
+        if (open) routing_->fail(rolled_back());
+        if (asked || !inbox_.empty()) consume(inbox_.kept());
+        return socket_.resume();
+    }
+    if (request.again && ++request.tries <= tries_max) return run_again();
+    fail_requests(undone, in_transaction);
+    socket_.resume();
+    if (!inbox_.empty()) consume(inbox_.kept());
+}
+
+/// Tells what becomes of the requests that the server had not answered.
+void Client::fail_requests(const std::vector<protocol::Outstanding>& undone, bool in_transaction) {
+    RoutedRequest& request = routing_->request;
+    const bool commit = in_transaction && request.ends;
+    const bool certain = in_transaction && !request.ends;
+    std::string replies;
+    const auto tell = [&](const protocol::Error& error) {
+        protocol::write_error(replies, protocol::Severity::error, error.sqlstate, error.message,
+                              error.detail, error.hint);
+    };
+    const bool clean = !in_transaction && !request.dirties;
+    const protocol::Error outcome = certain ? rolled_back()
+                                    : clean ? unanswered()
+                                            : unknown_outcome(commit);
+    tell(outcome);
+    if (certain) {
+        routing_->fail();
+    } else {
+        health::note_write(routing_->bound, net::monotonic_us());
+        routing_->transaction_over();
+    }
+    bool ended = false;
+    bool told = true;
+    for (auto next = undone.rbegin(); next != undone.rend(); ++next) {
+        const bool ends = next->request == Request::query || next->request == Request::sync ||
+                          next->request == Request::function_call;
+        if (!ends || next->reply != protocol::Reply::forward) continue;
+        if (!told) tell(outcome);
+        protocol::write_ready_for_query(replies, routing_->status());
+        ended = true;
+        told = false;
+    }
+    end_request(!certain);
+    request = {};
+    if (!ended) frontend_.drop_batch();
+    socket_.send(replies);
+}
+
+}  // namespace pgweir::proxy

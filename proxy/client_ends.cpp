@@ -1,0 +1,121 @@
+// The end of a client, of its request, or of its wait.
+#include "pool/cancel.hpp"
+#include "pool/net/log.hpp"
+#include "proxy/client.hpp"
+#include "proxy/login.hpp"
+#include "proxy/process.hpp"
+
+namespace pgweir::proxy {
+
+using net::log::Level;
+
+void Client::cancel_passed_on() {
+    if (login_) login_->cancel_passed_on();
+}
+
+void Client::cancel(std::shared_ptr<void> hold) {
+    if (attendant_) return attendant_->cancel(std::move(hold));
+    if (server_ && query_began_us_ != 0) return pool::cancel_query(*server_, std::move(hold));
+    if (state_ != ClientState::waiting) return;
+    target_->stop_waiting(*this);
+    drop_waiting({protocol::sqlstate::query_canceled, protocol::Origin::client,
+                  "canceling statement due to user request"});
+}
+
+/// The request that waits for a server is not carried out.
+void Client::drop_waiting(const protocol::Error& error) {
+    state_ = ClientState::idle;
+    query_began_us_ = xact_began_us_ = 0;
+    if (routing_ && routing_->status() != protocol::TxStatus::idle) {
+        routing_->fail(error);  // in the transaction that the client has begun
+    } else {
+        protocol::Segments& replies = shard_.worker.segments;
+        replies.clear();
+        const std::size_t dropped = frontend_.drop_request(inbox_.kept(), error, replies);
+        deliver(replies);
+        inbox_.keep(inbox_.kept().substr(dropped));
+    }
+    socket_.resume();
+    if (!inbox_.empty()) consume(inbox_.kept());
+}
+
+void Client::refused(const protocol::Error& error) {
+    if (login_) return login_->server_refused(error);
+    const bool no_node = error.origin == protocol::Origin::proxy &&
+                         error.sqlstate == protocol::sqlstate::cannot_connect_now;
+    if (!routing_ || !no_node) return close(error);
+    if (target_ == pool_) return drop_waiting(error);
+    state_ = ClientState::idle;  // the replica has gone: another, or the primary
+    constexpr unsigned replicas_max = 3;
+    RoutedRequest& request = routing_->request;
+    request.for_primary = ++request.tries > replicas_max;
+    consume(inbox_.kept());
+    if (server_ || state_ == ClientState::idle) socket_.resume();
+}
+
+void Client::close(const protocol::Error& error) {
+    if (state_ == ClientState::closed) return;
+    const config::Settings& settings = shard_.worker.config->settings;
+    if (settings.log_pooler_errors) {
+        net::log::print(Level::warning, log_context(), "pooler error: {}", error.message);
+    }
+    std::string farewell;
+    protocol::write_error(farewell, protocol::Severity::fatal, error.sqlstate, error.message,
+                          error.detail, error.hint);
+    socket_.send(farewell);
+    hang_up(error.message);
+}
+
+void Client::hang_up(std::string_view reason) {
+    if (state_ == ClientState::closed) return;
+    if (shard_.worker.config->settings.log_disconnections) {
+        const std::int64_t age_s = (shard_.worker.loop.now_us() - connected_us_) / 1'000'000;
+        net::log::print(Level::log, log_context(), "closing because: {} (age={}s)", reason, age_s);
+    }
+    sever();
+}
+
+void Client::sever() {
+    state_ = ClientState::closed;
+    set_unasked(false);
+    net::Loop& loop = shard_.worker.loop;
+    if (login_) loop.bury(std::move(login_));  // before the attendant: it may wait for it
+    if (attendant_) {
+        attendant_->closed();
+        loop.bury(std::move(attendant_));
+    }
+    socket_.close();
+    if (cancel_key_ != 0) shard_.process.cancel_keys().take_back(cancel_key_);
+    if (counted_) shard_.process.client_left(*this);
+    if (target_) target_->stop_waiting(*this);
+    if (routing_ && routing_->home) shard_.balance.leave(*routing_->home);
+    if (hub_) hub_->set({shard_.worker.index, id_}, {}, 0);
+    loop.bury(std::move(shard_.clients.extract(id_).mapped()));
+    if (pool::Server* const server = std::exchange(server_, nullptr)) {
+        if (query_began_us_ != 0 && !server->backend().settled() && !server->busy_with_own())
+            pool::cancel_abandoned(*server);
+        if (session_ && (session_->pins() != 0 || session_->unsettled() || server->busy_with_own()))
+            server->soil(session_->spoils_server());
+        server->pool().give_back(*server);
+    }
+    shard_.load.fetch_sub(1, std::memory_order_relaxed);
+    shard_.process.client_gone();
+}
+
+void Client::refresh() {
+    if (!pool_) return;
+    const auto& config = *shard_.worker.config;
+    if (!config.database(pool_->database()) && !config.database("*")) {
+        return close(
+            {protocol::sqlstate::admin_shutdown, protocol::Origin::proxy, "database removed"});
+    }
+    set_up_routing();
+}
+
+std::string Client::log_context() const {
+    return fmt::format("C-{}: {}/{}@{} ", static_cast<const void*>(this),
+                       database_.empty() ? "(nodb)" : database_, user_.empty() ? "(nouser)" : user_,
+                       address_.text());
+}
+
+}  // namespace pgweir::proxy

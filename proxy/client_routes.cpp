@@ -1,0 +1,354 @@
+// A client of a cluster's entry: which of its servers each request goes to.
+#include <algorithm>
+
+#include "proxy/client.hpp"
+#include "proxy/process.hpp"
+#include "router/refusal.hpp"
+
+namespace pgweir::proxy {
+
+using protocol::TxStatus;
+using router::Verdict;
+
+namespace {
+
+constexpr std::size_t unit_max = 256 << 10;  // bytes; a larger one is for the primary, unread
+
+bool is_on(const protocol::Vars& vars, std::string_view name, std::string_view value) {
+    const std::string* const found = vars->find(name);
+    return found && protocol::same_name(*found, value);
+}
+
+}  // namespace
+
+/// Its entry is of a cluster, or is not any more.
+void Client::set_up_routing() {
+    const config::Config& config = *shard_.worker.config;
+    const config::Database& entry = pool_->settings(shard_.worker).database;
+    const config::Cluster* const cluster = config.cluster(entry.cluster);
+    if (!cluster || session_mode_ || attendant_) return;
+    Routing::Rules rules{.cluster = cluster->name,
+                         .role = entry.role,
+                         .split = cluster->reads.split,
+                         .retry_reads = cluster->failover.retry_reads,
+                         .consistency = cluster->reads.consistency};
+    const pool::PoolSettings& pool = pool_->settings(shard_.worker);
+    catalog_ = &shard_.catalog({cluster->name, pool.database.dbname});
+    if (routing_) return routing_->set_rules(std::move(rules));
+    routing_ = std::make_unique<Routing>(std::move(rules));
+}
+
+router::Conditions Client::conditions() const {
+    const protocol::Vars& known = vars();
+    const std::string* const encoding = known->find("client_encoding");
+    const std::string* const path = known->find("search_path");
+    router::Conditions conditions;
+    conditions.catalog = catalog_->catalog.get();
+    conditions.suspect = catalog_->suspect();
+    conditions.now_us = shard_.worker.loop.now_us();
+    conditions.search_path = path ? std::optional<std::string_view>(*path) : std::nullopt;
+    conditions.user = pool_->user();
+    conditions.standard_strings = !is_on(known, "standard_conforming_strings", "off");
+    conditions.unsafe_encoding = encoding && router::is_unsafe_encoding(*encoding);
+    return conditions;
+}
+
+std::shared_ptr<const Verdict> Client::judge(std::string_view sql) {
+    const router::Conditions conditions = this->conditions();
+    std::shared_ptr<const Verdict> verdict = shard_.router.judge(sql, conditions);
+    for (const std::string& name : verdict->executes) {
+        const auto text = frontend_.statements().text_of(name);
+        if (verdict->read && text && shard_.router.judge(*text, conditions)->read) continue;
+        Verdict unsure;
+        unsure.dirties = true;
+        unsure.reason = router::Reason::prepared;
+        return std::make_shared<const Verdict>(std::move(unsure));
+    }
+    return verdict;
+}
+
+Unit Client::look_at(Bytes input) {
+    const UnitSources sources{
+        .judge = [this](std::string_view sql) { return judge(sql); },
+        .prepared = [this](std::string_view name) { return frontend_.statements().text_of(name); }};
+    return examine(input, unit_max, sources);
+}
+
+Routing::Defaults Client::transaction_defaults() const {
+    return {.read_only = is_on(vars(), "default_transaction_read_only", "on"),
+            .serializable = is_on(vars(), "default_transaction_isolation", "serializable")};
+}
+
+/// No server, and a request that may need one.
+void Client::route(Bytes input) {
+    const Unit unit = look_at(input);
+    if (unit.extent == Unit::Extent::unfinished) return inbox_.keep(input);
+    if (answer_here(unit, input)) return;
+    restoring_ = hub_ && !listening_->hearing.elsewhere.empty() && may_touch_channels(input);
+    target_ = &choose_pool(unit);
+    if (!checkout()) {
+        inbox_.keep(input);
+        return socket_.pause();
+    }
+    forward_routed(input);
+}
+
+/// True when the unit was answered without a server, or waits for what an answer needs.
+bool Client::answer_here(const Unit& unit, Bytes input) {
+    const auto token = causal_token();
+    const bool shows_token = unit.verdict && unit.verdict->kind == Verdict::Kind::own &&
+                             unit.verdict->own.action == router::OwnSetting::Action::show &&
+                             unit.verdict->own.name != "pgweir.route" &&
+                             unit.verdict->own.name != "pgweir.consistency";
+    if (shows_token && !token && !routing_->failed()) {
+        inbox_.keep(input);
+        wants_token_ = true;
+        socket_.pause();
+        return true;
+    }
+    const Bytes bytes = input.substr(0, unit.size);
+    const std::optional<LocalAnswer> answer =
+        server_ ? routing_->answer_in_transaction(unit, server_->backend().tx(), token)
+                : routing_->answer(unit, bytes, token);
+    if (!answer) return false;
+    claim_token();
+    std::string replies;
+    write_local_answer(replies, bytes, *answer);
+    pool_->stats(shard_.worker).query_count.add(1);
+    pool_->stats(shard_.worker).sent.add(replies.size());
+    socket_.send(replies);
+    if (unit.extent == Unit::Extent::open && answer->error) frontend_.drop_batch();
+    request_us_ = shard_.worker.loop.now_us();
+    inbox_.keep(input.substr(unit.size));
+    if (!inbox_.empty()) consume(inbox_.kept());
+    return true;
+}
+
+std::optional<health::Token> Client::causal_token() {
+    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    if (!topology) return std::nullopt;
+    health::resolve(routing_->bound, *topology);
+    return health::token_of(routing_->bound, *topology);
+}
+
+void Client::claim_token() {
+    const auto claim = routing_->take_claim();
+    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    if (claim && topology) health::raise(routing_->bound, *topology, *claim, net::monotonic_us());
+}
+
+pool::Pool& Client::choose_pool(const Unit& unit) {
+    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const bool replica = topology && !routing_->request.for_primary &&
+                         routing_->wants_replica(unit, transaction_defaults());
+    if (!replica) return *pool_;
+    if (routing_->consistency() == config::Consistency::global)
+        health::note_write(routing_->bound, shard_.process.last_write_us());
+    health::resolve(routing_->bound, *topology);
+    const config::Cluster* const cluster = shard_.worker.config->cluster(topology->cluster);
+    const config::Balance method = cluster ? cluster->reads.balance : config::Balance::random;
+    std::optional<config::Endpoint>& home = routing_->home;
+    const auto place =
+        shard_.balance.choose(*topology, routing_->bound, routing_->consistency(), method, home);
+    if (!place) return *pool_;
+    const config::Endpoint& at = topology->nodes[*place].node.at;
+    if (home != at) {
+        if (home) shard_.balance.leave(*home);
+        home = at;
+        shard_.balance.settle(at);
+    }
+    return shard_.read_pool(*pool_, at);
+}
+
+/// With a server that is the client's.
+void Client::forward_routed(Bytes input) {
+    const pool::Backend& backend = server_->backend();
+    const bool on_replica = !server_->pool().node().empty();
+    const bool beginning = routing_->request.beginning;
+    const bool fresh = backend.settled() && (backend.tx() == TxStatus::idle || beginning);
+    const bool amid =
+        frontend_.mid_message() || backend.pipeline().copying_in() || backend.pipeline().skipping();
+    if (amid || input.front() == 'X') return forward(input, input.size());
+    const Unit unit = look_at(input);
+    const bool own = unit.verdict && unit.verdict->kind == Verdict::Kind::own;
+    if (own && !backend.settled()) {
+        undecided_ = true;
+        inbox_.keep(input);
+        return socket_.pause();
+    }
+    if (own && !beginning && answer_here(unit, input)) return;
+    if (!fresh && !on_replica) {
+        note_sent(input);
+        return forward(input, input.size());
+    }
+    if (unit.extent == Unit::Extent::unfinished) return inbox_.keep(input);
+    if (fresh) return begin_unit(unit, input);
+    if (on_replica && !unit.read && !may_stay(unit)) return leave_replica(input);
+    RoutedRequest& request = routing_->request;
+    request.again = request.withholds = false;
+    request.holds |= unit.verdict && unit.verdict->holds;
+    forward(input, unit.size);
+}
+
+/// More for the primary, in a transaction or a batch.
+void Client::note_sent(Bytes input) {
+    RoutedRequest& request = routing_->request;
+    request.again = request.withholds = false;
+    while (!input.empty()) {
+        const Unit unit = look_at(input);
+        const bool judged = unit.verdict && unit.extent != Unit::Extent::unfinished;
+        request.dirties |= unit.dirties || !judged;
+        request.alters |= judged && unit.verdict->alters;
+        const bool ends = judged ? unit.verdict->kind == Verdict::Kind::end ||
+                                       unit.verdict->kind == Verdict::Kind::several ||
+                                       unit.verdict->reason == router::Reason::two_phase
+                                 : unit.statements > 0;
+        request.ends |= ends;
+        if (unit.extent == Unit::Extent::unfinished) return;
+        input.remove_prefix(unit.size);
+    }
+}
+
+/// The server was told the client's BEGIN.
+void Client::begun_there(const std::optional<protocol::Error>& error) {
+    if (error) {
+        routing_->request.beginning = false;
+        routing_->fail(*error);
+        release_server();
+    } else {
+        routing_->begins_there();
+    }
+    consume(inbox_.kept());
+    socket_.resume();
+}
+
+/// The first of a transaction, or one by itself.
+void Client::begin_unit(const Unit& unit, Bytes input) {
+    if (!routing_->begun().empty()) {
+        inbox_.keep(input);
+        socket_.pause();
+        preparing_ = routing_->request.beginning = true;
+        return server_->run_own(routing_->begun());
+    }
+    const bool on_replica = !server_->pool().node().empty();
+    routing_->request.beginning = false;
+    const bool writable = !routing_->options().read_only.value_or(transaction_defaults().read_only);
+    routing_->request.dirties = unit.dirties || (routing_->in_transaction() && writable);
+    routing_->request.ends = unit.verdict && unit.verdict->kind == Verdict::Kind::end;
+    routing_->request.alters = unit.verdict && unit.verdict->alters;
+    if (unit.begins) {
+        routing_->began(*unit.begins);
+        routing_->request.dirties |= !unit.begins->read_only.value_or(false);
+    }
+    // What writes nothing may be asked twice, though only of a primary.
+    const bool harmless = unit.read || (!unit.dirties && unit.verdict &&
+                                        unit.verdict->kind == Verdict::Kind::statement);
+    routing_->request.again = harmless && (on_replica || routing_->rules().retry_reads);
+    routing_->request.withholds = routing_->request.again;
+    routing_->request.withheld.clear();
+    routing_->request.replay.assign(routing_->request.again ? input.substr(0, unit.size) : Bytes());
+    std::size_t size = unit.size;
+    while (!unit.read && unit.extent == Unit::Extent::closed && size < input.size()) {
+        const Unit next = look_at(input.substr(size));
+        const bool alike = next.extent == Unit::Extent::closed && next.statements > 0 &&
+                           next.verdict && next.verdict->kind == Verdict::Kind::statement;
+        if (!alike || next.read) break;
+        size += next.size;
+        routing_->request.dirties |= next.dirties;
+    }
+    forward(input, size);
+}
+
+/// What a READ ONLY transaction refuses on any node, and what belongs to the transaction itself.
+bool Client::may_stay(const Unit& unit) const {
+    if (!unit.verdict) return unit.statements == 0;
+    const Verdict& verdict = *unit.verdict;
+    const bool of_transaction = server_->backend().tx() != TxStatus::idle;
+    if (!of_transaction) return false;
+    if (server_->backend().tx() == TxStatus::failed) return true;
+    return verdict.refused_read_only || verdict.follows || verdict.kind == Verdict::Kind::end ||
+           verdict.kind == Verdict::Kind::set_transaction || verdict.kind == Verdict::Kind::begin ||
+           verdict.kind == Verdict::Kind::empty;
+}
+
+/// What comes next is for the primary, in the middle of what a replica was asked. Reads that are
+/// answered cannot be unsaid, and have done nothing: what is open there is ended.
+void Client::leave_replica(Bytes input) {
+    pool::Backend& backend = server_->backend();
+    inbox_.keep(input);
+    socket_.pause();
+    routing_->request.leaving = true;
+    routing_->request.again = routing_->request.withholds = false;
+    if (backend.tx() != TxStatus::idle) {
+        if (routing_->request.holds || routing_->options().repeatable_read) {
+            routing_->request.leaving = false;
+            return refuse_on_replica();
+        }
+        if (!backend.settled()) {
+            undecided_ = true;  // it comes here again
+            routing_->request.leaving = false;
+            return;
+        }
+        awaiting_ = true;
+        return server_->run_own("ROLLBACK");
+    }
+    std::string sync;
+    protocol::write_sync(sync);
+    backend.pipeline().push({protocol::Request::sync, protocol::Reply::skip, {}, {}});
+    protocol::Segments& out = shard_.worker.segments;
+    out.clear();
+    out.own(std::move(sync));
+    awaiting_ = true;
+    server_->send(out);
+    server_->run_own(";");  // whose answer says that all of it is answered
+}
+
+/// It has what no other node could have, or has promised one snapshot.
+void Client::refuse_on_replica() {
+    routing_->fail(protocol::Error{
+        protocol::sqlstate::feature_not_supported,
+        protocol::Origin::proxy,
+        "this statement cannot run on the replica that the READ ONLY transaction is on",
+        {},
+        "Begin the transaction with /* pgweir: primary */ or SET pgweir.route = 'primary'."});
+    release_server();
+    consume(inbox_.kept());
+    socket_.resume();
+}
+
+void Client::left_replica() {
+    routing_->request.leaving = awaiting_ = false;
+    if (routing_->in_transaction()) routing_->begins_anew();
+    query_began_us_ = 0;
+    routing_->request.for_primary = true;
+    release_server();
+    consume(inbox_.kept());
+    socket_.resume();
+}
+
+/// The server has answered everything, and no transaction is open.
+void Client::note_unit_done() {
+    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const bool on_replica = !server_->pool().node().empty();
+    routing_->request.for_primary = false;
+    if (on_replica) {
+        const auto place =
+            topology && routing_->home ? topology->find(*routing_->home) : std::nullopt;
+        if (place) health::note_read(routing_->bound, *topology, *place, net::monotonic_us());
+    } else if (routing_->request.dirties) {
+        const std::int64_t now_us = net::monotonic_us();
+        health::note_write(routing_->bound, now_us);
+        shard_.process.note_write(now_us);
+    }
+    RoutedRequest& request = routing_->request;
+    if (request.alters) {
+        shard_.process.catalogs().changed(
+            {routing_->rules().cluster, pool_->settings(shard_.worker).database.dbname});
+    }
+    request.dirties = request.alters = request.ends = request.holds = false;
+    request.again = request.withholds = false;
+    request.tries = 0;
+    routing_->transaction_over();
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,122 @@
+// What a client of a cluster's entry carries so that its requests find their node.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "config/config.hpp"
+#include "health/freshness.hpp"
+#include "protocol/error.hpp"
+#include "protocol/frame.hpp"
+#include "proxy/local_answer.hpp"
+#include "proxy/unit.hpp"
+#include "router/verdict.hpp"
+
+namespace pgweir::proxy {
+
+/// The request under way at a server. Value.
+struct RoutedRequest {
+    bool beginning = false;    // the server has been told the client's BEGIN, and nothing else
+    bool dirties = false;      // what was sent to the primary may write
+    bool alters = false;       // … or change the catalog
+    bool again = false;        // it may run again elsewhere: a read, of whose answer nothing is out
+    bool withholds = false;    // its answer is kept back until it shows that it is one
+    bool refused = false;      // the server cannot run it, another one may: the answer is dropped
+    bool ends = false;         // the transaction's end was sent, or may have been
+    bool holds = false;        // the transaction on the replica has what cannot move
+    bool leaving = false;      // what is open at the replica is being ended, for the primary
+    bool for_primary = false;  // whatever it is
+    unsigned tries = 0;        // that have failed
+    std::string replay;        // its bytes, while `again`
+    std::string withheld;
+};
+
+/// Pure: no sockets, no clock. One client's.
+class Routing {
+public:
+    enum class Wish : std::uint8_t { automatic, primary, replica };
+
+    /// What the entry and its cluster say.
+    struct Rules {
+        std::string cluster;
+        config::TargetRole role = config::TargetRole::any;
+        bool split = true;
+        bool retry_reads = true;
+        config::Consistency consistency = config::Consistency::session;
+    };
+    explicit Routing(Rules rules) : rules_(std::move(rules)) {}
+
+    const Rules& rules() const { return rules_; }
+    void set_rules(Rules rules) { rules_ = std::move(rules); }
+    config::Consistency consistency() const { return consistency_.value_or(rules_.consistency); }
+
+    /// The session's defaults for transactions, by its variables.
+    struct Defaults {
+        bool read_only = false, serializable = false;
+    };
+    /// May the unit run on a replica, as far as it goes by what it is?
+    bool wants_replica(const Unit& unit, const Defaults& defaults) const;
+
+    /// What is carried out without a server: a transaction's beginning, its end when nothing has
+    /// been asked in it, settings of ours, anything in a transaction that was lost.
+    /// nullopt: it needs a server.
+    std::optional<LocalAnswer> answer(const Unit& unit, protocol::Bytes bytes,
+                                      const std::optional<health::Token>& token);
+    /// The same with a server in the transaction `status`: settings of ours only.
+    std::optional<LocalAnswer> answer_in_transaction(const Unit& unit, protocol::TxStatus status,
+                                                     const std::optional<health::Token>& token);
+    /// A token that the client claimed since it was last asked.
+    std::optional<health::Token> take_claim() { return std::exchange(claim_, std::nullopt); }
+
+    /// SQL that begins the client's transaction on a server; empty: it is in none that has not
+    /// begun there.
+    const std::string& begun() const { return begun_; }
+    /// It is running on a server.
+    void begins_there();
+    /// It is to begin again on another one.
+    void begins_anew() { begun_ = text_; }
+    /// The transaction under way was begun by begins_there(), and how.
+    bool in_transaction() const { return !text_.empty(); }
+    const router::TransactionOptions& options() const { return options_; }
+    /// A transaction that began together with what follows.
+    void began(const router::TransactionOptions& options) { options_ = options; }
+    /// The transaction is over.
+    void transaction_over();
+
+    /// Its transaction was lost: what follows fails, until its end. `pending`: the client has not
+    /// been told.
+    void fail(std::optional<protocol::Error> pending = std::nullopt);
+    bool failed() const { return failed_; }
+    /// What a client that is alone with us believes of its transaction.
+    protocol::TxStatus status() const;
+
+    health::Bound bound;
+    std::optional<config::Endpoint> home;  // the replica that its reads go to
+    RoutedRequest request;
+
+private:
+    LocalAnswer begin(const Unit& unit);
+    LocalAnswer end(const Unit& unit);
+    LocalAnswer apply(const router::OwnSetting& own, protocol::TxStatus status,
+                      const std::optional<health::Token>& token);
+    LocalAnswer fail_again(const Unit& unit);
+    std::optional<protocol::Error> set(const std::string& name, const std::string& value,
+                                       bool local);
+    std::string shown(const std::string& name, const std::optional<health::Token>& token) const;
+
+    Rules rules_;
+    Wish wish_ = Wish::automatic;
+    std::optional<config::Consistency> consistency_;
+    // As they were before a SET LOCAL.
+    std::optional<std::pair<Wish, std::optional<config::Consistency>>> outside_;
+    std::optional<health::Token> claim_;
+    std::string begun_;  // not yet on a server
+    std::string text_;   // of the transaction under way
+    router::TransactionOptions options_;
+    bool failed_ = false;
+    std::optional<protocol::Error> pending_;
+};
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,118 @@
+#include "proxy/unit.hpp"
+
+#include "protocol/requests.hpp"
+
+namespace pgweir::proxy {
+
+namespace {
+
+using router::Verdict;
+
+/// Puts one statement after the other into a unit.
+class Fold {
+public:
+    Fold(Unit& unit, const UnitSources& sources) : unit_(unit), sources_(sources) {
+        unit_.read = true;
+    }
+
+    void statement(std::string_view sql) {
+        const std::shared_ptr<const Verdict> verdict = sources_.judge(sql);
+        const bool first = unit_.statements++ == 0;
+        unit_.sql = sql;
+        unit_.dirties |= verdict->dirties;
+        if (first && verdict->kind == Verdict::Kind::begin) {
+            unit_.begins = verdict->options;
+            unit_.verdict = verdict;
+            return;
+        }
+        const bool decides = !unit_.verdict || unit_.begins || (unit_.read && !verdict->read);
+        if (decides) unit_.verdict = verdict;
+        unit_.read = unit_.read && verdict->read;
+    }
+
+    /// One whose text is not known.
+    void unknown() { unit_.read = false, unit_.dirties = true, ++unit_.statements; }
+
+private:
+    Unit& unit_;
+    const UnitSources& sources_;
+};
+
+void fold_bind(const protocol::Frame& frame, const UnitSources& sources, bool parsed_here,
+               Fold& fold) {
+    const auto names = protocol::read_bind_names(frame.payload);
+    if (!names) return fold.unknown();
+    if (parsed_here && names->statement.empty()) return;  // judged with its Parse
+    const auto text = sources.prepared(names->statement);
+    text ? fold.statement(*text) : fold.unknown();
+}
+
+/// One message of a batch. True when it is the last.
+bool fold_message(const protocol::Frame& frame, const UnitSources& sources, bool& parsed_here,
+                  Fold& fold, Unit& unit) {
+    switch (frame.type) {
+        case 'P': {
+            const auto parse = protocol::read_parse(frame.payload);
+            if (parse.has_error()) {
+                fold.unknown();
+                break;
+            }
+            parsed_here |= parse->name.empty();
+            fold.statement(parse->query);
+            break;
+        }
+        case 'B': fold_bind(frame, sources, parsed_here, fold); break;
+        case 'F': fold.unknown(); break;
+        case 'H': unit.extent = Unit::Extent::open; break;
+        case 'S': unit.extent = Unit::Extent::closed; return true;
+        default: break;
+    }
+    return false;
+}
+
+}  // namespace
+
+Unit examine(Bytes input, std::size_t input_max, const UnitSources& sources) {
+    Unit unit;
+    Fold fold(unit, sources);
+    bool parsed_here = false;
+    const Bytes all = input;
+    while (!input.empty()) {
+        const auto cut = protocol::cut_frame(input, 0x7fffffff);
+        if (cut.cut == protocol::Cut::more) break;
+        if (cut.cut != protocol::Cut::frame) {  // what reads it for its server says what is wrong
+            unit.extent = Unit::Extent::open;
+            unit.size = all.size();
+            fold.unknown();
+            return unit;
+        }
+        if (cut.frame.missing > 0) break;
+        const protocol::Frame& frame = cut.frame;
+        if (frame.type == 'X') break;
+        if (frame.type == 'Q' || frame.type == 'F') {
+            if (unit.size > 0) break;  // behind a batch without a Sync: by itself
+            unit.simple = frame.type == 'Q';
+            unit.extent = Unit::Extent::closed;
+            unit.size = frame.size();
+            if (unit.simple) {
+                const Bytes payload = frame.payload;
+                fold.statement(payload.substr(0, payload.empty() ? 0 : payload.size() - 1));
+            } else {
+                fold.unknown();
+            }
+            return unit;
+        }
+        const bool last = fold_message(frame, sources, parsed_here, fold, unit);
+        unit.size += frame.size();
+        input.remove_prefix(frame.size());
+        if (last) return unit;
+    }
+    if (unit.extent == Unit::Extent::unfinished && all.size() >= input_max) {
+        unit.extent = Unit::Extent::open;
+        unit.size = all.size();
+        fold.unknown();
+    }
+    return unit;
+}
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,50 @@
+// What a client asks for as one, and what that says about where it may run.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "protocol/frame.hpp"
+#include "router/verdict.hpp"
+
+namespace pgweir::proxy {
+
+using protocol::Bytes;
+
+/// The requests that have to run on one server because no transaction may end between them: a
+/// simple query, or a batch up to its Sync. Value.
+struct Unit {
+    enum class Extent : std::uint8_t {
+        unfinished,  // more of it has to come before anything can be said
+        open,        // a batch that wants answers (Flush) before its Sync
+        closed,      // all of it
+    };
+    Extent extent = Extent::unfinished;
+    std::size_t size = 0;  // bytes of the input
+    bool simple = false;   // a Query message
+    /// Of its statements the one that decides; nullptr: there is none (a lone Describe or Close of
+    /// something that does not exist, a function call).
+    std::shared_ptr<const router::Verdict> verdict;
+    unsigned statements = 0;
+    bool read = false;     // every statement may run on a replica
+    bool dirties = false;  // one may write
+    /// It begins with BEGIN in the same batch as what follows: how.
+    std::optional<router::TransactionOptions> begins;
+    /// The text of a unit of one statement, a slice of the input or of what is prepared.
+    std::string_view sql;
+};
+
+/// What the unit is made of, as far as it lies in somebody else's books.
+struct UnitSources {
+    std::function<std::shared_ptr<const router::Verdict>(std::string_view sql)> judge;
+    /// The text that a prepared statement's name stands for; nullopt: there is none.
+    std::function<std::optional<std::string_view>(std::string_view name)> prepared;
+};
+
+/// Looks at the front of `input`, which begins with a message that asks for a server. `input_max`:
+/// from so many bytes on a unit that is still not all there is for the primary, as it is.
+Unit examine(Bytes input, std::size_t input_max, const UnitSources& sources);
+
+}  // namespace pgweir::proxy

@@ -1,0 +1,260 @@
+"""Reads on replicas: where each statement ran, by the nodes' own logs."""
+import pytest
+from harness import Cluster, eventually
+from harness.split import LOGGING, place_of, split_toml, tag
+from harness.wire import SYNC, bind, describe_portal, execute, parse, query
+
+pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
+
+SETUP = """
+create table numbers (id int primary key, note text);
+insert into numbers select n, 'note ' || n from generate_series(1, 100) n;
+create table scratch (id int primary key, n int);
+insert into scratch values (1, 0);
+create sequence counter;
+create function writes() returns int language sql volatile as 'insert into scratch values (99, 1) returning 1';
+create function reads() returns bigint language sql stable as 'select count(*) from numbers';
+create view harmless as select id from numbers where id < 10;
+create view harmful as select nextval('counter') as n;
+create unlogged table unlogged (id int);
+grant all on all tables in schema public to public;
+grant all on all sequences in schema public to public;
+"""
+
+
+@pytest.fixture(scope="module")
+def split_cluster():
+    with Cluster(replicas=2, settings=LOGGING, setup=SETUP) as made:
+        yield made
+
+
+@pytest.fixture
+def proxy(pgweir, split_cluster):
+    made = pgweir(toml=split_toml(split_cluster))
+    with made.wire() as wire:  # the catalog is there once a read of a table goes to a replica
+        def known():
+            mark = tag()
+            wire.query(f"select count(*) from numbers {mark}")
+            return place_of(split_cluster, mark) == "replica"
+        eventually(known, what="reads on replicas")
+    return made
+
+
+def run(wire, cluster, sql):
+    """Runs it by a simple query; where that was."""
+    mark = tag()
+    wire.query(f"{sql} {mark}")
+    return place_of(cluster, mark)
+
+
+def status(messages):
+    """The transaction status of the last ReadyForQuery."""
+    return messages[-1].body.decode()
+
+
+READS = [
+    "select 1",
+    "select * from numbers where id = 5",
+    "select reads()",
+    "select id from harmless",
+    "values (1), (2)",
+    "table numbers",
+    "with a as (select id from numbers) select max(id) from a",
+    "select now(), current_date, random()",
+    "explain select * from numbers",
+    "copy numbers to stdout",
+    "select relname from pg_class limit 1",
+]
+
+WRITES = [
+    "insert into scratch values (2, 2) on conflict do nothing",
+    "update scratch set n = n + 1 where id = 1",
+    "delete from scratch where id = 99",
+    "select nextval('counter')",
+    "select * from harmful",
+    "select n from scratch for update",
+    "with w as (update scratch set n = 1 returning n) select * from w",
+    "select writes() where false",
+    "select * from unlogged",
+    "select last_value from counter",
+    "select pg_advisory_xact_lock(1)",
+    "select txid_current()",
+    "select pg_is_in_recovery()",
+    "lock table scratch",
+    "do 'begin end'",
+    "explain analyze update scratch set n = 2",
+    "create table if not exists made (id int)",
+    "select no_such_function()",
+    "set work_mem = '5MB'",
+    "show server_version",
+    "notify somebody",
+]
+
+
+@pytest.mark.parametrize("sql", READS)
+def test_reads_go_to_a_replica(proxy, split_cluster, sql):
+    with proxy.wire() as wire:
+        assert run(wire, split_cluster, sql) == "replica"
+
+
+@pytest.mark.parametrize("sql", WRITES)
+def test_everything_else_goes_to_the_primary(proxy, split_cluster, sql):
+    with proxy.wire() as wire:
+        assert run(wire, split_cluster, sql) == "primary"
+
+
+def test_the_entry_says_where(proxy, split_cluster):
+    with proxy.wire(dbname="app_primary") as wire:
+        assert run(wire, split_cluster, "select 1") == "primary"
+    with proxy.wire(dbname="app_replica") as wire:
+        assert run(wire, split_cluster, "select 1") == "replica"
+        mark = tag()
+        [error] = [m for m in wire.query(f"insert into scratch values (5, 5) {mark}") if m.type == "E"]
+        assert b"25006" in error.body
+        assert place_of(split_cluster, mark) == "replica"
+
+
+def test_hints(proxy, split_cluster):
+    with proxy.wire() as wire:
+        mark = tag()
+        wire.query(f"/* pgweir: primary */ select 1 {mark}")
+        assert place_of(split_cluster, mark) == "primary"
+        mark = tag()
+        wire.query(f"/*NO LOAD BALANCE*/ select 1 {mark}")
+        assert place_of(split_cluster, mark) == "primary"
+        assert [m.type for m in wire.query("set pgweir.route = 'primary'")] == ["C", "Z"]
+        assert run(wire, split_cluster, "select 1") == "primary"
+        assert wire.rows("show pgweir.route") == [("primary",)]
+        wire.query("reset pgweir.route")
+        assert run(wire, split_cluster, "select 1") == "replica"
+
+
+def test_transactions(proxy, split_cluster):
+    with proxy.wire() as wire:
+        wire.query("set pgweir.consistency = 'eventual'")  # what a transaction wrote is not waited for
+        wire.query("begin")
+        assert run(wire, split_cluster, "select 1") == "primary"
+        assert run(wire, split_cluster, "select 2") == "primary"
+        wire.query("commit")
+        wire.query("begin read only")
+        assert run(wire, split_cluster, "select 3") == "replica"
+        assert run(wire, split_cluster, "select count(*) from numbers") == "replica"
+        assert status(wire.query("commit")) == "I"
+        wire.query("begin isolation level serializable read only")
+        assert run(wire, split_cluster, "select 4") == "primary"
+        wire.query("rollback")
+        wire.query("begin")
+        wire.query("set transaction read only")
+        assert run(wire, split_cluster, "select 5") == "replica"
+        wire.query("rollback")
+
+
+def test_a_read_only_transaction_moves_when_it_needs_the_primary(proxy, split_cluster):
+    with proxy.wire() as wire:
+        wire.query("begin read only")
+        assert run(wire, split_cluster, "select 1") == "replica"
+        assert run(wire, split_cluster, "select pg_advisory_xact_lock(5)") == "primary"
+        assert wire.rows("show transaction_read_only") == [("on",)]
+        assert status(wire.query("commit")) == "I"
+
+
+def test_a_write_in_a_read_only_transaction_fails_as_it_should(proxy):
+    with proxy.wire() as wire:
+        wire.query("begin read only")
+        wire.query("select 1")
+        messages = wire.query("insert into scratch values (7, 7)")
+        assert [m.fields()["C"] for m in messages if m.type == "E"] == ["25006"]
+        assert status(messages) == "E"
+        assert status(wire.query("rollback")) == "I"
+
+
+def test_extended_protocol(proxy, split_cluster):
+    with proxy.wire() as wire:
+        for sql, place in (("select count(*) from numbers", "replica"),
+                           ("update scratch set n = 5", "primary")):
+            mark = tag()
+            wire.send(parse(f"{sql} {mark}") + bind() + describe_portal() + execute() + SYNC)
+            assert [m.type for m in wire.read_until("Z")][-2] == "C"
+            assert place_of(split_cluster, mark) == place
+
+
+def test_a_statement_is_prepared_wherever_it_runs(proxy, split_cluster):
+    with proxy.wire() as wire:
+        mark = tag()
+        wire.send(parse(f"select count(*) from numbers {mark}", "mine") + SYNC)
+        wire.read_until("Z")
+        wire.send(bind(statement="mine") + execute() + SYNC)
+        assert [m.type for m in wire.read_until("Z")] == ["2", "D", "C", "Z"]
+        wire.query("begin")
+        wire.query("update scratch set n = 6")
+        wire.send(bind(statement="mine") + execute() + SYNC)
+        assert [m.type for m in wire.read_until("Z")] == ["2", "D", "C", "Z"]
+        wire.query("commit")
+        assert place_of(split_cluster, mark) not in ("primary", "replica"), "on both"
+
+
+def test_pipelined_requests_keep_their_order(proxy):
+    with proxy.wire() as wire:
+        wire.query("update scratch set n = 0")
+        for number in range(1, 30):
+            wire.send(query(f"update scratch set n = {number}") + query("select n from scratch where id = 1"))
+            wire.read_until("Z")
+            rows = [m for m in wire.read_until("Z") if m.type == "D"]
+            assert rows[0].body.endswith(str(number).encode())
+
+
+def test_own_writes_are_seen(proxy):
+    with proxy.wire() as wire:
+        for number in range(200):
+            wire.query(f"update scratch set n = {number}")
+            assert wire.rows("select n from scratch where id = 1") == [(str(number),)]
+
+
+def test_what_a_replica_refuses_runs_on_the_primary(proxy, split_cluster):
+    """A function that lies about itself: the catalog says stable, and it writes."""
+    split_cluster.primary.rows("create or replace function lies() returns bigint language sql stable"
+                               " as 'select txid_current()'", dbname="app")
+    split_cluster.catch_up()
+
+    def known():
+        with proxy.wire() as wire:
+            mark = tag()
+            rows = wire.rows(f"select lies() > 0 {mark}")
+            assert rows == [("t",)]
+            return place_of(split_cluster, mark)
+
+    assert eventually(lambda: known() in ("primary+replica1", "primary+replica2", "primary"))
+
+
+def test_settings_follow_to_replicas(proxy, split_cluster):
+    with proxy.wire() as wire:
+        wire.query("set search_path = pg_catalog")
+        mark = tag()
+        [error] = [m for m in wire.query(f"select count(*) from numbers {mark}") if m.type == "E"]
+        assert b"42P01" in error.body
+        wire.query("set search_path = public")
+        assert wire.rows("select count(*) from numbers") == [("100",)]
+
+
+def test_replicas_share_the_reads(proxy, split_cluster):
+    marks = []
+    wires = [proxy.wire() for _ in range(8)]
+    for wire in wires:
+        for _ in range(5):
+            mark = tag()
+            wire.query(f"select 1 {mark}")
+            marks.append(mark)
+        wire.close()
+    counts = [sum(mark in node.process.log() for mark in marks) for node in split_cluster.nodes]
+    assert counts[0] == 0 and sum(counts) == len(marks)
+    assert min(counts[1:]) >= 0.4 * len(marks)
+
+
+def test_no_replica_is_left(pgweir, private_cluster):
+    cluster = private_cluster(replicas=1, settings=LOGGING)
+    proxy = pgweir(toml=split_toml(cluster))
+    with proxy.wire() as wire:
+        eventually(lambda: run(wire, cluster, "select 1") == "replica")
+        cluster.replicas[0].kill()
+        assert wire.rows("select 1") == [("1",)]
+        assert eventually(lambda: run(wire, cluster, "select 2") == "primary")
