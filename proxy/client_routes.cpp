@@ -19,6 +19,17 @@ bool is_on(const protocol::Vars& vars, std::string_view name, std::string_view v
     return found && protocol::same_name(*found, value);
 }
 
+/// The client's BEGIN for a replica, which refuses the very word READ WRITE: what it comes to.
+std::string begin_on_replica(const router::TransactionOptions& options) {
+    std::string sql = "BEGIN READ ONLY";
+    if (options.repeatable_read) {
+        sql += ", ISOLATION LEVEL REPEATABLE READ";
+    } else if (options.serializable) {
+        sql += ", ISOLATION LEVEL READ COMMITTED";
+    }
+    return sql;
+}
+
 }  // namespace
 
 /// Its entry is of a cluster, or is not any more.
@@ -228,7 +239,10 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         inbox_.keep(input);
         socket_.pause();
         preparing_ = routing_->request.beginning = true;
-        return server_->run_own(routing_->begun());
+        const bool replica = !server_->pool().node().empty() &&
+                             routing_->rules().role == config::TargetRole::any;
+        return server_->run_own(replica ? begin_on_replica(routing_->options())
+                                        : routing_->begun());
     }
     const bool on_replica = !server_->pool().node().empty();
     routing_->request.beginning = false;
@@ -240,10 +254,12 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         routing_->began(*unit.begins);
         routing_->request.dirties |= !unit.begins->read_only.value_or(false);
     }
-    // What writes nothing may be asked twice, though only of a primary.
+    // What writes nothing may be asked twice, though only of a primary. An open batch's client
+    // waits for each answer: none can be kept back.
     const bool harmless = unit.read || (!unit.dirties && unit.verdict &&
                                         unit.verdict->kind == Verdict::Kind::statement);
-    routing_->request.again = harmless && (on_replica || routing_->rules().retry_reads);
+    routing_->request.again = harmless && unit.extent == Unit::Extent::closed &&
+                              (on_replica || routing_->rules().retry_reads);
     routing_->request.withholds = routing_->request.again;
     routing_->request.withheld.clear();
     routing_->request.replay.assign(routing_->request.again ? input.substr(0, unit.size) : Bytes());

@@ -2,7 +2,7 @@
 import pytest
 from harness import Cluster, eventually
 from harness.split import LOGGING, place_of, split_toml, tag
-from harness.wire import SYNC, bind, describe_portal, execute, parse, query
+from harness.wire import FLUSH, SYNC, bind, describe_portal, describe_statement, execute, parse, query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
@@ -176,6 +176,24 @@ def test_extended_protocol(proxy, split_cluster):
             wire.send(parse(f"{sql} {mark}") + bind() + describe_portal() + execute() + SYNC)
             assert [m.type for m in wire.read_until("Z")][-2] == "C"
             assert place_of(split_cluster, mark) == place
+
+
+def test_a_flush_is_answered(proxy, split_cluster):
+    """As many drivers do: Parse and Describe, and the answer, before Bind."""
+    with proxy.wire() as wire:
+        mark = tag()
+        wire.send(parse(f"select note from numbers where id = $1::int {mark}") + describe_statement() + FLUSH)
+        assert [m.type for m in wire.read_until("T")] == ["1", "t", "T"]
+        wire.send(bind(["5"]) + execute() + SYNC)
+        assert [m.type for m in wire.read_until("Z")] == ["2", "D", "C", "Z"]
+        assert place_of(split_cluster, mark) == "replica"
+
+
+def test_the_last_option_of_a_begin_counts(proxy, split_cluster):
+    with proxy.wire() as wire:
+        wire.query("begin read write, read only")
+        assert run(wire, split_cluster, "select 1") == "replica"
+        assert status(wire.query("commit")) == "I"
 
 
 def test_a_statement_is_prepared_wherever_it_runs(proxy, split_cluster):
