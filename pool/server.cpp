@@ -134,6 +134,11 @@ bool Server::move_past() {
     return true;
 }
 
+/// Its node is down for certain. What it may have said before is not passed on: see Aim::trusted.
+void Server::on_hangup() {
+    if (pool_.settings(*worker_).of_cluster() && pool_.held()) close(ended(*this));
+}
+
 void Server::on_drained() {
     if (peer_) peer_->server_drained();
 }

@@ -120,6 +120,7 @@ private:
 
     void on_readable() override;
     void on_drained() override;
+    void on_hangup() override;
     /// Moves what remains of a large message past us. False when there is nothing (more) to move
     /// so.
     bool move_past();

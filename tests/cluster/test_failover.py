@@ -1,0 +1,114 @@
+"""The primary goes away and another takes its place: what clients notice of it."""
+import pytest
+from harness import eventually
+from harness.split import split_toml
+from harness.wire import SYNC, bind, execute, parse, query
+
+pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
+
+SETUP = "create table ledger (id int primary key); grant all on ledger to public"
+
+
+@pytest.fixture
+def made(private_cluster, pgweir):
+    """Makes a cluster with a pgweir in front of it whose requests wait for a primary as long as `hold` says."""
+    def make(replicas, hold="30s"):
+        cluster = private_cluster(replicas=replicas, setup=SETUP)
+        proxy = pgweir(toml=split_toml(cluster, failover=f'hold = "{hold}"'))
+        return cluster, proxy
+    return make
+
+
+def ends(messages):
+    """The SQLSTATE of the error in an answer, if there is one, and the transaction status after it."""
+    errors = [m.fields()["C"] for m in messages if m.type == "E"]
+    return (errors or [None])[0], messages[-1].body.decode()
+
+
+def insert(number):
+    return parse(f"insert into ledger values ({number})") + bind() + execute() + SYNC
+
+
+def primary_lost(cluster, proxy):
+    cluster.primary.kill()
+    eventually(lambda: not any(row["role"] == "primary" and row["status"] == "up"
+                               for row in proxy.console("show nodes")), what="the loss noticed")
+
+
+def test_a_request_waits_for_the_next_primary(made):
+    cluster, proxy = made(1)
+    with proxy.wire() as idle, proxy.wire() as other, proxy.wire() as begun:
+        idle.query("insert into ledger values (1)")
+        begun.query("begin")
+        cluster.catch_up()
+        primary_lost(cluster, proxy)
+        for wire in (idle, other, begun):
+            wire.send(query("insert into ledger values (2) on conflict do nothing"))
+        cluster.replicas[0].promote()
+        for wire in (idle, other):
+            assert ends(wire.read_until("Z")) == (None, "I")
+        assert ends(begun.read_until("Z")) == (None, "T")
+        assert ends(begun.query("commit")) == (None, "I")
+        assert idle.rows("select count(*) from ledger") == [("2",)]
+
+
+def test_an_open_transaction_fails_once(made):
+    cluster, proxy = made(1)
+    with proxy.wire() as wire, proxy.wire() as commits:
+        for one, number in ((wire, 1), (commits, 2)):
+            one.query("begin")
+            one.query(f"insert into ledger values ({number})")
+        primary_lost(cluster, proxy)
+        cluster.replicas[0].promote()
+        assert ends(wire.query("insert into ledger values (3)")) == ("40001", "E")
+        assert ends(wire.query("select 1")) == ("25P02", "E")
+        assert ends(wire.query("rollback")) == (None, "I")
+        # 08007 where nobody had noticed before the COMMIT was sent.
+        assert ends(commits.query("commit")) in (("40001", "I"), ("08007", "I"))
+        assert wire.rows("select count(*) from ledger") == [("0",)]
+
+
+def test_a_write_under_way_is_not_known(made):
+    cluster, proxy = made(1)
+    with proxy.wire() as writes, proxy.wire(dbname="app_primary") as reads:
+        reads.query("select 1")
+        eventually(lambda: "its catalog is known" in proxy.log(), what="what is a read is known")
+        writes.send(query("insert into ledger select 1 from pg_sleep(60)"))
+        reads.send(query("select 1 from pg_sleep(0.5)"))
+        eventually(lambda: cluster.primary.backends("query like '%pg_sleep%' and state = 'active'") == 2)
+        primary_lost(cluster, proxy)
+        assert ends(writes.read_until("Z")) == ("08007", "I")
+        cluster.replicas[0].promote()
+        assert ends(reads.read_until("Z")) == (None, "I")
+        assert ends(writes.query("insert into ledger values (1)")) == (None, "I")
+
+
+def test_waiting_has_an_end(made):
+    cluster, proxy = made(0, hold="1s")
+    with proxy.wire() as simple, proxy.wire() as extended, proxy.wire() as begun:
+        simple.query("insert into ledger values (1)")
+        extended.ask(insert(2))
+        begun.query("begin")
+        primary_lost(cluster, proxy)
+        simple.send(query("insert into ledger values (3)"))
+        extended.send(insert(4))
+        begun.send(query("insert into ledger values (5)"))
+        assert ends(simple.read_until("Z")) == ("57P03", "I")
+        assert ends(extended.read_until("Z")) == ("57P03", "I")
+        assert ends(begun.read_until("Z")) == ("57P03", "E")
+        assert ends(begun.query("rollback")) == (None, "I")
+        cluster.primary.start()
+        assert ends(simple.query("insert into ledger values (6)")) == (None, "I")
+        assert ends(extended.ask(insert(7))) == (None, "I")
+
+
+def test_prepared_statements_and_settings_come_along(made):
+    cluster, proxy = made(1)
+    with proxy.wire() as wire:
+        wire.query("set application_name = 'here'; set work_mem = '7MB'")
+        wire.ask(parse("select $1::int + 1", "mine") + SYNC)
+        primary_lost(cluster, proxy)
+        cluster.replicas[0].promote()
+        rows = [m.columns() for m in wire.ask(bind(["1"], "mine") + execute() + SYNC) if m.type == "D"]
+        assert rows == [("2",)]
+        assert wire.rows("show work_mem") == [("7MB",)]
