@@ -239,8 +239,8 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         inbox_.keep(input);
         socket_.pause();
         preparing_ = routing_->request.beginning = true;
-        const bool replica = !server_->pool().node().empty() &&
-                             routing_->rules().role == config::TargetRole::any;
+        const bool replica =
+            !server_->pool().node().empty() && routing_->rules().role == config::TargetRole::any;
         return server_->run_own(replica ? begin_on_replica(routing_->options())
                                         : routing_->begun());
     }
