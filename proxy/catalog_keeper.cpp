@@ -10,6 +10,12 @@ namespace pgweir::proxy {
 
 namespace {
 
+/// The account that probes; an empty one when the cluster has gone from the configuration.
+config::Health account_of(const config::Config& config, const CatalogKey& key) {
+    const config::Cluster* const cluster = config.cluster(key.first);
+    return cluster ? cluster->health : config::Health{.user = {}};
+}
+
 std::shared_ptr<const pool::PoolSettings> settings_for(const config::Config& config,
                                                        const CatalogKey& key) {
     config::Database entry;
@@ -18,24 +24,13 @@ std::shared_ptr<const pool::PoolSettings> settings_for(const config::Config& con
     entry.pool_size = 1;
     entry.pool_mode = config::PoolMode::transaction;
     entry.startup_parameters = {{"application_name", "pgweir catalog"}};
-    const config::Cluster* const cluster = config.cluster(key.first);
-    const std::string user = cluster ? cluster->health.user : std::string();
-    entry.user = user;
-    return pool::make_pool_settings(config, entry, user);
+    entry.user = account_of(config, key).user;
+    return pool::make_pool_settings(config, entry, *entry.user);
 }
 
 pool::ServerCredentials credentials_for(const config::Config& config, const CatalogKey& key) {
-    const config::Cluster* const cluster = config.cluster(key.first);
-    if (!cluster) return {};
-    return {.user = cluster->health.user,
-            .secret = cluster->health.password,
-            .client_key = {},
-            .server_key = {}};
-}
-
-std::string user_of(const config::Config& config, const CatalogKey& key) {
-    const config::Cluster* const cluster = config.cluster(key.first);
-    return cluster ? cluster->health.user : std::string();
+    const config::Health account = account_of(config, key);
+    return {.user = account.user, .secret = account.password, .client_key = {}, .server_key = {}};
 }
 
 }  // namespace
@@ -47,7 +42,7 @@ CatalogKeeper::CatalogKeeper(Process& process, CatalogKey key,
       process_(process),
       key_(std::move(key)),
       changes_(std::move(changes)),
-      pool_(process.registry(), {key_.second, user_of(*process.config(), key_), {}},
+      pool_(process.registry(), {key_.second, account_of(*process.config(), key_).user, {}},
             settings_for(*process.config(), key_), totals_, totals_) {
     pool_.internal = true;
     pool_.set_credentials(credentials_for(*process.config(), key_));

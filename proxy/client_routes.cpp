@@ -43,8 +43,7 @@ void Client::set_up_routing() {
                          .split = cluster->reads.split,
                          .retry_reads = cluster->failover.retry_reads,
                          .consistency = cluster->reads.consistency};
-    const pool::PoolSettings& pool = pool_->settings(shard_.worker);
-    catalog_ = &shard_.catalog({cluster->name, pool.database.dbname});
+    catalog_ = &shard_.catalog({cluster->name, entry.dbname});
     if (routing_) return routing_->set_rules(std::move(rules));
     routing_ = std::make_unique<Routing>(std::move(rules));
 }
