@@ -28,6 +28,12 @@ std::string capitals(std::string_view text) {
     return name;
 }
 
+/// Kubernetes' NAME_SERVICE_HOST=…, NAME_SERVICE_PORT_… and NAME_PORT…=tcp://….
+bool is_of_service(std::string_view name, std::string_view value) {
+    return value.starts_with("tcp://") || name.starts_with("PGWEIR_SERVICE_") ||
+           name.starts_with("PGWEIR_PORT_");
+}
+
 TomlValue text_value(std::string text) {
     return {.data = std::move(text), .line = 0, .loose = true};
 }
@@ -88,9 +94,11 @@ private:
     }
 
     /// A variable's value. An empty one counts as unset: that is how compose files write "nothing".
+    /// So does what Kubernetes tells every container about a service of the name "pgbouncer".
     std::optional<std::string> variable(std::string_view name) const {
         const auto found = sources_.environment.find(name);
         if (found == sources_.environment.end() || found->second.empty()) return std::nullopt;
+        if (is_of_service(name, found->second)) return std::nullopt;
         return found->second;
     }
 
@@ -146,9 +154,8 @@ private:
         }
         const std::vector<std::string_view> names(known.begin(), known.end());
         for (const auto& [name, value] : sources_.environment) {
-            if (!name.starts_with("PGWEIR_") || std::ranges::find(known, name) != known.end()) {
-                continue;
-            }
+            if (!name.starts_with("PGWEIR_") || is_of_service(name, value)) continue;
+            if (std::ranges::find(known, name) != known.end()) continue;
             draft_.warning(environment_file,
                            fmt::format("unknown variable {}{}", name, did_you_mean(name, names)));
         }

@@ -112,8 +112,10 @@ Sources system_sources() {
 
 Draft read_draft(const std::string& path, const Sources& sources) {
     Draft draft;
-    draft.file = path;
-    if (path.ends_with(".toml")) {
+    draft.file = path.empty() ? environment_file : path;
+    if (path.empty()) {
+        read_environment(draft, sources);
+    } else if (path.ends_with(".toml")) {
         draft.config.settings = native_settings();
         draft.config.settings.conffile = path;
         const std::string userlist = beside(path, "userlist.txt");
@@ -157,11 +159,6 @@ Loaded reload(const Config& present, const Sources& sources) {
     return finish(std::move(draft), sources);
 }
 
-Loaded from_environment(const Sources& sources) {
-    Draft draft;
-    draft.file = environment_file;
-    read_environment(draft, sources);
-    return finish(std::move(draft), sources);
-}
+Loaded from_environment(const Sources& sources) { return load({}, sources); }
 
 }  // namespace pgweir::config

@@ -30,7 +30,8 @@ protocol::Result<std::optional<std::string>> read_file(const std::string& path);
 Sources system_sources();
 
 /// Loads a native TOML when the name ends in .toml, else a pgbouncer.ini with its companion
-/// (FILE.pgweir.toml beside FILE.ini) when there is one. Blocking; call it off the workers.
+/// (FILE.pgweir.toml beside FILE.ini) when there is one; without a name, the environment. Blocking;
+/// call it off the workers.
 Loaded load(const std::string& path, const Sources& sources = system_sources());
 
 /// The first half of load(): what the files say, before other files are read and it is validated.

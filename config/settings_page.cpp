@@ -5,7 +5,7 @@
 
 #include "config/entries.hpp"
 #include "config/native_keys.hpp"
-#include "config/settings.hpp"
+#include "config/settings_page.hpp"
 
 namespace pgweir::config {
 
@@ -101,6 +101,8 @@ of this list win:
   setting of the ini (but `user` and `conffile`) in capitals: `PGBOUNCER_POOL_MODE`.
 - `PGWEIR_` before a path of the TOML in capitals, with `_` for `.`: `PGWEIR_POOL_SIZE`,
   `PGWEIR_CLUSTERS_MAIN_READS_SPLIT`.
+
+Empty variables, and what Kubernetes says of services (`tcp://…`), count as unset.
 )";
 
 /// A value as it is written in the native TOML.
@@ -124,14 +126,6 @@ struct TomlWriter {
         return fmt::format("\"{}\"", word_for(word));
     }
 };
-
-std::string toml_text(const Settings& settings, const Setting& setting) {
-    if (setting.unit == Unit::mode) {
-        return fmt::format("0o{:o}", settings.unix_socket_mode);
-    }
-    return std::visit([&](const auto& member) { return TomlWriter{}(value_at(settings, member)); },
-                      setting.member);
-}
 
 std::string code(std::string_view text) {
     return text.empty() ? std::string() : fmt::format("`{}`", text);
@@ -160,6 +154,14 @@ void write_keys(std::string& page, std::string_view section,
 }
 
 }  // namespace
+
+std::string toml_text(const Settings& settings, const Setting& setting) {
+    if (setting.unit == Unit::mode) {
+        return fmt::format("0o{:o}", settings.unix_socket_mode);
+    }
+    return std::visit([&](const auto& member) { return TomlWriter{}(value_at(settings, member)); },
+                      setting.member);
+}
 
 std::string settings_page() {
     std::string page(introduction);

@@ -250,7 +250,7 @@ void Process::set_disabled(const std::string& database, bool disabled) {
 
 void Process::shut_down(Shutdown how) {
     shutdown_ = how;
-    systemd::stopping();
+    if (!hands_over()) systemd::stopping();  // else the service goes on in the next process
     if (suspended_) resume({});  // what is left of it is to come to its end
     // New TCP clients are turned away; the Unix socket stays, so that an administrator still gets
     // in.

@@ -15,6 +15,7 @@ std::string help_text() {
 
 Usage:
   pgweir [OPTION]... CONFIG     run; CONFIG ending in .ini is a pgbouncer.ini, .toml is native
+  pgweir [OPTION]...            run by the environment, as in a container: POSTGRESQL_HOST …
   pgweir check CONFIG           load and validate: every problem with file:line; exit 0 or 1
   pgweir import FILE            print a pgbouncer.ini or pgpool.conf as TOML; what the TOML cannot
                                 say is a comment; exit 1 with the reason when FILE is wrong
@@ -99,7 +100,7 @@ Parsed parse_options(const std::vector<std::string>& arguments) {
         }
     }
     const bool needs_config =
-        options.command != Command::version && options.command != Command::help;
+        options.command == Command::check || options.command == Command::import_file;
     if (needs_config && options.config.empty()) return fail("no configuration file given");
     return parsed;
 }

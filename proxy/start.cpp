@@ -121,7 +121,11 @@ void log_problems(net::log::Level level, const std::vector<config::Problem>& pro
 int start(const Options& options) {
     const config::Loaded loaded = config::load(options.config);
     for (const auto& problem : loaded.problems) std::cerr << config::text(problem) << "\n";
-    if (!loaded.config) return fail("cannot load config file " + options.config);
+    if (!loaded.config) {
+        return fail(options.config.empty()
+                        ? "no configuration file given, and the environment has none"
+                        : "cannot load config file " + options.config);
+    }
     const config::Config& config = *loaded.config;
     const config::Settings& settings = config.settings;
 

@@ -87,7 +87,8 @@ def pgweir(cluster, request):
     for one in made:
         failed = getattr(request.node, "failed", False)
         if failed:
-            print(f"--- {one.config}\n{one.config.read_text()}\n--- its log\n{one.log()[-8000:]}")
+            text = one.config.read_text() if one.config else one.environment
+            print(f"--- {one.config}\n{text}\n--- its log\n{one.log()[-8000:]}")
         try:
             if one.process and one.process.alive and not failed:
                 code = one.stop()

@@ -77,8 +77,9 @@ class Pgweir(Endpoint):
         Pgweir(cluster, pool_mode="transaction", default_pool_size=1)
         Pgweir(cluster, databases={"x": "host=… port=…"}, users={"app": "pool_size=3"}, companion=toml)
 
-    With `ini` or `toml` it is that text. In every text @PORT@ is the port to listen on, @DIR@ the directory
-    of the configuration (userlist.txt is there) and of the Unix socket.
+    With `ini` or `toml` it is that text; with `file=False` there is none, as in a container, and `environment`
+    says it all. In every text @PORT@ is the port to listen on, @DIR@ the directory of the configuration
+    (userlist.txt is there) and of the Unix socket.
 
     Default databases: `app`, and app_session, app_transaction, app_statement with that pool_mode, all on the
     primary. Default users: all of PASSWORDS, auth_type trust, console for postgres.
@@ -87,19 +88,22 @@ class Pgweir(Endpoint):
     has_console = True
 
     def __init__(self, cluster=None, *, databases=None, users=None, ini=None, toml=None, companion=None,
-                 userlist=None, arguments=(), environment=None, program=None, start=True, **settings):
+                 userlist=None, file=True, arguments=(), environment=None, program=None, start=True, **settings):
         self.workdir = Workdir()
         self.directory = self.workdir.path
         self._port = Port()
         self.port = self._port.number
         self.arguments = list(arguments)
-        self.environment = {"UBSAN_OPTIONS": "print_stacktrace=1", **(environment or {})}
+        self.environment = {"UBSAN_OPTIONS": "print_stacktrace=1",
+                            **{name: self._filled(value) for name, value in (environment or {}).items()}}
         self.process = None
         self.is_pgbouncer = TARGET == "pgbouncer" and program is None
         self.program = self._runnable(PGBOUNCER if self.is_pgbouncer else program or PROGRAM)
         try:
             self.write("userlist.txt", self._userlist(PASSWORDS if userlist is None else userlist))
-            if toml is not None:
+            if not file:
+                self.config = None
+            elif toml is not None:
                 self.config = self.write("pgweir.toml", toml)
             else:
                 self.config = self.write("pgweir.ini", ini or self.ini(cluster, databases, users, **settings))
@@ -151,8 +155,11 @@ class Pgweir(Endpoint):
     def write(self, name, text):
         """Writes a file beside the configuration; its path."""
         path = self.directory / name
-        write(path, text.replace("@PORT@", str(self.port)).replace("@DIR@", str(self.directory)))
+        write(path, self._filled(text))
         return path
+
+    def _filled(self, text):
+        return text.replace("@PORT@", str(self.port)).replace("@DIR@", str(self.directory))
 
     # ---- life
 
@@ -167,9 +174,12 @@ class Pgweir(Endpoint):
         os.chmod(copy, 0o755)
         return copy
 
+    def _command(self, *options):
+        return [self.program, *self.arguments, *options, *([self.config] if self.config else [])]
+
     def start(self, timeout=30):
-        self.process = Process([self.program, *self.arguments, self.config], log=self.directory / "stderr.log",
-                               cwd=self.directory, environment=self.environment)
+        self.process = Process(self._command(), log=self.directory / "stderr.log", cwd=self.directory,
+                               environment=self.environment)
         eventually(self._answers, timeout, f"{self.program.name} accepting connections")
         return self
 
@@ -178,7 +188,7 @@ class Pgweir(Endpoint):
         which hands over its clients and ends when it has none."""
         before = self.process
         self.restarts = getattr(self, "restarts", 0) + 1
-        self.process = Process([self.program, *self.arguments, "-R", self.config], cwd=self.directory,
+        self.process = Process(self._command("-R"), cwd=self.directory,
                                log=self.directory / f"stderr-{self.restarts}.log", environment=self.environment)
         eventually(lambda: "handing over" in before.log(), timeout, "the hand-over")
         return before

@@ -116,6 +116,30 @@ TEST(Environment, PasswordFromAFile) {
     EXPECT_EQ(loaded.config->credential("postgres")->secret, "hidden");
 }
 
+/// What every container of a namespace is told where services have such names.
+TEST(Environment, PassesOverWhatKubernetesSaysOfServices) {
+    const auto loaded = load_environment({{"POSTGRESQL_HOST", "db"},
+                                          {"POSTGRESQL_PASSWORD", "x"},
+                                          {"POSTGRESQL_PORT", "tcp://10.0.0.7:5432"},
+                                          {"PGBOUNCER_PORT", "tcp://10.0.0.8:6432"},
+                                          {"PGWEIR_PORT", "tcp://10.0.0.9:6432"},
+                                          {"PGWEIR_PORT_6432_TCP_ADDR", "10.0.0.9"},
+                                          {"PGWEIR_SERVICE_HOST", "10.0.0.9"}});
+    EXPECT_EQ(lines_of(loaded.problems), Lines{});
+    EXPECT_EQ(lines_of(loaded.warnings), Lines{});
+    ASSERT_TRUE(loaded.config);
+    EXPECT_EQ(loaded.config->settings.listen_port, 6432);
+    EXPECT_EQ(loaded.config->database("*")->endpoints, (std::vector<Endpoint>{{"db", 5432}}));
+}
+
+TEST(Environment, IsReadAnewByReload) {
+    const auto loaded = load_environment({{"POSTGRESQL_HOST", "db"}});
+    ASSERT_TRUE(loaded.config);
+    const auto again = reload(*loaded.config, sources_of({}, {{"POSTGRESQL_HOST", "other"}}));
+    ASSERT_TRUE(again.config);
+    EXPECT_EQ(again.config->database("*")->endpoints, (std::vector<Endpoint>{{"other", 5432}}));
+}
+
 TEST(Environment, SaysWhatIsWrong) {
     EXPECT_EQ(lines_of(load_environment({}).problems),
               Lines{"environment:0: POSTGRESQL_HOST: expected the host of a server, or several "

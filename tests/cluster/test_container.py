@@ -1,0 +1,122 @@
+"""The program as a container's entrypoint starts it: no file, everything from the environment."""
+import subprocess
+from contextlib import ExitStack
+
+import pytest
+from harness import ServerError, eventually
+from harness.pooler import ROOT, PROGRAM
+from harness.postgres import PASSWORDS
+from harness.wire import query
+
+pytestmark = pytest.mark.pgweir
+
+
+@pytest.fixture
+def container(cluster, pgweir):
+    """Starts it with these variables, for the primary if they do not say otherwise."""
+
+    def start(**variables):
+        return pgweir(None, file=False, environment={
+            "POSTGRESQL_HOST": cluster.primary.host, "POSTGRESQL_PORT": str(cluster.primary.port),
+            "POSTGRESQL_USERNAME": "scram_user", "POSTGRESQL_PASSWORD": PASSWORDS["scram_user"],
+            "PGBOUNCER_PORT": "@PORT@", "PGBOUNCER_LISTEN_ADDRESS": "127.0.0.1",
+            "PGBOUNCER_UNIX_SOCKET_DIR": "@DIR@", **variables})
+
+    return start
+
+
+def settings_of(proxy, user="scram_user"):
+    return {row["key"]: row["value"] for row in proxy.console("show config", user=user)}
+
+
+def login(proxy, user, password=None, dbname="app"):
+    """What the client is told: "" = welcome."""
+    try:
+        with proxy.wire(user=user, password=password, dbname=dbname) as wire:
+            assert wire.rows("select current_user") == [(user,)]
+        return ""
+    except ServerError as refusal:
+        return str(refusal)
+
+
+def test_one_server(container):
+    proxy = container(PGBOUNCER_DATABASE="app", PGBOUNCER_POOL_MODE="transaction", PGBOUNCER_DEFAULT_POOL_SIZE="2",
+                      PGBOUNCER_MAX_CLIENT_CONN="50", PGBOUNCER_AUTH_TYPE="scram-sha-256")
+    assert login(proxy, "scram_user") == ""
+    assert "SASL authentication failed" in login(proxy, "scram_user", "wrong")
+    assert "no such database" in login(proxy, "scram_user", dbname="postgres")
+    settings = settings_of(proxy)
+    assert settings["listen_port"] == str(proxy.port)
+    assert settings["max_client_conn"] == "50"
+    assert settings["pool_mode"] == "transaction"
+    assert settings["auth_type"] == "scram-sha-256"
+    with ExitStack() as stack:  # the third transaction waits for one of two servers
+        first, second, third = (stack.enter_context(proxy.wire(user="scram_user")) for _ in range(3))
+        assert first.rows("begin; select 1") == [("1",)]
+        assert second.rows("begin; select 2") == [("2",)]
+        third.send(query("select 3"))
+        eventually(lambda: proxy.console("show pools", user="scram_user")[0]["cl_waiting"] == "1", what="a queue")
+        first.rows("commit")
+        assert "D" in [message.type for message in third.read_until("Z")]
+
+
+def test_any_database_and_the_password_in_a_file(container, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text(PASSWORDS["scram_user"] + "\n", encoding="ascii")
+    for path in (secret, *list(secret.parents)[:3]):
+        path.chmod(0o755)
+    proxy = container(POSTGRESQL_PASSWORD="", POSTGRESQL_PASSWORD_FILE=str(secret))
+    assert login(proxy, "scram_user", dbname="postgres") == ""
+    assert settings_of(proxy)["pool_mode"] == "session"
+
+
+def test_auth_query(container):
+    """Everybody whom the query knows gets in, with the password that PostgreSQL has."""
+    proxy = container(POSTGRESQL_USERNAME="postgres", POSTGRESQL_PASSWORD=PASSWORDS["postgres"],
+                      PGBOUNCER_AUTH_USER="postgres", PGBOUNCER_AUTH_QUERY="select rolname, rolpassword from pg_authid"
+                      " where rolname = $1 and rolname <> 'other'", PGBOUNCER_AUTH_TYPE="md5")
+    assert login(proxy, "scram_user") == ""
+    assert login(proxy, "md5_user") == ""
+    assert login(proxy, "scram_user", "wrong") != ""
+    assert login(proxy, "other") != ""
+
+
+def test_several_servers_are_a_cluster(cluster, container):
+    nodes = [f"{node.host}:{node.port}" for node in cluster.nodes]
+    proxy = container(POSTGRESQL_HOST=",".join(nodes), PGBOUNCER_DATABASE="app",
+                      PGBOUNCER_POOL_MODE="transaction", PGWEIR_CLUSTERS_MAIN_HEALTH_INTERVAL="100ms",
+                      PGWEIR_CLUSTERS_MAIN_FAILOVER_STATE_FILE="@DIR@/main.state")
+
+    def roles():
+        rows = proxy.console("show nodes", user="scram_user")
+        return sorted((int(row["port"]), row["role"]) for row in rows)
+
+    wanted = sorted([(cluster.primary.port, "primary"), *((node.port, "replica") for node in cluster.replicas)])
+    eventually(lambda: roles() == wanted, what="all nodes known")
+    assert login(proxy, "scram_user") == ""
+    assert (proxy.directory / "main.state").exists()
+
+
+def test_a_path_of_the_toml_wins(container):
+    proxy = container(PGBOUNCER_DEFAULT_POOL_SIZE="7", PGWEIR_POOL_SIZE="3", PGWEIR_POOL_MODE="statement",
+                      PGWEIR_ADMIN_STATS_USERS="other,monitor")
+    settings = settings_of(proxy)
+    assert settings["default_pool_size"] == "3"
+    assert settings["pool_mode"] == "statement"
+    assert settings["stats_users"] == "other,monitor"
+
+
+def test_reload_reads_the_environment(container):
+    proxy = container()
+    proxy.reload()
+    eventually(lambda: "SIGHUP" in proxy.log(), what="the reload")
+    assert proxy.console("reload", user="scram_user") == []
+    assert login(proxy, "scram_user") == ""
+
+
+def test_nothing_set():
+    done = subprocess.run([str(PROGRAM)], env={"PATH": "/usr/bin"}, capture_output=True, text=True, check=False,
+                          timeout=60, cwd="/")
+    assert done.returncode == 1
+    assert "POSTGRESQL_HOST: expected the host of a server" in done.stderr
+    assert "no configuration file given" in done.stderr
