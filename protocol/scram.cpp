@@ -5,8 +5,9 @@
 #include <charconv>
 #include <cstdlib>
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/sha.h>
 
 #include "protocol/base64.hpp"
@@ -25,13 +26,43 @@ const unsigned char* raw(Bytes bytes) {
 }
 unsigned char* raw(std::string& bytes) { return reinterpret_cast<unsigned char*>(bytes.data()); }
 
-std::string hmac(Bytes key, Bytes text) {
-    std::string digest(scram_key_size, '\0');
-    const int key_size = static_cast<int>(key.size());
-    if (!HMAC(EVP_sha256(), key.data(), key_size, raw(text), text.size(), raw(digest), nullptr)) {
-        std::abort();  // a wrong key must not look like a right one
+/// A thread's HMAC-SHA-256. OpenSSL's one-shot call looks its algorithm up by name each time, which
+/// costs more than the computation.
+class Hmac {
+public:
+    Hmac() {
+        EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+        context_ = EVP_MAC_CTX_new(mac);
+        EVP_MAC_free(mac);  // the context holds it
+        char digest_name[] = "SHA256";
+        const OSSL_PARAM parameters[] = {
+            OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name, 0),
+            OSSL_PARAM_construct_end()};
+        if (!context_ || EVP_MAC_CTX_set_params(context_, parameters) != 1) std::abort();
     }
-    return digest;
+    ~Hmac() { EVP_MAC_CTX_free(context_); }
+    Hmac(const Hmac&) = delete;
+    Hmac& operator=(const Hmac&) = delete;
+
+    std::string operator()(Bytes key, Bytes text) {
+        std::string digest(scram_key_size, '\0');
+        std::size_t size = 0;
+        if (EVP_MAC_init(context_, raw(key), key.size(), nullptr) != 1 ||
+            EVP_MAC_update(context_, raw(text), text.size()) != 1 ||
+            EVP_MAC_final(context_, raw(digest), &size, digest.size()) != 1 ||
+            size != digest.size()) {
+            std::abort();  // a wrong key must not look like a right one
+        }
+        return digest;
+    }
+
+private:
+    EVP_MAC_CTX* context_;
+};
+
+std::string hmac(Bytes key, Bytes text) {
+    thread_local Hmac compute;
+    return compute(key, text);
 }
 
 std::string sha256(Bytes text) {

@@ -34,6 +34,17 @@ const std::string* VarSet::find(std::string_view name) const {
 
 VarTable::VarTable() : empty_(std::make_shared<const VarSet>(VarSet::Entries{})) {}
 
+Vars VarTable::of(VarSet::Entries entries) {
+    if (entries.empty()) return empty_;
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const auto& a, const auto& b) { return name_less(a.first, b.first); });
+    const auto overruled = [](const auto& a, const auto& b) { return same_name(a.first, b.first); };
+    // unique() keeps the first of each name: seen from the end that is the last.
+    const auto first = std::unique(entries.rbegin(), entries.rend(), overruled).base();
+    entries.erase(entries.begin(), first);
+    return intern(std::move(entries));
+}
+
 Vars VarTable::with(const Vars& base, std::string_view name, std::string_view value) {
     if (const std::string* present = base->find(name); present && *present == value) return base;
     VarSet::Entries entries = base->entries();

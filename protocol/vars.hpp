@@ -36,6 +36,8 @@ public:
     VarTable();
     /// The set that says nothing.
     Vars empty() const { return empty_; }
+    /// The set of these; the last of several with one name counts.
+    Vars of(VarSet::Entries entries);
     /// `base` with one variable changed or added.
     Vars with(const Vars& base, std::string_view name, std::string_view value);
     /// `base` without one of its variables.

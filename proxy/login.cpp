@@ -326,11 +326,11 @@ Login::Outcome Login::count_in(const config::Database&) {
 }
 
 void Login::welcome() {
-    protocol::VarTable& table = client_.shard_.worker.shared.vars;
     protocol::VarSet::Entries parameters = reported();
-    client_.vars_ = fresh_vars(parameters);
+    protocol::VarSet::Entries mine = tracked(parameters);
+    mine.insert(mine.end(), made_->entries().begin(), made_->entries().end());
+    client_.vars_ = client_.shard_.worker.shared.vars.of(std::move(mine));
     for (const auto& [name, value] : made_->entries()) {
-        client_.vars_ = table.with(client_.vars_, name, value);
         for (auto& parameter : parameters) {
             if (protocol::same_name(parameter.first, name)) parameter.second = value;
         }

@@ -64,7 +64,8 @@ private:
     Task<Outcome> drop_fixed(pool::Server& server, const protocol::Error& reason, bool& dropped);
     /// What a client is told that has no other variables than the servers.
     protocol::VarSet::Entries reported() const;
-    protocol::Vars fresh_vars(const protocol::VarSet::Entries& reported) const;
+    /// Those of them that are set at a server when they differ.
+    protocol::VarSet::Entries tracked(const protocol::VarSet::Entries& reported) const;
     Outcome count_in(const config::Database& database);
     void welcome();
     void add_host_to_application_name();

@@ -45,8 +45,7 @@ constexpr std::string_view fixed_question =
 
 net::Task<Login::Outcome> Login::meet_servers() {
     protocol::VarTable& table = client_.shard_.worker.shared.vars;
-    protocol::Vars asked = table.empty();
-    for (const auto& [name, value] : variables_) asked = table.with(asked, name, value);
+    protocol::Vars asked = table.of(variables_);
     const config::PoolLimits& limits = client_.pool_->settings(client_.shard_.worker).limits;
     if (limits.mode == config::PoolMode::session) {
         made_ = asked;  // its server is opened with them
@@ -120,9 +119,8 @@ net::Task<Login::Outcome> Login::meet_own_server() {
 
 net::Task<Login::Outcome> Login::open_relay() {
     protocol::VarTable& table = client_.shard_.worker.shared.vars;
-    made_ = client_.startup_ = table.empty();
-    for (const auto& [name, value] : variables_)
-        client_.startup_ = table.with(client_.startup_, name, value);
+    made_ = table.empty();
+    client_.startup_ = table.of(variables_);
     auto made = std::make_unique<Relay>(client_, *client_.pool_, client_.startup_);
     Relay& relay = *made;
     client_.attendant_ = std::move(made);
@@ -130,7 +128,7 @@ net::Task<Login::Outcome> Login::open_relay() {
 }
 
 net::Task<Login::Outcome> Login::ask_server(pool::Server& server) {
-    client_.vars_ = fresh_vars(reported());
+    client_.vars_ = client_.shard_.worker.shared.vars.of(tracked(reported()));
     client_.server_ = &server;
     if (!server.lend(client_)) {
         const pool::Backend::OwnAnswer answer = co_await answer_;
@@ -196,14 +194,11 @@ protocol::VarSet::Entries Login::reported() const {
     return welcome ? *welcome : protocol::VarSet::Entries{};
 }
 
-/// What a client has that asks for nothing.
-protocol::Vars Login::fresh_vars(const protocol::VarSet::Entries& reported) const {
-    protocol::VarTable& table = client_.shard_.worker.shared.vars;
-    protocol::Vars vars = table.empty();
-    for (const auto& [name, value] : reported) {
-        if (client_.pool_->tracks(name)) vars = table.with(vars, name, value);
-    }
-    return vars;
+protocol::VarSet::Entries Login::tracked(const protocol::VarSet::Entries& reported) const {
+    protocol::VarSet::Entries tracked;
+    std::copy_if(reported.begin(), reported.end(), std::back_inserter(tracked),
+                 [this](const auto& v) { return client_.pool_->tracks(v.first); });
+    return tracked;
 }
 
 }  // namespace pgweir::proxy

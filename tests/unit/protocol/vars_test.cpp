@@ -67,6 +67,15 @@ const SetCase set_cases[] = {
     {"prefixes are others", {{"ab", "1"}, {"a", "2"}}, {{"a", "2"}, {"ab", "1"}}},
 };
 
+TEST(VarTable, MadeAtOnceIsTheSameAsOneByOne) {
+    VarTable table;
+    const Vars step = table.with(table.with(table.empty(), "b", "2"), "a", "1");
+    EXPECT_EQ(table.of({{"b", "2"}, {"a", "1"}}), step);
+    EXPECT_EQ(table.of({{"b", "0"}, {"A", "0"}, {"B", "9"}, {"a", "1"}, {"B", "2"}})->entries(),
+              (VarSet::Entries{{"a", "1"}, {"B", "2"}}));
+    EXPECT_EQ(table.of({}), table.empty());
+}
+
 TEST(VarTable, AddsAndChanges) {
     for (const SetCase& c : set_cases) {
         SCOPED_TRACE(c.name);
