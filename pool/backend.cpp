@@ -134,6 +134,7 @@ void Backend::Findings::clear() {
     if (!parameters.empty()) parameters.clear();
     fatal_error.reset();
     if (!again.empty()) again.clear();
+    if (!errors.empty()) errors.clear();
 }
 
 Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
@@ -346,6 +347,7 @@ Backend::Fate Backend::apply_error(const Frame& frame, Segments& out) {
     protocol::Error error{protocol::make_sqlstate(report.sqlstate), protocol::Origin::server,
                           std::string(report.message), std::string(report.detail),
                           std::string(report.hint)};
+    if (!own()) findings_.errors.push_back(error.sqlstate);
     if (report.severity == "FATAL" || report.severity == "PANIC") {
         const bool goes = conceals_ && report.sqlstate.starts_with("57P0");
         findings_.fatal = true;

@@ -100,6 +100,7 @@ public:
             parameters;                              // ParameterStatus: name, value
         std::optional<protocol::Error> fatal_error;  // its words
         std::string again;                           // to be sent to the server at once
+        std::vector<protocol::Sqlstate> errors;      // of what was not our own
 
         void clear();
     };

@@ -97,6 +97,7 @@ Server* Pool::try_checkout(Worker& worker, Peer& peer) {
         } else {
             const Ledger::Checkout checkout = ledger_.checkout(peer, now_us);
             if (checkout.taken) return static_cast<Server*>(checkout.taken);
+            if (ledger_.held()) stats(worker).held_count.add(1);
             wanted = checkout.wanted;
             if (wanted) {
                 wanted_id = static_cast<Server*>(wanted)->id();
@@ -224,6 +225,7 @@ void Pool::opened(Server& server) {
 }
 
 void Pool::closed(Server& server, ServerState was, const protocol::Error& error) {
+    if (was == ServerState::login) stats(server.worker()).server_login_failures.add(1);
     if (server.apart()) return;
     tell_trouble(server, error);
     bool refused = false;

@@ -183,6 +183,9 @@ void Server::report_findings() {
         if (pool_.tracks(name)) vars_ = worker_->shared.vars.with(vars_, name, value);
         if (peer_) peer_->parameter(name, value);
     }
+    for (const protocol::Sqlstate& sqlstate : found.errors) {
+        if (peer_) pool_.stats(*worker_).server_errors.count(sqlstate);
+    }
     if (found.fatal) {
         close_needed = true;
         net::log::print(Level::warning, log_context(), "server said: {}",

@@ -59,6 +59,8 @@ net::Task<void> ServerLogin::run() {
     if (failure) {
         server_.login_failed(*failure);
     } else {
+        Worker& worker = *server_.worker_;
+        server_.pool_.stats(worker).server_login_time.add(worker.loop.now_us() - connected_us_);
         server_.logged_in();
     }
 }
@@ -134,9 +136,12 @@ config::Tls ServerLogin::tls_settings() const {
 
 net::Task<ServerLogin::Outcome> ServerLogin::connect(Encryption encryption) {
     Worker& worker = *server_.worker_;
+    const std::int64_t began_us = connected_us_ == 0 ? server_.connected_us_ : worker.loop.now_us();
     const auto fd =
         co_await net::connect(worker.loop, server_.address_, tcp_options(worker.config->settings));
     if (fd.has_error()) co_return fd.error();
+    connected_us_ = worker.loop.now_us();
+    server_.pool_.stats(worker).server_connect_time.add(connected_us_ - began_us);
     server_.socket_.open(worker.loop, *fd);
     if (encryption == Encryption::plain) co_return Outcome();
     const net::TlsContextPtr tls = worker.tls->for_servers(tls_);

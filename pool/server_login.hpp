@@ -55,8 +55,9 @@ private:
     net::Story story_;
     config::Tls tls_{.sslmode = config::SslMode::disable};
     ServerCredentials credentials_;
-    std::uint32_t protocol_ = 0;  // asked for, then spoken
-    bool unheard_ = false;        // our start-up packet was sent, and nobody has answered to it
+    std::int64_t connected_us_ = 0;  // when the connection was made, before anything was said
+    std::uint32_t protocol_ = 0;     // asked for, then spoken
+    bool unheard_ = false;           // our start-up packet was sent, and nobody has answered to it
     protocol::VarSet::Entries parameters_;
 };
 

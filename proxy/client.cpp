@@ -62,7 +62,7 @@ void Client::on_readable() {
             return;
         }
         if (input.size() == before) continue;
-        if (pool_) pool_->stats(shard_.worker).received.add(input.size() - before);
+        if (stats_) stats_->received.add(input.size() - before);
         consume(input);
     }
 }
@@ -76,7 +76,7 @@ bool Client::move_past() {
     const std::size_t moved = socket_.move(server_->input(), pipe, frontend_.passing());
     if (socket_.eof()) return false;
     frontend_.passed(moved);
-    pool_->stats(shard_.worker).received.add(moved);
+    stats_->received.add(moved);
     if (server_->full()) socket_.pause();
     return true;
 }
@@ -131,13 +131,13 @@ bool Client::checkout() {
             if (session_mode_) shard_.process.reclaim(*pool_);
             return false;
         }
-        if (take_server(*server)) return !preparing_;
+        if (take_server(*server, 0)) return !preparing_;
     }
 }
 
 /// False when the server was started with other parameters than a session of this client needs: it
 /// is gone then, and there is room for one that fits.
-bool Client::take_server(pool::Server& server) {
+bool Client::take_server(pool::Server& server, std::int64_t waited_us) {
     if (session_mode_) {
         if (server.startup() != startup_) {
             server.close("startup parameters differ");
@@ -149,7 +149,7 @@ bool Client::take_server(pool::Server& server) {
     }
     server_ = &server;
     state_ = ClientState::active;
-    pool_->stats(shard_.worker).server_assignment_count.add(1);
+    stats_->wait_time.add(waited_us);
     preparing_ = !server.lend(*this);
     if (listening_) restore_listening();
     return true;
@@ -158,9 +158,8 @@ bool Client::take_server(pool::Server& server) {
 void Client::granted(pool::Server& server) {
     if (login_) return login_->server_granted(server);
     const std::int64_t waited_us = shard_.worker.loop.now_us() - since_us;
-    pool_->stats(shard_.worker).wait_time.add(static_cast<std::uint64_t>(waited_us));
     state_ = ClientState::idle;
-    if (!take_server(server) && !checkout()) return;
+    if (!take_server(server, waited_us) && !checkout()) return;
     if (preparing_) return;
     consume(inbox_.kept());
     socket_.resume();
@@ -216,10 +215,9 @@ void Client::forward(Bytes input, std::size_t size) {
     inbox_.keep(input.substr(step->consumed));
     if (step->terminate) return hang_up("client close request");
     if (step->client_parses + step->server_parses + step->binds > 0) {
-        pool::PoolStats& stats = pool_->stats(shard_.worker);
-        stats.client_parse_count.add(step->client_parses);
-        stats.server_parse_count.add(step->server_parses);
-        stats.bind_count.add(step->binds);
+        stats_->client_parse_count.add(step->client_parses);
+        stats_->server_parse_count.add(step->server_parses);
+        stats_->bind_count.add(step->binds);
     }
 
     out.clear();
@@ -251,7 +249,7 @@ RequestRules Client::rules() const {
 
 void Client::deliver(const protocol::Segments& replies) {
     if (routing_ && routing_->request.withholds && withhold(replies)) return;
-    if (pool_) pool_->stats(shard_.worker).sent.add(replies.size());
+    if (stats_) stats_->sent.add(replies.size());
     socket_.send(replies);
     if (server_ && !undecided_ && !server_->full() &&
         server_->backend().pipeline().size() <= outstanding_max / 2) {
@@ -331,7 +329,7 @@ void Client::rest() {
     if (server_->backend().take_inserted()) session_->inserted();
     if (session_->take_sequences()) server_->backend().sequences_of = id_;
     if (backend.tx() == TxStatus::idle && session_->unsettled()) {
-        pool_->stats(shard_.worker).question_count.add(1);
+        stats_->question_count.add(1);
         server_->run_own(session_->ask(server_->backend().take_failed()));
         awaiting_ = session_->resets();
         return;
@@ -354,24 +352,22 @@ void Client::begin_request() {
     set_unasked(false);
     const std::int64_t now_us = shard_.worker.loop.now_us();
     // Counted when they begin, as in PgBouncer; their times when they are over.
-    pool::PoolStats& stats = pool_->stats(shard_.worker);
-    if (query_began_us_ == 0) stats.query_count.add(1);
+    if (query_began_us_ == 0) stats_->query_count.add(1);
     request_us_ = query_began_us_ = now_us;
     if (xact_began_us_ != 0) return;
     xact_began_us_ = now_us;
-    stats.xact_count.add(1);
+    stats_->xact_count.add(1);
 }
 
 void Client::end_request(bool transaction_over) {
     const std::int64_t now_us = shard_.worker.loop.now_us();
-    pool::PoolStats& stats = pool_->stats(shard_.worker);
-    stats.query_time.add(static_cast<std::uint64_t>(now_us - query_began_us_));
+    stats_->query_time.add(now_us - query_began_us_);
     query_began_us_ = 0;
     if (!transaction_over) {
         request_us_ = now_us;  // idle in transaction from here on
         return;
     }
-    stats.xact_time.add(static_cast<std::uint64_t>(now_us - xact_began_us_));
+    stats_->xact_time.add(now_us - xact_began_us_);
     xact_began_us_ = 0;
 }
 

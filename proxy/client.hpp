@@ -163,6 +163,7 @@ private:
     pool::Pool& choose_pool(const Unit& unit);
     void forward_routed(Bytes input);
     void note_sent(Bytes input);
+    void note_route(RouteReason why);
     void begin_unit(const Unit& unit, Bytes input);
     void begun_there(const std::optional<protocol::Error>& error);
     bool may_stay(const Unit& unit) const;
@@ -174,11 +175,14 @@ private:
     bool withhold(const protocol::Segments& replies);
     bool is_refusal(Bytes error);
     void run_again();
+    void count_retry(pool::Retry why);
     void forget_names(Bytes request);
     void lost_in_cluster(pool::Server& server);
     void fail_requests(const std::vector<protocol::Outstanding>& undone, bool in_transaction);
     bool checkout();
-    bool take_server(pool::Server& server);
+    bool take_server(pool::Server& server, std::int64_t waited_us);
+    void aim_at(pool::Pool& pool);
+    void count_error(const protocol::Error& error);
     void begin_request();
     void end_request(bool transaction_over);
     /// Nothing is asked any more: the server goes back, if it may.
@@ -221,8 +225,10 @@ private:
     Frontend frontend_;
     pool::Pool* pool_ = nullptr;
     pool::Pool* target_ = nullptr;      // of whose servers it gets one: pool_, or one for reads
+    pool::PoolStats* stats_ = nullptr;  // of target_; nullptr: it is no pool's client yet
     std::unique_ptr<Routing> routing_;  // of a cluster's entry
     const KnownCatalog* catalog_ = nullptr;  // of its database, where routing_ is
+    RouteCounts* routes_ = nullptr;          // of its entry, likewise
     pool::Server* server_ = nullptr;
     protocol::Vars vars_;
     protocol::Vars startup_;  // session mode: what the client asked for in its start-up packet

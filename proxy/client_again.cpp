@@ -75,7 +75,7 @@ bool Client::withhold(const protocol::Segments& replies) {
     }
     if (rest.empty() && kept.size() < withheld_max) return true;
     request.withholds = request.again = false;
-    if (pool_) pool_->stats(shard_.worker).sent.add(kept.size());
+    stats_->sent.add(kept.size());
     socket_.send(kept);
     kept.clear();
     return true;
@@ -88,6 +88,9 @@ bool Client::is_refusal(Bytes error) {
     RoutedRequest& request = routing_->request;
     const bool on_replica = !server_->pool().node().empty();
     if (!refusal.again || !on_replica || ++request.tries > tries_max) return false;
+    count_retry(refusal.learn       ? pool::Retry::read_only
+                : refusal.elsewhere ? pool::Retry::replica
+                                    : pool::Retry::object_missing);
     if (refusal.learn) {
         const Unit unit = look_at(request.replay);
         if (!unit.sql.empty()) shard_.router.learn_primary(unit.sql, conditions());
@@ -96,6 +99,10 @@ bool Client::is_refusal(Bytes error) {
     net::log::print(net::log::Level::debug, log_context(), "replica {} refused, again: {} {}",
                     server_->pool().node(), report.sqlstate, report.message);
     return true;
+}
+
+void Client::count_retry(pool::Retry why) {
+    stats_->retry_counts[static_cast<std::size_t>(why)].add(1);
 }
 
 /// The server is done with what it refused.
@@ -156,7 +163,10 @@ void Client::lost_in_cluster(pool::Server& server) {
         if (asked || !inbox_.empty()) consume(inbox_.kept());
         return socket_.resume();
     }
-    if (request.again && ++request.tries <= tries_max) return run_again();
+    if (request.again && ++request.tries <= tries_max) {
+        count_retry(pool::Retry::server_lost);
+        return run_again();
+    }
     fail_requests(undone, in_transaction);
     socket_.resume();
     if (!inbox_.empty()) consume(inbox_.kept());
@@ -169,6 +179,7 @@ void Client::fail_requests(const std::vector<protocol::Outstanding>& undone, boo
     const bool certain = in_transaction && !request.ends;
     std::string replies;
     const auto tell = [&](const protocol::Error& error) {
+        count_error(error);
         protocol::write_error(replies, protocol::Severity::error, error.sqlstate, error.message,
                               error.detail, error.hint);
     };

@@ -30,16 +30,16 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
     shard_.worker.loop.bury(std::move(login_));
     if (pool_) {
         begin_session(own_among(vars_, pool_->welcome(), shard_.worker.shared.vars));
-        pool_->stats(shard_.worker).client_login_count.add(1);
+        stats_->client_login_time.add(shard_.worker.loop.now_us() - connected_us_);
     }
-    if (server && take_server(*server)) set_unasked(true);
+    if (server && take_server(*server, 0)) set_unasked(true);
     if (!inbox_.empty()) consume(inbox_.kept());
     if (socket_.readable()) socket_.yield();
 }
 
 void Client::begin_session(protocol::Vars own) {
     state_ = ClientState::idle;
-    target_ = pool_;
+    aim_at(*pool_);
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
     session_mode_ = limits.mode == config::PoolMode::session;
     set_up_routing();
@@ -47,6 +47,13 @@ void Client::begin_session(protocol::Vars own) {
     session_ = std::make_unique<Session>(shard_.worker.shared.vars,
                                          shard_.process.function_book(database_), vars_,
                                          std::move(own), pool_->user());
+}
+
+/// The next server is one of this pool's, and what is counted is of it.
+void Client::aim_at(pool::Pool& pool) {
+    if (target_ == &pool) return;
+    target_ = &pool;
+    stats_ = &pool.stats(shard_.worker);
 }
 
 void Client::write_cancel_key(std::string& out, std::uint32_t pid) {

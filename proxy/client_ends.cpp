@@ -29,6 +29,7 @@ void Client::drop_waiting(const protocol::Error& error) {
     if (routing_ && routing_->status() != protocol::TxStatus::idle) {
         routing_->fail(error);  // in the transaction that the client has begun
     } else {
+        count_error(error);
         protocol::Segments& replies = shard_.worker.segments;
         replies.clear();
         const std::size_t dropped = frontend_.drop_request(inbox_.kept(), error, replies);
@@ -59,11 +60,17 @@ void Client::close(const protocol::Error& error) {
     if (settings.log_pooler_errors) {
         net::log::print(Level::warning, log_context(), "pooler error: {}", error.message);
     }
+    count_error(error);
     std::string farewell;
     protocol::write_error(farewell, protocol::Severity::fatal, error.sqlstate, error.message,
                           error.detail, error.hint);
     socket_.send(farewell);
     hang_up(error.message);
+}
+
+/// That we tell the client.
+void Client::count_error(const protocol::Error& error) {
+    (stats_ ? stats_->own_errors : shard_.errors).count(error.sqlstate);
 }
 
 void Client::hang_up(std::string_view reason) {

@@ -111,7 +111,7 @@ void Client::deliver_due() {
     }
     const std::string due = listening_->take_due();
     if (due.empty()) return;
-    pool_->stats(shard_.worker).sent.add(due.size());
+    stats_->sent.add(due.size());
     socket_.send(due);
 }
 

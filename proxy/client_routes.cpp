@@ -44,6 +44,7 @@ void Client::set_up_routing() {
                          .retry_reads = cluster->failover.retry_reads,
                          .consistency = cluster->reads.consistency};
     catalog_ = &shard_.catalog({cluster->name, entry.dbname});
+    routes_ = &shard_.routes[database_];
     if (routing_) return routing_->set_rules(std::move(rules));
     routing_ = std::make_unique<Routing>(std::move(rules));
 }
@@ -95,7 +96,7 @@ void Client::route(Bytes input) {
     if (unit.extent == Unit::Extent::unfinished) return inbox_.keep(input);
     if (answer_here(unit, input)) return;
     restoring_ = hub_ && !listening_->hearing.elsewhere.empty() && may_touch_channels(input);
-    target_ = &choose_pool(unit);
+    aim_at(choose_pool(unit));
     if (!checkout()) {
         inbox_.keep(input);
         return socket_.pause();
@@ -124,8 +125,9 @@ bool Client::answer_here(const Unit& unit, Bytes input) {
     claim_token();
     std::string replies;
     write_local_answer(replies, bytes, *answer);
-    pool_->stats(shard_.worker).query_count.add(1);
-    pool_->stats(shard_.worker).sent.add(replies.size());
+    stats_->query_count.add(1);
+    stats_->sent.add(replies.size());
+    if (answer->error) count_error(*answer->error);
     socket_.send(replies);
     if (unit.extent == Unit::Extent::open && answer->error) frontend_.drop_batch();
     request_us_ = shard_.worker.loop.now_us();
@@ -149,9 +151,18 @@ void Client::claim_token() {
 
 pool::Pool& Client::choose_pool(const Unit& unit) {
     const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
-    const bool replica = topology && !routing_->request.for_primary &&
-                         routing_->wants_replica(unit, transaction_defaults());
-    if (!replica) return *pool_;
+    const Routing::Aim aim = routing_->aim(unit, transaction_defaults());
+    std::optional<RouteReason>& why = routing_->request.why;
+    why = aim.why;
+    if (!aim.replica) return *pool_;
+    if (routing_->request.for_primary) {
+        why = RouteReason{Cause::again};
+        return *pool_;
+    }
+    if (!topology) {
+        why = RouteReason{Cause::no_replica};
+        return *pool_;
+    }
     if (routing_->consistency() == config::Consistency::global)
         health::note_write(routing_->bound, shard_.process.last_write_us());
     health::resolve(routing_->bound, *topology);
@@ -160,7 +171,11 @@ pool::Pool& Client::choose_pool(const Unit& unit) {
     std::optional<config::Endpoint>& home = routing_->home;
     const auto place =
         shard_.balance.choose(*topology, routing_->bound, routing_->consistency(), method, home);
-    if (!place) return *pool_;
+    if (!place) {
+        const bool any = std::ranges::any_of(topology->nodes, &health::NodeView::eligible);
+        why = RouteReason{any ? Cause::not_fresh : Cause::no_replica};
+        return *pool_;
+    }
     const config::Endpoint& at = topology->nodes[*place].node.at;
     if (home != at) {
         if (home) shard_.balance.leave(*home);
@@ -197,6 +212,7 @@ void Client::forward_routed(Bytes input) {
     RoutedRequest& request = routing_->request;
     request.again = request.withholds = false;
     request.holds |= unit.verdict && unit.verdict->holds;
+    note_route(reason_of(unit));
     forward(input, unit.size);
 }
 
@@ -215,9 +231,12 @@ void Client::note_sent(Bytes input) {
                                  : unit.statements > 0;
         request.ends |= ends;
         if (unit.extent == Unit::Extent::unfinished) return;
+        note_route(unit.read ? RouteReason{Cause::in_transaction} : reason_of(unit));
         input.remove_prefix(unit.size);
     }
 }
+
+void Client::note_route(RouteReason why) { routes_->count(why, !server_->pool().node().empty()); }
 
 /// The server was told the client's BEGIN.
 void Client::begun_there(const std::optional<protocol::Error>& error) {
@@ -253,6 +272,8 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         routing_->began(*unit.begins);
         routing_->request.dirties |= !unit.begins->read_only.value_or(false);
     }
+    note_route(routing_->request.why.value_or(RouteReason{Cause::pinned}));
+    routing_->request.why.reset();
     // What writes nothing may be asked twice, though only of a primary. An open batch's client
     // waits for each answer: none can be kept back.
     const bool harmless = unit.read || (!unit.dirties && unit.verdict &&
@@ -270,6 +291,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         if (!alike || next.read) break;
         size += next.size;
         routing_->request.dirties |= next.dirties;
+        note_route(reason_of(next));
     }
     forward(input, size);
 }

@@ -79,9 +79,8 @@ void Client::notify_waiting(std::int64_t now_us) {
 
 void Client::note_pins() {
     const router::Traces before = std::exchange(pins_, session_->pins());
-    pool::PoolStats& stats = pool_->stats(shard_.worker);
     for (router::Traces taken = pins_ & ~before; taken != 0; taken &= taken - 1)
-        stats.pin_counts[static_cast<std::size_t>(std::countr_zero(taken))].add(1);
+        stats_->pin_counts[static_cast<std::size_t>(std::countr_zero(taken))].add(1);
     if (before != 0 && pins_ != 0) return;
     pinned_since_us_ = pins_ != 0 ? shard_.worker.loop.now_us() : 0;
     pin_warned_ = false;

@@ -78,19 +78,32 @@ void merge(router::TransactionOptions& into, const router::TransactionOptions& l
 
 }  // namespace
 
-bool Routing::wants_replica(const Unit& unit, const Defaults& defaults) const {
-    if (rules_.role != config::TargetRole::any) return rules_.role == config::TargetRole::replica;
-    if (!rules_.split || wish_ == Wish::primary) return false;
+RouteReason reason_of(const Unit& unit) {
+    if (!unit.verdict) return {Cause::unjudged};
+    return {Cause::verdict, unit.verdict->reason};
+}
+
+Routing::Aim Routing::aim(const Unit& unit, const Defaults& defaults) const {
+    if (rules_.role != config::TargetRole::any)
+        return {rules_.role == config::TargetRole::replica, {Cause::entry_role}};
+    const RouteReason what = reason_of(unit);
     const bool wished =
         wish_ == Wish::replica && unit.verdict && unit.verdict->kind == Verdict::Kind::statement;
-    if (!unit.read && !wished) return false;
+    if (!unit.read && !wished) return {false, what};
+    if (wish_ == Wish::primary) return {false, {Cause::route_setting}};
+    if (!rules_.split) return {false, {Cause::split_off}};
+    const RouteReason there = unit.read ? what : RouteReason{Cause::route_setting};
     const router::TransactionOptions* const options = !begun_.empty() ? &options_
                                                       : unit.begins   ? &*unit.begins
                                                                       : nullptr;
-    if (!options) return unit.statements > 0 && !defaults.serializable;
+    const auto serializable = options ? options->serializable : std::nullopt;
+    if (serializable.value_or(defaults.serializable)) return {false, {Cause::serializable}};
+    if (!options) return {unit.statements > 0, there};
     const bool only_begins = unit.begins && unit.statements == 1;
-    return !only_begins && options->read_only.value_or(defaults.read_only) &&
-           !options->serializable.value_or(defaults.serializable) && !options->snapshot;
+    if (only_begins) return {false, what};
+    if (!options->read_only.value_or(defaults.read_only) || options->snapshot)
+        return {false, {Cause::in_transaction}};
+    return {true, there};
 }
 
 std::optional<LocalAnswer> Routing::answer(const Unit& unit, protocol::Bytes bytes,

@@ -11,6 +11,7 @@
 #include "protocol/error.hpp"
 #include "protocol/frame.hpp"
 #include "proxy/local_answer.hpp"
+#include "proxy/route_reason.hpp"
 #include "proxy/unit.hpp"
 #include "router/verdict.hpp"
 
@@ -29,9 +30,13 @@ struct RoutedRequest {
     bool leaving = false;      // what is open at the replica is being ended, for the primary
     bool for_primary = false;  // whatever it is
     unsigned tries = 0;        // that have failed
-    std::string replay;        // its bytes, while `again`
+    std::optional<RouteReason> why{};  // why it goes there; nullopt: the client keeps its server
+    std::string replay;                // its bytes, while `again`
     std::string withheld;
 };
+
+/// Why it goes where it goes when nothing but what it is decides.
+RouteReason reason_of(const Unit& unit);
 
 /// Pure: no sockets, no clock. One client's.
 class Routing {
@@ -56,8 +61,12 @@ public:
     struct Defaults {
         bool read_only = false, serializable = false;
     };
-    /// May the unit run on a replica, as far as it goes by what it is?
-    bool wants_replica(const Unit& unit, const Defaults& defaults) const;
+    /// Where the unit is to run, as far as it goes by what it is.
+    struct Aim {
+        bool replica = false;
+        RouteReason why{};
+    };
+    Aim aim(const Unit& unit, const Defaults& defaults) const;
 
     /// What is carried out without a server: a transaction's beginning, its end when nothing has
     /// been asked in it, settings of ours, anything in a transaction that was lost.

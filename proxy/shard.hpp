@@ -17,6 +17,7 @@
 #include "proxy/balance.hpp"
 #include "proxy/cancel_keys.hpp"
 #include "proxy/catalogs.hpp"
+#include "proxy/route_reason.hpp"
 #include "router/router.hpp"
 
 namespace pgweir::pool {
@@ -57,6 +58,7 @@ struct Shard {
     pool::Worker worker;
     Process& process;
     std::map<CatalogKey, KnownCatalog> catalogs;
+    std::map<std::string, RouteCounts> routes;  // by entry; the places stay
     router::Router router;
     Balance balance;
     /// By the primary's pool: those of its nodes.
@@ -66,6 +68,7 @@ struct Shard {
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
     std::set<std::uint32_t> unasked;          // ids of those clients
     pool::PoolStats console_stats;            // the console counts as a database of its own
+    pool::ErrorCounts errors;                 // told to clients that are no pool's
     std::int64_t next_walk_us = 0;            // when the clients' time limits are looked at again
     std::atomic<std::int64_t> ticked_us = 0;  // when its chores were last done
     std::atomic<int> load = 0;  // connections: where the next client goes is decided by it

@@ -51,7 +51,8 @@ void Console::welcome() {
     protocol::write_parameter_status(out, "is_superuser", "on");
     client_.write_cancel_key(out, 0);
     protocol::write_ready_for_query(out, protocol::TxStatus::idle);
-    client_.shard_.console_stats.client_login_count.add(1);
+    client_.shard_.console_stats.client_login_time.add(client_.shard_.worker.loop.now_us() -
+                                                       client_.connected_us_);
     send(out);
 }
 

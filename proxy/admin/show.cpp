@@ -12,7 +12,7 @@ constexpr std::string_view help =
     "\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE"
     "\n\tSHOW DNS_HOSTS|DNS_ZONES"
     "\n\tSHOW PINS"
-    "\n\tSHOW NODES|EVENTS|POOL_NODES"
+    "\n\tSHOW NODES|EVENTS|POOL_NODES|ROUTES"
     "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
     "\n\tSET key = arg"
     "\n\tRELOAD"
@@ -32,8 +32,8 @@ constexpr std::string_view help =
 }  // namespace
 
 const Show* find_show(std::string_view name) {
-    for (const auto section :
-         {connection_shows(), pool_shows(), stats_shows(), node_shows(), process_shows()}) {
+    for (const auto section : {connection_shows(), pool_shows(), stats_shows(), node_shows(),
+                               route_shows(), process_shows()}) {
         for (const Show& show : section) {
             if (protocol::same_name(show.name, name)) return &show;
         }

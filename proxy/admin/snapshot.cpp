@@ -1,6 +1,7 @@
 #include "proxy/admin/snapshot.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <set>
 
@@ -13,10 +14,15 @@ namespace pgweir::proxy::admin {
 
 namespace {
 
+/// Counts by the reasons' places, of the primary and of replicas.
+using RoutesByEntry =
+    std::map<std::string, std::array<std::array<std::uint64_t, 2>, RouteCounts::size>>;
+
 /// What one shard's thread saw.
 struct Part {
     std::vector<Connection> connections;
     std::map<const pool::Pool*, PoolCounts> pools;  // nullptr: the console's
+    RoutesByEntry routes;
     int clients = 0, clients_logging_in = 0, servers = 0;
 };
 
@@ -168,6 +174,14 @@ void count(const pool::Server& server, Part& part) {
     }
 }
 
+void add_routes(const Shard& shard, Part& part) {
+    for (const auto& [database, counts] : shard.routes) {
+        auto& sums = part.routes[database];
+        for (std::size_t i = 0; i < RouteCounts::size; ++i)
+            sums[i] = {counts.get(i, false), counts.get(i, true)};
+    }
+}
+
 /// On the shard's own thread.
 void look(const Shard& shard, unsigned parts, Part& part) {
     const std::int64_t now_us = shard.worker.loop.now_us();
@@ -181,6 +195,7 @@ void look(const Shard& shard, unsigned parts, Part& part) {
         if (parts & Snapshot::pools_part) count(*server, part);
         if (parts & Snapshot::connections_part) part.connections.push_back(describe(*server));
     }
+    if (parts & Snapshot::routes_part) add_routes(shard, part);
 }
 
 /// The console's own entry.
@@ -263,6 +278,39 @@ void add_pools(Process& process, const std::map<const pool::Pool*, PoolCounts>& 
     });
 }
 
+void add_figures(Process& process, Snapshot& to) {
+    for (const pool::Pool* const pool : process.registry().pools()) {
+        if (pool->internal) continue;
+        to.figures.push_back({.database = pool->database(),
+                              .user = pool->user(),
+                              .node = pool->node(),
+                              .totals = pool->totals()});
+    }
+    for (const auto& shard : process.shards()) to.errors += shard->errors;
+}
+
+void add_routes(const std::vector<Part>& seen, Snapshot& to) {
+    RoutesByEntry sums;
+    for (const Part& part : seen) {
+        for (const auto& [database, counts] : part.routes) {
+            auto& sum = sums[database];
+            for (std::size_t i = 0; i < counts.size(); ++i) {
+                sum[i][0] += counts[i][0];
+                sum[i][1] += counts[i][1];
+            }
+        }
+    }
+    for (const auto& [database, counts] : sums) {
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            for (const bool replica : {false, true}) {
+                const std::uint64_t count = counts[i][replica ? 1 : 0];
+                if (count > 0)
+                    to.routes.push_back({database, RouteCounts::reason(i), replica, count});
+            }
+        }
+    }
+}
+
 Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     const net::Loop& loop = process.main().worker.loop;
     Snapshot to;
@@ -290,6 +338,8 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     if (parts & Snapshot::stats_part) {
         to.stats = process.stats_history().window(process.counters(), loop.now_us());
     }
+    if (parts & Snapshot::figures_part) add_figures(process, to);
+    if (parts & Snapshot::routes_part) add_routes(seen, to);
     if (parts & Snapshot::nodes_part) {
         to.topologies = process.monitor().topologies();
         to.events.assign(process.monitor().events().begin(), process.monitor().events().end());
@@ -316,7 +366,9 @@ PoolCounts& PoolCounts::operator+=(const PoolCounts& other) {
 
 void take_snapshot(Process& process, unsigned parts, std::function<void(Snapshot)> done) {
     const auto seen = std::make_shared<std::vector<Part>>(process.shards().size());
-    if ((parts & (Snapshot::pools_part | Snapshot::connections_part)) == 0) {
+    constexpr unsigned of_shards =
+        Snapshot::pools_part | Snapshot::connections_part | Snapshot::routes_part;
+    if ((parts & of_shards) == 0) {
         return done(assemble(process, parts, *seen));
     }
     process.visit_shards(

@@ -11,7 +11,9 @@
 #include "config/config.hpp"
 #include "health/event.hpp"
 #include "health/topology.hpp"
+#include "pool/stats.hpp"
 #include "protocol/vars.hpp"
+#include "proxy/route_reason.hpp"
 #include "proxy/stats_history.hpp"
 
 namespace pgweir::proxy {
@@ -74,6 +76,22 @@ struct UserState {
     int servers = 0, clients = 0;
 };
 
+/// What is counted of one pool, all workers together.
+struct PoolFigures {
+    std::string database, user;
+    std::string
+        node;  // "host:port" of a cluster's node for reads; empty: the primary, or no cluster
+    pool::PoolTotals totals;
+};
+
+/// How many requests of an entry went to the primary, or to replicas, for this reason.
+struct RouteFigure {
+    std::string database;
+    RouteReason reason;
+    bool replica = false;
+    std::uint64_t count = 0;
+};
+
 /// Value; everything in it is of about the same moment.
 struct Snapshot {
     /// What a SHOW needs; the rest is left empty. Values are added up.
@@ -85,7 +103,9 @@ struct Snapshot {
         connections_part = 8,  // one Connection each: not for tens of thousands every second
         stats_part = 16,
         state_part = 32,
-        nodes_part = 64,  // of clusters, with what happened to them
+        nodes_part = 64,     // of clusters, with what happened to them
+        figures_part = 128,  // what is counted of each pool, and errors outside of them
+        routes_part = 256,
     };
 
     config::ConfigPtr config;
@@ -97,6 +117,9 @@ struct Snapshot {
     std::vector<Connection> connections;   // by id
     int clients = 0, clients_logging_in = 0, servers = 0;
     StatsHistory::Window stats;
+    std::vector<PoolFigures> figures;  // by database, user and node
+    pool::ErrorTotals errors;          // told to clients that are not a pool's: at log-in, say
+    std::vector<RouteFigure> routes;   // by database, in the reasons' order; none that is 0
     std::vector<health::TopologyPtr> topologies;  // by cluster
     std::vector<health::Event> events;            // oldest first
 };

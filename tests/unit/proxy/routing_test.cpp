@@ -29,7 +29,7 @@ struct Speaker {
         return routing.answer(asked, message, token);
     }
     bool to_replica(std::string_view sql, Routing::Defaults defaults = {}) {
-        return routing.wants_replica(unit(sql), defaults);
+        return routing.aim(unit(sql), defaults).replica;
     }
 
     router::Router router;

@@ -78,6 +78,7 @@ const Documented documented[] = {
     {"pool_nodes",
      "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node "
      "replication_delay replication_state replication_sync_state last_status_change"},
+    {"routes", "database reason target count:n"},
     {"help", ""},
 };
 
@@ -93,8 +94,8 @@ std::string text_of(Columns columns) {
 
 TEST(ConsoleShow, ColumnsAreTheDocumentedOnes) {
     std::size_t known = 0;
-    for (const auto section :
-         {connection_shows(), pool_shows(), stats_shows(), node_shows(), process_shows()}) {
+    for (const auto section : {connection_shows(), pool_shows(), stats_shows(), node_shows(),
+                               route_shows(), process_shows()}) {
         known += section.size();
     }
     EXPECT_EQ(std::size(documented), known);
@@ -317,6 +318,18 @@ TEST(ConsoleShow, Stats) {
     EXPECT_EQ(cell("stats", snapshot, "avg_wait_time"), "4");
     EXPECT_EQ(cell("stats_totals", snapshot, "bytes_sent"), "4000001");
     EXPECT_EQ(cell("stats_averages", snapshot, "query_time"), "205");
+}
+
+TEST(ConsoleShow, Routes) {
+    Snapshot snapshot = sample();
+    snapshot.routes = {{"app", {Cause::verdict, router::Reason::write}, false, 3},
+                       {"app", {Cause::not_fresh}, false, 2},
+                       {"app", {Cause::verdict, router::Reason::read}, true, 12}};
+    const Rows rows = rows_of("routes", snapshot);
+    ASSERT_EQ(rows.size(), 3u);
+    EXPECT_EQ(rows[0], (Row{"app", "write", "primary", "3"}));
+    EXPECT_EQ(rows[1], (Row{"app", "not_fresh", "primary", "2"}));
+    EXPECT_EQ(rows[2], (Row{"app", "read", "replica", "12"}));
 }
 
 TEST(ConsoleShow, NoAveragesBeforeTheFirstSnapshot) {
