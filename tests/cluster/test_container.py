@@ -1,8 +1,11 @@
 """The program as a container's entrypoint starts it: no file, everything from the environment."""
+import os
+import re
 import subprocess
 from contextlib import ExitStack
 
 import pytest
+import yaml
 from harness import ServerError, eventually
 from harness.pooler import ROOT, PROGRAM
 from harness.postgres import PASSWORDS
@@ -120,3 +123,61 @@ def test_nothing_set():
     assert done.returncode == 1
     assert "POSTGRESQL_HOST: expected the host of a server" in done.stderr
     assert "no configuration file given" in done.stderr
+
+
+# ---------------------------------------------------------------------------- deploy/
+
+
+def documents(path):
+    """The documents of a YAML file."""
+    return [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
+
+
+MANIFESTS = sorted((ROOT / "deploy/kubernetes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+def test_manifest(path, tmp_path):
+    """It is YAML, of objects with names, and the configuration in it is one that pgweir takes without a word."""
+    found = documents(path)
+    assert found
+    for document in found:
+        assert {"apiVersion", "kind", "metadata"} <= document.keys()
+        assert document["metadata"]["name"]
+        for name, text in document.get("data", {}).items():
+            assert name == "pgweir.toml"
+            userlist = tmp_path / "userlist.txt"
+            userlist.write_text('"shop" "secret"\n', encoding="ascii")
+            health = tmp_path / "health"
+            health.write_text("secret\n", encoding="ascii")
+            config = tmp_path / name
+            config.write_text(text.replace("/etc/pgweir/secret/userlist.txt", str(userlist))
+                              .replace("/etc/pgweir/secret/health", str(health)), encoding="utf-8")
+            done = subprocess.run([str(PROGRAM), "check", str(config)], capture_output=True, text=True, check=False,
+                                  timeout=60)
+            assert done.returncode == 0 and ": ok" in done.stdout, done.stdout
+
+
+def containers(document):
+    return document.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+
+
+def test_sidecar_starts(container):
+    """The very variables of the manifest, but for addresses and passwords."""
+    sidecar = next(one for document in documents(ROOT / "deploy/kubernetes/sidecar.yaml")
+                   for one in containers(document) if one["name"] == "pgweir")
+    variables = {entry["name"]: entry["value"] for entry in sidecar["env"] if "value" in entry}
+    for name in ("POSTGRESQL_HOST", "POSTGRESQL_PORT", "POSTGRESQL_USERNAME", "PGWEIR_ADMIN_HTTP"):
+        del variables[name]
+    proxy = container(**{**variables, "PGBOUNCER_DATABASE": "app"})
+    assert login(proxy, "scram_user") == ""
+    assert settings_of(proxy)["default_pool_size"] == variables["PGBOUNCER_DEFAULT_POOL_SIZE"]
+    assert set(re.findall(r"unknown variable (\w+)", proxy.log())) <= os.environ.keys()
+
+
+def test_compose_starts(container):
+    service = documents(ROOT / "deploy/compose/compose.yaml")[0]["services"]["pgweir"]
+    variables = {name: value for name, value in service["environment"].items() if name.startswith("PGBOUNCER_")}
+    settings = settings_of(container(**variables))
+    assert settings["pool_mode"] == variables["PGBOUNCER_POOL_MODE"]
+    assert settings["max_client_conn"] == variables["PGBOUNCER_MAX_CLIENT_CONN"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness import eventually
 
 CLONE_NEWNET = 0x40000000
+TARBALL = Path(__file__).resolve().parents[2] / "build/debian-12.tar"  # made once
 CGROUPS = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 
 # What runs as the first process of the new namespaces, before systemd takes its place.

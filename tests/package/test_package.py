@@ -18,10 +18,9 @@ sys.path.insert(0, str(ROOT / "tests/cluster"))
 # pylint: disable=wrong-import-position
 from harness import Cluster, Wire, eventually  # noqa: E402
 from harness.postgres import PASSWORDS  # noqa: E402
-from machine import Machine, Unavailable, base_system, run  # noqa: E402
+from machine import TARBALL, Machine, Unavailable, base_system, run  # noqa: E402
 
 PACKAGE = Path(os.environ.get("PGWEIR_PACKAGE", "/nowhere"))
-TARBALL = ROOT / "build/debian-12.tar"
 UNIT = "pgweir.service"
 DROP_IN = "/etc/systemd/system/pgweir.service.d/test.conf"
 
