@@ -59,6 +59,7 @@ COLUMNS = {
     "events": "time cluster event node timeline:4 text",
     "pool_nodes": "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node "
                   "replication_delay replication_state replication_sync_state last_status_change",
+    "routes": "database reason target count:n",
 }
 TYPES = {"": 25, "4": 23, "8": 20, "n": 1700, "b": 17}
 
