@@ -247,6 +247,10 @@ void Session::note_traces(std::string_view sql, Traces traces, std::string_view 
         if (details.discard_all) changes_.push_back({What::unlisten_all, {}});
     }
     if (details.reset_all) pins_ &= ~pin_custom;
+    if (details.statements != 1) {  // giving_back() is for one
+        open_.reset_all |= details.reset_all;
+        for (const std::string& name : details.resets) add_once(open_.resets, name);
+    }
     if (details.all_variables) doings.traces |= pin_custom;
     if ((traces & trace::statements) != 0) prepared_.add(doings);
     if ((traces & trace::executes) != 0) doings.add(prepared_);
@@ -397,11 +401,26 @@ void Session::learn_functions(const std::vector<Row>& rows) {
     for (const auto& [function, doings] : learnt) merge(doings);
 }
 
+/// What a client has of whose variables the server says nothing: its own of the start. But one that
+/// it has set to the value of a new server is not `set` there, because protocol::set_script() got
+/// that value by a RESET.
+protocol::Vars Session::promised_when_reset(const protocol::VarSet& fresh) const {
+    protocol::Vars promised = startup_;
+    if (asked_.reset_all) return promised;
+    for (const auto& [name, value] : vars_->entries()) {
+        const std::string* const first = fresh.find(name);
+        const auto same = [&name = name](const std::string& n) { return same_name(n, name); };
+        if (first && *first == value && std::ranges::none_of(asked_.resets, same))
+            promised = table_->with(promised, name, value);
+    }
+    return promised;
+}
+
 void Session::take_variables(const std::vector<Row>& rows, const protocol::Vars& fresh,
                              protocol::Vars& have) {
     // What nobody has set is as in a new server; the client has its own again.
     protocol::Vars there = asked_.all_variables ? fresh : have;
-    protocol::Vars promised = asked_.all_variables ? startup_ : vars_;
+    protocol::Vars promised = asked_.all_variables ? promised_when_reset(*fresh) : vars_;
     const auto as_new = [&](const protocol::Vars& vars, const std::string& name) {
         const std::string* const value = fresh->find(name);
         return value ? table_->with(vars, name, *value) : table_->without(vars, name);

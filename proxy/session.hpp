@@ -134,6 +134,8 @@ private:
         std::vector<std::string> variables;  // by name
         bool all_variables = false;          // all that a SET has changed
         bool set_only = false;               // of `variables` those that a SET has changed
+        bool reset_all = false;              // said by a text of several statements …
+        std::vector<std::string> resets;     // … or RESET of these
         std::vector<std::string> functions;  // that the book does not know: asked about first
 
         bool empty() const { return about == 0 && functions.empty(); }
@@ -148,6 +150,7 @@ private:
     void take_variables(const std::vector<Row>& rows, const protocol::Vars& fresh,
                         protocol::Vars& have);
     std::vector<std::string> variables_to_ask() const;
+    protocol::Vars promised_when_reset(const protocol::VarSet& fresh) const;
 
     protocol::VarTable* table_;
     FunctionBook* book_;

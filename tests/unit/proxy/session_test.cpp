@@ -78,6 +78,21 @@ TEST_F(Tracked, AResetGivesStartUpValuesBack) {
     EXPECT_EQ(have->find("a"), nullptr) << "the server has it no more: the next lending sets it";
 }
 
+TEST_F(Tracked, WhatIsAsInANewServerIsKeptThroughAnotherReset) {
+    Session other{table, book, table.with(fresh, "TimeZone", "Asia/Tokyo"),
+                  table.with(table.empty(), "TimeZone", "Asia/Tokyo"), "me"};
+    const auto after = [&](std::string_view sql, const std::vector<Row>& rows) {
+        other.note(sql, traits_of(sql));
+        other.ask();
+        other.answer(rows, fresh, have);
+        return *other.vars()->find("TimeZone");
+    };
+    EXPECT_EQ(after("set timezone = 'UTC'", {Row{"v", "timezone", "UTC"}}), "UTC");
+    // Another server had it by a RESET: it is not among what is set.
+    EXPECT_EQ(after("reset work_mem", {}), "UTC");
+    EXPECT_EQ(after("reset timezone; select 1", {}), "Asia/Tokyo");
+}
+
 TEST_F(Tracked, GivesBackWhatAResetTakes) {
     const std::string giving = "SELECT pg_catalog.set_config('a','start',false)";
     for (const char* const sql :
