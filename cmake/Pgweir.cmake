@@ -5,6 +5,7 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
 
 option(PGWEIR_WERROR "Treat warnings as errors" ON)
 option(PGWEIR_FUZZ "Build the fuzzers (clang only)" OFF)
+option(PGWEIR_HARDEN "What makes a memory error harder to exploit" OFF)
 set(PGWEIR_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
 
 find_program(CCACHE ccache)
@@ -22,6 +23,18 @@ if(PGWEIR_SANITIZE)
     -fno-sanitize-recover=all)
   target_link_options(pgweir_options INTERFACE -fsanitize=${PGWEIR_SANITIZE})
 endif()
+if(PGWEIR_HARDEN)
+  include(CheckCXXSourceCompiles)
+  # 3 checks sizes that are known at run time only; it wants gcc 12 and glibc 2.35.
+  set(CMAKE_REQUIRED_FLAGS "-O2 -D_FORTIFY_SOURCE=3 -Werror")
+  check_cxx_source_compiles("#include <cstring>\nint main() { return 0; }" PGWEIR_FORTIFY_3)
+  unset(CMAKE_REQUIRED_FLAGS)
+  target_compile_options(pgweir_options INTERFACE -fstack-protector-strong -fstack-clash-protection
+    -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$<IF:$<BOOL:${PGWEIR_FORTIFY_3}>,3,2>
+    $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection>)
+endif()
+# Costs nothing but at the start: what the loader has filled in cannot be written afterwards.
+target_link_options(pgweir_options INTERFACE -Wl,-z,relro,-z,now)
 
 # pgweir_library(NAME folder DEPENDS…): the static library of one top-level folder, alias pgweir::NAME.
 function(pgweir_library name)

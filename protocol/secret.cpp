@@ -27,7 +27,8 @@ bool equal_secret(std::string_view a, std::string_view b) {
 
 std::string random_bytes(std::size_t size) {
     std::string bytes(size, '\0');
-    // The kernel's generator: one system call, where OpenSSL's makes one as well and computes besides.
+    // The kernel's generator: one system call, where OpenSSL's makes one as well and computes
+    // besides.
     for (std::size_t done = 0; done < size;) {
         const ssize_t got = getrandom(bytes.data() + done, size - done, 0);
         if (got < 0 && errno != EINTR) std::abort();  // nothing that can be guessed goes out

@@ -44,14 +44,26 @@ void Client::refused(const protocol::Error& error) {
     if (login_) return login_->server_refused(error);
     const bool no_node = error.origin == protocol::Origin::proxy &&
                          error.sqlstate == protocol::sqlstate::cannot_connect_now;
-    if (!routing_ || !no_node) return close(error);
-    if (target_ == pool_) return drop_waiting(error);
-    state_ = ClientState::idle;  // the replica has gone: another, or the primary
+    const bool at_replica = routing_ && target_ != pool_;
+    // It does not let this user in, or has not got the role or the database yet.
+    const bool unwelcome = at_replica && error.origin == protocol::Origin::server;
+    if (!routing_ || !(no_node || unwelcome)) return close(error);
+    if (!at_replica) return drop_waiting(error);
+    // The replica has gone: another, or the primary. Not from here, which may be amid checkout().
     constexpr unsigned replicas_max = 3;
     RoutedRequest& request = routing_->request;
-    request.for_primary = ++request.tries > replicas_max;
-    consume(inbox_.kept());
-    if (server_ || state_ == ClientState::idle) socket_.resume();
+    request.for_primary = unwelcome || ++request.tries > replicas_max;
+    state_ = ClientState::waiting;
+    shard_.worker.loop.post([&shard = shard_, id = id_] {
+        const auto found = shard.clients.find(id);
+        if (found == shard.clients.end()) return;
+        Client& client = *found->second;
+        if (client.state_ != ClientState::waiting || client.server_) return;
+        client.target_->stop_waiting(client);  // should it have been given another request since
+        client.state_ = ClientState::idle;
+        client.consume(client.inbox_.kept());
+        if (client.server_ || client.state_ == ClientState::idle) client.socket_.resume();
+    });
 }
 
 void Client::close(const protocol::Error& error) {

@@ -1,6 +1,9 @@
 """Reads on replicas: where each statement ran, by the nodes' own logs."""
+import psycopg
 import pytest
 from harness import Cluster, eventually
+from harness.postgres import HBA
+from harness.processes import write
 from harness.split import LOGGING, place_of, split_toml, tag
 from harness.wire import FLUSH, SYNC, bind, describe_portal, describe_statement, execute, parse, query
 
@@ -276,3 +279,38 @@ def test_no_replica_is_left(pgweir, private_cluster):
         cluster.replicas[0].kill()
         assert wire.rows("select 1") == [("1",)]
         assert eventually(lambda: run(wire, cluster, "select 2") == "primary")
+
+
+@pytest.fixture
+def closed_replicas(split_cluster):
+    """Their pg_hba.conf turns the user `other` away."""
+
+    def write_hba(first):
+        for node in split_cluster.replicas:
+            write(node.data / "pg_hba.conf", first + HBA)
+            node.rows("select pg_reload_conf()")
+
+    def is_out(node):
+        try:
+            node.connect(user="other", dbname="app").close()
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    write_hba("host all other 127.0.0.1/32 reject\n")
+    for node in split_cluster.replicas:
+        eventually(lambda node=node: is_out(node), what="the rule")
+    yield
+    write_hba("")
+    for node in split_cluster.replicas:
+        eventually(lambda node=node: not is_out(node), what="the end of the rule")
+
+
+def test_replicas_that_do_not_let_the_user_in(proxy, split_cluster, closed_replicas):
+    """Nor do those that have not got his role or database yet: the primary reads for him."""
+    with proxy.wire(user="other") as wire:
+        for number in range(20):
+            assert wire.rows(f"select {number}") == [(str(number),)]
+        assert run(wire, split_cluster, "select 1") == "primary"
+    with proxy.wire() as wire:
+        assert run(wire, split_cluster, "select 1") == "replica"

@@ -102,6 +102,14 @@ def test_manual_pages(page):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_dependencies():
+    """docs/dependencies.md names every package that this one asks for."""
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    asked = {part.split()[0] for part in run("dpkg-deb", "-f", PACKAGE, "Depends").split(", ")}
+    assert "libssl3" in asked
+    assert [name for name in sorted(asked) if name not in page] == []
+
+
 def test_version():
     """The package, its changelog and the program agree."""
     version = run("dpkg-deb", "-f", PACKAGE, "Version").strip()

@@ -19,6 +19,7 @@ import re
 import shlex
 import signal
 import subprocess
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +28,8 @@ from .postgres import PASSWORDS, PG_BIN
 from .processes import IDENTITY, Port, eventually
 from .wire import SSL_REQUEST, Wire, untyped
 
-FENCE = re.compile(r"^(?:<!-- (?P<comment>.*?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$",
-                   re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(?: *<!-- (?P<comment>[^\n]*) -->\n)?(?P<indent> *)```(?P<language>\w+)\n"
+                   r"(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 RUN = {"console", "sql", "toml", "ini"}
 
 
@@ -48,7 +49,7 @@ def blocks_of(path):
     blocks = []
     for found in FENCE.finditer(text):
         mark, _, value = (found["comment"] or "").partition(": ")
-        blocks.append(Block(found["language"], found["text"], text.count("\n", 0, found.start()) + 1,
+        blocks.append(Block(found["language"], textwrap.dedent(found["text"]), text.count("\n", 0, found.start()) + 1,
                             {mark: value} if mark else {}))
     return blocks
 
