@@ -38,7 +38,7 @@ void Pool::aim(const Aim& aim) {
         aim_ = aim;
         if (moved) last_at_ = aim.at, incarnation_ = aim.incarnation;
         if (moved || held != was_held) failures_ = 0, retry_at_us_ = 0, last_refusal_.reset();
-        if (held && !was_held) held_since_us_ = registry_.workers().front()->loop.now_us();
+        if (held && !was_held) held_since_us_ = net::monotonic_us();
         ledger_.hold(held);
     }
     if (moved) epoch_.fetch_add(1, std::memory_order_release);

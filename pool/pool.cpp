@@ -53,7 +53,7 @@ Pool::Pool(Registry& registry, Key key, std::shared_ptr<const PoolSettings> sett
       current_(std::move(settings)),
       ledger_(static_cast<unsigned>(registry.workers().size())) {
     set_ledger_limits();
-    held_since_us_ = registry.workers().front()->loop.now_us();
+    held_since_us_ = net::monotonic_us();  // whichever thread makes it
     ledger_.hold(current_->of_cluster());  // until the first aim
 }
 

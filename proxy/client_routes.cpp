@@ -154,7 +154,8 @@ pool::Pool& Client::choose_pool(const Unit& unit) {
     const Routing::Aim aim = routing_->aim(unit, transaction_defaults());
     std::optional<RouteReason>& why = routing_->request.why;
     why = aim.why;
-    if (!aim.replica) return *pool_;
+    const bool no_primary = topology && (!topology->primary || topology->primary_suspect);
+    if (!aim.replica && !(aim.without_primary && no_primary)) return *pool_;
     if (routing_->request.for_primary) {
         why = RouteReason{Cause::again};
         return *pool_;
@@ -171,11 +172,12 @@ pool::Pool& Client::choose_pool(const Unit& unit) {
     std::optional<config::Endpoint>& home = routing_->home;
     const auto place =
         shard_.balance.choose(*topology, routing_->bound, routing_->consistency(), method, home);
-    if (!place) {
+    if (!aim.replica && place) why = RouteReason{Cause::no_primary};
+    if (!place && aim.replica) {
         const bool any = std::ranges::any_of(topology->nodes, &health::NodeView::eligible);
         why = RouteReason{any ? Cause::not_fresh : Cause::no_replica};
-        return *pool_;
     }
+    if (!place) return *pool_;
     const config::Endpoint& at = topology->nodes[*place].node.at;
     if (home != at) {
         if (home) shard_.balance.leave(*home);

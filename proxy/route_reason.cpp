@@ -12,6 +12,7 @@ std::string_view RouteReason::text() const {
         case Cause::split_off: return "split_off";
         case Cause::pinned: return "pinned";
         case Cause::no_replica: return "no_replica";
+        case Cause::no_primary: return "no_primary";
         case Cause::not_fresh: return "not_fresh";
         case Cause::again: return "again";
         case Cause::unjudged: return "unjudged";

@@ -20,6 +20,7 @@ enum class Cause : std::uint8_t {
     split_off,       // reads of the cluster are not split
     pinned,          // the client keeps its server
     no_replica,      // a read, but no replica is there that may be read from
+    no_primary,      // tells of the node, and replicas only are there
     not_fresh,       // a read, but no replica shows what the session has to see
     again,           // a read that replicas have refused or were lost with
     unjudged,        // no statement, or none whose text is known

@@ -89,7 +89,11 @@ Routing::Aim Routing::aim(const Unit& unit, const Defaults& defaults) const {
     const RouteReason what = reason_of(unit);
     const bool wished =
         wish_ == Wish::replica && unit.verdict && unit.verdict->kind == Verdict::Kind::statement;
-    if (!unit.read && !wished) return {false, what};
+    if (!unit.read && !wished) {
+        const bool node = unit.statements == 1 && unit.verdict && unit.verdict->tells_of_node;
+        const bool alone = begun_.empty() && !unit.begins && text_.empty();
+        return {false, what, node && alone && wish_ == Wish::automatic && rules_.split};
+    }
     if (wish_ == Wish::primary) return {false, {Cause::route_setting}};
     if (!rules_.split) return {false, {Cause::split_off}};
     const RouteReason there = unit.read ? what : RouteReason{Cause::route_setting};

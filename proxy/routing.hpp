@@ -65,6 +65,7 @@ public:
     struct Aim {
         bool replica = false;
         RouteReason why{};
+        bool without_primary = false;  // for the primary, but a replica may do while there is none
     };
     Aim aim(const Unit& unit, const Defaults& defaults) const;
 

@@ -43,20 +43,24 @@ public:
             take(catalog_.relation(used.name, used.only, path_), Reason::relation_unknown,
                  used.name);
         for (const std::string& name : names_.attributes) {
-            if (catalog_.attribute_writes(name)) refuse_read(verdict_, Reason::attribute, name);
+            if (catalog_.attribute_writes(name)) refuse(Reason::attribute, name);
         }
         for (const std::string& setting : names_.settings) {
-            if (!is_alike(setting))
-                refuse_read(verdict_, Reason::function_node, "current_setting", false);
+            if (!is_alike(setting)) refuse(Reason::function_node, "current_setting", false);
         }
+        verdict_.tells_of_node = !verdict_.read && only_node_;
         return std::move(verdict_);
     }
 
 private:
+    void refuse(Reason reason, std::string_view detail, bool dirties = true) {
+        only_node_ &= reason == Reason::function_node && !dirties;
+        refuse_read(verdict_, reason, detail, dirties);
+    }
+
     /// A call may be a function, or a cast to the type of that name.
     void function(const QualifiedName& name) {
-        if (conditions_.seeded && name.name == "random")
-            refuse_read(verdict_, Reason::random_seeded, name.name);
+        if (conditions_.seeded && name.name == "random") refuse(Reason::random_seeded, name.name);
         std::optional<Finding> found = catalog_.function(name, path_);
         if (const auto type = catalog_.type(name, path_)) {
             if (!found) found.emplace();
@@ -67,9 +71,9 @@ private:
 
     void take(const std::optional<Finding>& found, Reason unknown, const QualifiedName& name) {
         if (!found) {
-            refuse_read(verdict_, unknown, shown(name));
+            refuse(unknown, shown(name));
         } else if (found->effect != Effect::reads) {
-            refuse_read(verdict_, found->reason, shown(name), found->effect == Effect::writes);
+            refuse(found->reason, shown(name), found->effect == Effect::writes);
         }
     }
 
@@ -78,6 +82,7 @@ private:
     const Catalog& catalog_;
     const SearchPath& path_;
     Verdict verdict_;
+    bool only_node_ = true;  // nothing else has been found
 };
 
 }  // namespace

@@ -94,6 +94,8 @@ struct Verdict {
     Kind kind = Kind::statement;
     bool read = false;     // a replica may run it
     bool dirties = false;  // it may have written: a session's own writes have to be minded
+    /// It would be a read, but for telling of the node that runs it.
+    bool tells_of_node = false;
     /// Goes to the primary, and a READ ONLY transaction refuses it there with 25006 as well.
     bool refused_read_only = false;
     /// Belongs where the open transaction is, whatever that is: SAVEPOINT, FETCH, SET LOCAL.

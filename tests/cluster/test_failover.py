@@ -52,6 +52,22 @@ def test_a_request_waits_for_the_next_primary(made):
         assert idle.rows("select count(*) from ledger") == [("2",)]
 
 
+def test_reads_go_on_and_replicas_speak_for_the_node(made):
+    cluster, proxy = made(1)
+    with proxy.wire() as reads, proxy.wire() as writes:
+        writes.query("insert into ledger values (1)")
+        eventually(lambda: "its catalog is known" in proxy.log(), what="what is a read is known")
+        cluster.catch_up()
+        assert reads.rows("select pg_is_in_recovery()") == [("f",)]
+        primary_lost(cluster, proxy)
+        writes.send(query("insert into ledger values (2)"))
+        assert reads.rows("select count(*) from ledger") == [("1",)]
+        assert reads.rows("select pg_is_in_recovery(), count(*) from ledger") == [("t", "1")]
+        cluster.replicas[0].promote()
+        assert ends(writes.read_until("Z")) == (None, "I")
+        assert reads.rows("select pg_is_in_recovery()") == [("f",)]
+
+
 def test_an_open_transaction_fails_once(made):
     cluster, proxy = made(1)
     with proxy.wire() as wire, proxy.wire() as commits:

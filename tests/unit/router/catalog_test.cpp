@@ -118,6 +118,25 @@ TEST(Catalog, SaysWhatQueriesDo) {
     }
 }
 
+TEST(Catalog, TellsWhatShowsTheNodeAndDoesNothingElse) {
+    const CatalogPtr catalog = tests::small_database().build();
+    const Conditions conditions{.catalog = catalog.get(), .search_path = app_path};
+    Router router;
+    const auto tells = [&](std::string_view sql) {
+        return router.judge(sql, conditions)->tells_of_node;
+    };
+    EXPECT_TRUE(tells("select pg_is_in_recovery()"));
+    EXPECT_TRUE(tells("select current_setting('port'), id from t"));
+    EXPECT_TRUE(tells("select * from pg_stat_activity"));
+    EXPECT_FALSE(tells("select 1"));
+    EXPECT_FALSE(tells("select pg_is_in_recovery(), busy(1)"));
+    EXPECT_FALSE(tells("select busy(1), pg_is_in_recovery()"));
+    EXPECT_FALSE(tells("select pg_is_in_recovery() from nosuch"));
+    EXPECT_FALSE(tells("select pg_is_in_recovery() from t for update"));
+    EXPECT_FALSE(tells("insert into t select pg_is_in_recovery()"));
+    EXPECT_FALSE(router.judge("select pg_is_in_recovery()", {})->tells_of_node);
+}
+
 TEST(Catalog, CountsWhatIsOnTheSearchPath) {
     const CatalogPtr catalog = tests::small_database().build();
     Router router;
