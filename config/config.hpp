@@ -159,9 +159,11 @@ struct Native {
     LogFormat log_format = LogFormat::text;
     LogLevel log_level = LogLevel::info;
     Duration slow_query = std::chrono::seconds(1);  // 0 = off
+    bool slow_query_literals = false;               // its text as the client sent it
     Duration auth_failure_delay{0};                 // 0 = off
     Networks proxy_protocol;                        // [listen]: who begins with a PROXY header
     std::string http;                               // [admin] http; "" = off
+    int query_shapes = 1000;                        // [admin]; 0 = SHOW QUERIES shows nothing
 
     friend bool operator==(const Native&, const Native&) = default;
 };

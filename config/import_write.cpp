@@ -204,7 +204,10 @@ private:
         if (table == "listen") {
             changed("proxy_protocol", native.proxy_protocol, preset.proxy_protocol);
         }
-        if (table == "admin") changed("http", native.http, preset.http);
+        if (table == "admin") {
+            changed("http", native.http, preset.http);
+            changed("query_shapes", native.query_shapes, preset.query_shapes);
+        }
         if (table == "auth") {
             changed("failure_delay", native.auth_failure_delay, preset.auth_failure_delay);
         }
@@ -213,6 +216,7 @@ private:
             changed("level", native.log_level, preset.log_level);
             changed("format", native.log_format, preset.log_format);
             changed("slow_query", native.slow_query, preset.slow_query);
+            changed("slow_query_literals", native.slow_query_literals, preset.slow_query_literals);
         }
         if (table == "pool") {
             changed("session_state", native.session_state, preset.session_state);

@@ -85,6 +85,8 @@ void read_settings(TableReader& table, Draft& draft) {
 
 void read_admin(TableReader table, Draft& draft) {
     table.read("http", draft.config.native.http);
+    constexpr int query_shapes_max = 100'000;
+    table.read("query_shapes", draft.config.native.query_shapes, 0, query_shapes_max);
     if (const TomlValue* const http = table.take("http")) {
         draft.put("admin.http", table.place(*http));
     }
@@ -96,6 +98,7 @@ void read_log(TableReader table, Draft& draft) {
     Native& native = draft.config.native;
     table.read_word("format", native.log_format);
     table.read("slow_query", native.slow_query);
+    table.read("slow_query_literals", native.slow_query_literals);
     table.read_word("level", native.log_level);
     if (native.log_level == LogLevel::debug) draft.config.settings.verbose = 1;
     read_settings(table, draft);

@@ -6,13 +6,17 @@ namespace {
 
 constexpr NativeKey table[] = {
     {"admin.http", R"("")", "address of /metrics and the status page; empty = off"},
+    {"admin.query_shapes", "1000",
+     "statement shapes that SHOW QUERIES keeps, for each worker; 0 = none are counted"},
     {"auth.failure_delay", R"("0")",
      "how long an address waits after a failed log-in, doubled by each further one; 0 = off"},
     {"listen.proxy_protocol", "[]",
      "addresses, networks or `unix`: connections from there begin with a PROXY header (v1 or v2)"},
     {"log.level", R"("info")", "debug, info, warning or error"},
     {"log.format", R"("text")", "text (PgBouncer's line) or json"},
-    {"log.slow_query", R"("1s")", "log queries that take longer; 0 = off"},
+    {"log.slow_query", R"("1s")",
+     "log queries that take longer; 0 = off, as with a pgbouncer.ini unless its companion says so"},
+    {"log.slow_query_literals", "false", "with the literals that the client sent"},
     {"pool.session_state", R"("track")", "whether session state follows a client: track or off"},
     {"pool.cache_unnamed", "true", "a repeated unnamed Parse becomes a shared statement"},
     {"pool.pin_warn_after", R"("60s")",

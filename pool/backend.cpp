@@ -44,6 +44,16 @@ bool changes_functions(std::string_view tag) {
                        [tag](std::string_view kind) { return tag.ends_with(kind); });
 }
 
+/// The number at a tag's end: "SELECT 5", "INSERT 0 1". 0: it has none.
+std::uint64_t rows_of(std::string_view tag) {
+    std::uint64_t rows = 0, place = 1;
+    for (std::size_t at = tag.size(); at > 0 && tag[at - 1] >= '0' && tag[at - 1] <= '9'; --at) {
+        rows += place * static_cast<std::uint64_t>(tag[at - 1] - '0');
+        place *= 10;
+    }
+    return rows;
+}
+
 const std::string& server_name(const protocol::NamedStatement& named, Request request) {
     if (named.statement) return named.statement->server_name();
     return request == Request::parse ? protocol::taken_statement_name : protocol::no_statement_name;
@@ -281,6 +291,7 @@ Backend::Fate Backend::apply_tag(const Frame& frame) {
     if (fate == Fate::unexpected) return fate;
     const std::string_view tag = protocol::read_command_tag(frame.payload);
     pipeline_.end_copy();
+    if (fate == Fate::forward) rows_ += rows_of(tag);
     const protocol::RenamesPtr& renames = pipeline_.front().renames;
     if (renames && (tag == "PREPARE" || tag == "DEALLOCATE")) renames->advance();
     if (pipeline_.front().request == Request::execute) pipeline_.pop();

@@ -78,6 +78,9 @@ public:
     /// Rows were inserted since it was last asked: a serial column may have called nextval().
     bool take_inserted() { return std::exchange(inserted_, false); }
 
+    /// Rows that commands have said to have returned or changed since it was last asked.
+    std::uint64_t take_rows() { return std::exchange(rows_, 0); }
+
     /// A request of the client's has failed since it was last asked.
     bool take_failed() { return std::exchange(failed_, false); }
 
@@ -171,6 +174,7 @@ private:
     const Hearing* hearing_ = nullptr;
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the client
+    std::uint64_t rows_ = 0;
     bool inserted_ = false;
     bool failed_ = false;
     bool conceals_ = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,15 +34,28 @@ class Histogram {
 public:
     /// Negative ones, of a clock that is not quite up to date, count as 0.
     void add(std::int64_t duration_us) {
-        std::size_t bucket = 0;
+        const auto us = static_cast<std::uint64_t>(duration_us > 0 ? duration_us : 0);
+        std::size_t bucket = first_[static_cast<std::size_t>(std::bit_width(us))];
         while (bucket < duration_bounds_us.size() && duration_us > duration_bounds_us[bucket])
             ++bucket;
         counts_[bucket].add(1);
-        if (duration_us > 0) sum_us_.add(static_cast<std::uint64_t>(duration_us));
+        sum_us_.add(us);
     }
     Durations get() const;
 
 private:
+    /// By a duration's bits: the first bucket that may be its. The next but one never is.
+    static constexpr std::array<std::uint8_t, 65> first_ = [] {
+        std::array<std::uint8_t, 65> first{};
+        for (std::size_t bits = 1; bits < first.size(); ++bits) {
+            const auto least = std::uint64_t{1} << (bits - 1);
+            for (const std::int64_t bound : duration_bounds_us) {
+                if (static_cast<std::uint64_t>(bound) < least) ++first[bits];
+            }
+        }
+        return first;
+    }();
+
     std::array<Counter, duration_bounds_us.size() + 1> counts_;
     Counter sum_us_;
 };

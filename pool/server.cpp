@@ -130,6 +130,7 @@ bool Server::move_past() {
     if (socket_.eof()) return false;
     backend_.passed(moved);
     pool_.stats(*worker_).sent.add(moved);
+    reply_bytes += moved;
     if (peer_->full()) socket_.pause();
     return true;
 }
@@ -154,6 +155,7 @@ bool Server::take(Bytes input) {
     inbox_.keep(input.substr(*taken));
     report_findings();
     if (!out.empty()) {
+        reply_bytes += out.size();
         if (peer_) {
             peer_->deliver(out);
             if (state_ == ServerState::closed) return false;
@@ -252,6 +254,11 @@ Server& Server::arrive(std::unique_ptr<Server> server, Worker& worker) {
     worker.servers.emplace(self.id_, std::move(server));
     self.socket_.join(worker.loop);
     return self;
+}
+
+std::string Server::node_text() const {
+    if (address_.is_unix() || address_.size == 0) return host_;
+    return node_name({host_, address_.port()});
 }
 
 std::string Server::log_context() const {

@@ -99,14 +99,17 @@ public:
     /// What a cancel request needs, and how many are under way for this server.
     const net::Address& address() const { return address_; }
     const std::string& host() const { return host_; }
+    /// "host:port", as the configuration has it.
+    std::string node_text() const;
     std::uint32_t backend_pid() const { return backend_pid_; }
     const std::string& cancel_key() const { return cancel_key_; }
     int cancels = 0;
 
     std::int64_t connected_us() const { return connected_us_; }
-    std::int64_t request_us = 0;  // when the holder got it
-    bool close_needed = false;    // RECONNECT, changed configuration: close when free
-    const std::uint32_t epoch;    // Pool::epoch() when it was opened
+    std::int64_t request_us = 0;    // when the holder got it
+    std::uint64_t reply_bytes = 0;  // for holders, since it was last set to 0
+    bool close_needed = false;      // RECONNECT, changed configuration: close when free
+    const std::uint32_t epoch;      // Pool::epoch() when it was opened
     std::string log_context() const;
     int fd() const { return socket_.fd(); }
     /// nullptr: the connection is plain.

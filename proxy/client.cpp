@@ -150,6 +150,7 @@ bool Client::take_server(pool::Server& server, std::int64_t waited_us) {
     server_ = &server;
     state_ = ClientState::active;
     stats_->wait_time.add(waited_us);
+    waited_us_ = waited_us;
     preparing_ = !server.lend(*this);
     if (listening_) restore_listening();
     return true;
@@ -207,7 +208,11 @@ void Client::forward(Bytes input, std::size_t size) {
     protocol::Segments& out = shard_.worker.segments;
     out.clear();
     pool::Backend& backend = server_->backend();
-    const auto step = frontend_.translate(input.substr(0, size), rules(), backend, out);
+    RequestRules rules = this->rules();
+    QueryNotes notes{shard_.queries, *pool_, target_ != pool_};
+    if (notes.book.counts()) rules.queries = &notes;
+    const auto step = frontend_.translate(input.substr(0, size), rules, backend, out);
+    if (notes.last) note_query(notes);
     if (session_ && session_->may_listen() && !listening_) start_listening();
     if (session_ && session_->take_may_notify()) note_notifier();
     if (!out.empty()) server_->send(out);
@@ -362,6 +367,7 @@ void Client::begin_request() {
 void Client::end_request(bool transaction_over) {
     const std::int64_t now_us = shard_.worker.loop.now_us();
     stats_->query_time.add(now_us - query_began_us_);
+    note_answered(now_us - query_began_us_);
     query_began_us_ = 0;
     if (!transaction_over) {
         request_us_ = now_us;  // idle in transaction from here on

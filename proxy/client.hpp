@@ -10,6 +10,7 @@
 #include "proxy/frontend.hpp"
 #include "proxy/handed_client.hpp"
 #include "proxy/listening.hpp"
+#include "proxy/query_log.hpp"
 #include "proxy/routing.hpp"
 #include "proxy/shard.hpp"
 #include "router/router.hpp"
@@ -158,12 +159,16 @@ private:
     Routing::Defaults transaction_defaults() const;
     void route(Bytes input);
     bool answer_here(const Unit& unit, Bytes input);
+    bool explains(const Unit& unit) const;
+    LocalAnswer explain_route(std::string_view sql);
     std::optional<health::Token> causal_token();
     void claim_token();
+    std::optional<std::size_t> find_replica(const Unit& unit, const health::TopologyPtr& topology,
+                                            RouteReason& why);
     pool::Pool& choose_pool(const Unit& unit);
     void forward_routed(Bytes input);
     void note_sent(Bytes input);
-    void note_route(RouteReason why);
+    void note_route(const Unit& unit, RouteReason why);
     void begin_unit(const Unit& unit, Bytes input);
     void begun_there(const std::optional<protocol::Error>& error);
     bool may_stay(const Unit& unit) const;
@@ -184,6 +189,9 @@ private:
     void aim_at(pool::Pool& pool);
     void count_error(const protocol::Error& error);
     void begin_request();
+    void note_query(const QueryNotes& notes);
+    void note_answered(std::int64_t took_us);
+    void log_slow(std::int64_t took_us) const;
     void end_request(bool transaction_over);
     /// Nothing is asked any more: the server goes back, if it may.
     void rest();
@@ -260,6 +268,9 @@ private:
     std::int64_t query_began_us_ = 0;  // 0: nothing outstanding
     std::int64_t xact_began_us_ = 0;   // 0: no transaction
     router::Traces pins_ = 0;          // when the last transaction was over
+    QueryBook::Id query_;              // what is under way; of several the last
+    std::int64_t waited_us_ = 0;       // for its server
+    std::unique_ptr<QueryDetails> query_details_;
     std::int64_t pinned_since_us_ = 0;
     CancelKeys::Id cancel_key_ = 0;  // 0: none given out
     std::unique_ptr<Login> login_;

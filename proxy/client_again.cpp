@@ -110,6 +110,7 @@ void Client::run_again() {
     RoutedRequest& request = routing_->request;
     request.refused = request.again = request.withholds = false;
     request.withheld.clear();
+    shard_.queries.take_back(std::exchange(query_, {}), target_ != pool_);
     if (routing_->in_transaction()) routing_->begins_anew();
     forget_names(request.replay);
     std::string bytes = std::exchange(request.replay, {});

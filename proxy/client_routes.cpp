@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "proxy/client.hpp"
+#include "proxy/explain_route.hpp"
 #include "proxy/process.hpp"
 #include "router/refusal.hpp"
 
@@ -119,8 +120,9 @@ bool Client::answer_here(const Unit& unit, Bytes input) {
     }
     const Bytes bytes = input.substr(0, unit.size);
     const std::optional<LocalAnswer> answer =
-        server_ ? routing_->answer_in_transaction(unit, server_->backend().tx(), token)
-                : routing_->answer(unit, bytes, token);
+        explains(unit) ? explain_route(*explained(unit.sql))
+        : server_      ? routing_->answer_in_transaction(unit, server_->backend().tx(), token)
+                       : routing_->answer(unit, bytes, token);
     if (!answer) return false;
     claim_token();
     std::string replies;
@@ -149,35 +151,40 @@ void Client::claim_token() {
     if (claim && topology) health::raise(routing_->bound, *topology, *claim, net::monotonic_us());
 }
 
-pool::Pool& Client::choose_pool(const Unit& unit) {
-    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+/// The place of the replica that the unit is for; nullopt: it is for the primary (or for what the
+/// entry's own pool is of). `why`: for which reason.
+std::optional<std::size_t> Client::find_replica(const Unit& unit,
+                                                const health::TopologyPtr& topology,
+                                                RouteReason& why) {
     const Routing::Aim aim = routing_->aim(unit, transaction_defaults());
-    std::optional<RouteReason>& why = routing_->request.why;
     why = aim.why;
     const bool no_primary = topology && (!topology->primary || topology->primary_suspect);
-    if (!aim.replica && !(aim.without_primary && no_primary)) return *pool_;
-    if (routing_->request.for_primary) {
-        why = RouteReason{Cause::again};
-        return *pool_;
-    }
-    if (!topology) {
-        why = RouteReason{Cause::no_replica};
-        return *pool_;
+    if (!aim.replica && !(aim.without_primary && no_primary)) return std::nullopt;
+    if (routing_->request.for_primary || !topology) {
+        why = {topology ? Cause::again : Cause::no_replica};
+        return std::nullopt;
     }
     if (routing_->consistency() == config::Consistency::global)
         health::note_write(routing_->bound, shard_.process.last_write_us());
     health::resolve(routing_->bound, *topology);
     const config::Cluster* const cluster = shard_.worker.config->cluster(topology->cluster);
     const config::Balance method = cluster ? cluster->reads.balance : config::Balance::random;
-    std::optional<config::Endpoint>& home = routing_->home;
-    const auto place =
-        shard_.balance.choose(*topology, routing_->bound, routing_->consistency(), method, home);
-    if (!aim.replica && place) why = RouteReason{Cause::no_primary};
+    const auto place = shard_.balance.choose(*topology, routing_->bound, routing_->consistency(),
+                                             method, routing_->home);
+    if (!aim.replica && place) why = {Cause::no_primary};
     if (!place && aim.replica) {
         const bool any = std::ranges::any_of(topology->nodes, &health::NodeView::eligible);
-        why = RouteReason{any ? Cause::not_fresh : Cause::no_replica};
+        why = {any ? Cause::not_fresh : Cause::no_replica};
     }
+    return place;
+}
+
+pool::Pool& Client::choose_pool(const Unit& unit) {
+    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    RouteReason& why = routing_->request.why.emplace();
+    const auto place = find_replica(unit, topology, why);
     if (!place) return *pool_;
+    std::optional<config::Endpoint>& home = routing_->home;
     const config::Endpoint& at = topology->nodes[*place].node.at;
     if (home != at) {
         if (home) shard_.balance.leave(*home);
@@ -197,7 +204,7 @@ void Client::forward_routed(Bytes input) {
         frontend_.mid_message() || backend.pipeline().copying_in() || backend.pipeline().skipping();
     if (amid || input.front() == 'X') return forward(input, input.size());
     const Unit unit = look_at(input);
-    const bool own = unit.verdict && unit.verdict->kind == Verdict::Kind::own;
+    const bool own = unit.verdict && (unit.verdict->kind == Verdict::Kind::own || explains(unit));
     if (own && !backend.settled()) {
         undecided_ = true;
         inbox_.keep(input);
@@ -214,7 +221,7 @@ void Client::forward_routed(Bytes input) {
     RoutedRequest& request = routing_->request;
     request.again = request.withholds = false;
     request.holds |= unit.verdict && unit.verdict->holds;
-    note_route(reason_of(unit));
+    note_route(unit, reason_of(unit));
     forward(input, unit.size);
 }
 
@@ -233,12 +240,10 @@ void Client::note_sent(Bytes input) {
                                  : unit.statements > 0;
         request.ends |= ends;
         if (unit.extent == Unit::Extent::unfinished) return;
-        note_route(unit.read ? RouteReason{Cause::in_transaction} : reason_of(unit));
+        note_route(unit, unit.read ? RouteReason{Cause::in_transaction} : reason_of(unit));
         input.remove_prefix(unit.size);
     }
 }
-
-void Client::note_route(RouteReason why) { routes_->count(why, !server_->pool().node().empty()); }
 
 /// The server was told the client's BEGIN.
 void Client::begun_there(const std::optional<protocol::Error>& error) {
@@ -274,7 +279,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         routing_->began(*unit.begins);
         routing_->request.dirties |= !unit.begins->read_only.value_or(false);
     }
-    note_route(routing_->request.why.value_or(RouteReason{Cause::pinned}));
+    note_route(unit, routing_->request.why.value_or(RouteReason{Cause::pinned}));
     routing_->request.why.reset();
     // What writes nothing may be asked twice, though only of a primary. An open batch's client
     // waits for each answer: none can be kept back.
@@ -293,7 +298,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         if (!alike || next.read) break;
         size += next.size;
         routing_->request.dirties |= next.dirties;
-        note_route(reason_of(next));
+        note_route(next, reason_of(next));
     }
     forward(input, size);
 }

@@ -203,6 +203,7 @@ Frontend::Take Frontend::take_query(const Frame& frame, Bytes whole, Translation
         if (session->minds_sequences(traces)) discard_sequences(step);
         frame.missing > 0 ? session->note_unread() : session->note(sql, traces);
     }
+    if (step.rules.queries && frame.missing == 0) step.rules.queries->query(sql);
     statements_.simple_query(step.server, !plain && discards(frame.payload));
     step.pipeline().push({Request::query, Reply::forward, {}, {}});
     step.out.add(whole);
@@ -214,6 +215,7 @@ Frontend::Take Frontend::take_naming_query(Bytes sql, router::Traces traces,
                                            const router::Details& details, Translation& step) {
     using What = router::Details::Prepared::What;
     if (statements_.undecided(details, step.server)) return Take::undecided;
+    if (step.rules.queries) step.rules.queries->query(sql);
     const bool all =
         details.discard_all ||
         std::any_of(details.prepared.begin(), details.prepared.end(),
@@ -232,6 +234,7 @@ Frontend::Take Frontend::take_naming_query(Bytes sql, router::Traces traces,
 /// they have changed, and before what else its transaction may do. It is sent as a batch, so that
 /// both have one answer.
 void Frontend::take_reset(Bytes sql, std::string_view giving_back, Translation& step) {
+    if (step.rules.queries) step.rules.queries->query(sql);
     statements_.simple_query(step.server, discards(sql));
     protocol::Pipeline& pipeline = step.pipeline();
     std::string bytes;
@@ -298,6 +301,7 @@ bool Frontend::note_bind(Statements::Found& found, const Frame& frame, Translati
 
 Frontend::Take Frontend::take_parse(const Frame& frame, Bytes whole, Translation& step) {
     if (step.rules.server_max == 0) {
+        if (step.rules.queries) step.rules.queries->passed(passed_names_, frame);
         ++step.client_parses;
         ++step.server_parses;
         step.pipeline().push({Request::parse, Reply::forward, {}, {}});
@@ -334,8 +338,14 @@ Frontend::Take Frontend::take_bind(const Frame& frame, Bytes whole, Translation&
         Statements::Found found = statements_.find(names->statement, step.server);
         if (found.undecided) return Take::undecided;
         due_.reset();
+        // The client's name keeps it, whatever is bound in its place.
+        const protocol::Statement* const statement =
+            found.named ? found.named->statement.get() : nullptr;
         if (step.rules.session && !note_bind(found, frame, step)) return Take::undecided;
+        if (step.rules.queries && statement) step.rules.queries->statement(*statement);
         named = statements_.resolve(step, std::move(found), names->statement);
+    } else if (step.rules.queries) {
+        step.rules.queries->passed(passed_names_, frame);
     }
     ++step.binds;
     step.pipeline().push({Request::bind, Reply::forward, named, {}});

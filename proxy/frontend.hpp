@@ -89,9 +89,10 @@ private:
 
     Statements statements_;
     std::unique_ptr<Due> due_;
-    std::size_t missing_ = 0;  // bytes of the present message that are still to come
-    bool passing_ = false;     // … and go to the server
-    bool dropping_ = false;    // to the next Sync: the batch has been cancelled
+    QueryNotes::NamesPtr passed_names_;  // of statements that are passed on unread
+    std::size_t missing_ = 0;            // bytes of the present message that are still to come
+    bool passing_ = false;               // … and go to the server
+    bool dropping_ = false;              // to the next Sync: the batch has been cancelled
 };
 
 }  // namespace pgweir::proxy

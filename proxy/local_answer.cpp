@@ -13,12 +13,14 @@ void write_report(std::string& out, Severity severity, const protocol::Error& er
 }
 
 void write_description(std::string& out, const LocalAnswer& answer) {
-    if (answer.column.empty()) {
+    if (answer.columns.empty()) {
         out += protocol::no_data;
-    } else {
-        const protocol::Column column{answer.column, protocol::oid::text};
-        protocol::write_row_description(out, {&column, 1});
+        return;
     }
+    std::vector<protocol::Column> columns;
+    for (const std::string& name : answer.columns)
+        columns.push_back({.name = name, .type_oid = protocol::oid::text});
+    protocol::write_row_description(out, columns);
 }
 
 void write_result(std::string& out, const LocalAnswer& answer) {
@@ -26,10 +28,9 @@ void write_result(std::string& out, const LocalAnswer& answer) {
         protocol::write_notice(out, Severity::warning, answer.warning->sqlstate,
                                answer.warning->message);
     }
-    for (const std::string& row : answer.rows) {
-        const std::optional<std::string_view> value = row;
-        protocol::write_data_row(out, {&value, 1});
-    }
+    for (const std::vector<std::string>& row : answer.rows)
+        protocol::write_data_row(
+            out, std::vector<std::optional<std::string_view>>(row.begin(), row.end()));
     protocol::write_command_complete(out, answer.tag);
 }
 
@@ -76,7 +77,7 @@ void write_local_answer(std::string& out, protocol::Bytes unit, const LocalAnswe
             if (answer.error) {
                 write_report(out, Severity::error, *answer.error);
             } else {
-                if (!answer.column.empty()) write_description(out, answer);
+                if (!answer.columns.empty()) write_description(out, answer);
                 write_result(out, answer);
             }
         }

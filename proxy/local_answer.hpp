@@ -14,9 +14,9 @@ namespace pgweir::proxy {
 
 /// What a statement that is carried out here gives. Value.
 struct LocalAnswer {
-    std::string tag;       // "BEGIN"
-    std::string column{};  // of its one column; empty: it gives no rows
-    std::vector<std::string> rows{};
+    std::string tag;                     // "BEGIN"
+    std::vector<std::string> columns{};  // empty: it gives no rows
+    std::vector<std::vector<std::string>> rows{};
     std::optional<protocol::Error> error{};  // instead of all that
     std::optional<protocol::Error> warning{};
     protocol::TxStatus status = protocol::TxStatus::idle;  // afterwards

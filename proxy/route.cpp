@@ -1,78 +1,28 @@
 #include "proxy/route.hpp"
 
-#include <algorithm>
-#include <functional>
 #include <ostream>
 
 #include "config/load.hpp"
 #include "pool/registry.hpp"
 #include "pool/tls_contexts.hpp"
 #include "proxy/catalog_reader.hpp"
-#include "router/lexer.hpp"
+#include "proxy/explain_route.hpp"
 #include "router/router.hpp"
-#include "router/shape.hpp"
 
 namespace pgweir::proxy {
 
 namespace {
 
 using router::Verdict;
-using Judge = std::function<Verdict(std::string_view)>;
-
-std::string_view place(const Verdict& verdict) {
-    switch (verdict.kind) {
-        case Verdict::Kind::own:
-        case Verdict::Kind::empty: return "pgweir";
-        case Verdict::Kind::set: return "session";
-        case Verdict::Kind::begin:
-        case Verdict::Kind::end:
-        case Verdict::Kind::set_transaction: return "transaction";
-        case Verdict::Kind::several: return "primary";
-        case Verdict::Kind::statement: break;
-    }
-    if (verdict.follows) return "transaction";
-    return verdict.read ? "replica" : "primary";
-}
 
 void print(const Verdict& verdict, std::ostream& out) {
-    out << place(verdict) << ": " << reason_text(verdict.reason);
+    out << place_text(verdict) << ": " << reason_text(verdict.reason);
     if (!verdict.detail.empty()) out << " (" << verdict.detail << ")";
     out << "\n";
 }
 
-/// The statements as semicolons cut them.
-std::vector<std::string_view> cut(std::string_view sql) {
-    std::vector<std::string_view> statements;
-    router::Lexer lexer(sql);
-    const char* begin = nullptr;  // of the present one
-    const char* end = nullptr;
-    const auto add = [&] {
-        if (begin) statements.emplace_back(begin, static_cast<std::size_t>(end - begin));
-        begin = nullptr;
-    };
-    for (auto token = lexer.next(); token.kind != router::TokenKind::end; token = lexer.next()) {
-        if (token.is(';')) {
-            add();
-            continue;
-        }
-        // From the start of the text, for the sake of a hint in front of the first.
-        if (!begin) begin = statements.empty() ? sql.data() : token.begin;
-        end = token.begin + token.size;
-    }
-    add();
-    return statements;
-}
-
 void print_each(std::string_view sql, const Judge& judge, std::ostream& out) {
-    std::vector<Verdict> verdicts;
-    for (const std::string_view statement : cut(sql)) verdicts.push_back(judge(statement));
-    // A body in BEGIN ATOMIC has semicolons of its own.
-    const bool miscut = std::ranges::any_of(verdicts, [](const Verdict& verdict) {
-        return verdict.reason == router::Reason::parse_error;
-    });
-    if (verdicts.empty() || (miscut && judge(sql).reason != router::Reason::parse_error))
-        return print(judge(sql), out);
-    for (const Verdict& verdict : verdicts) print(verdict, out);
+    for (const Verdict& verdict : judge_each(sql, judge)) print(verdict, out);
 }
 
 /// Somebody to read the catalog as.

@@ -190,8 +190,9 @@ LocalAnswer Routing::apply(const OwnSetting& own, TxStatus status,
     }
     if (shows || own.select) {
         answer.tag = own.select ? "SELECT 1" : "SHOW";
-        answer.column = own.select ? (shows ? "current_setting" : "set_config") : own.name;
-        answer.rows = {shown(own.name, token)};
+        const std::string function = shows ? "current_setting" : "set_config";
+        answer.columns = {own.select ? function : own.name};
+        answer.rows = {{shown(own.name, token)}};
     }
     if (answer.error && status == TxStatus::transaction) {
         answer.status = TxStatus::failed;

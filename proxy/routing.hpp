@@ -31,6 +31,7 @@ struct RoutedRequest {
     bool for_primary = false;  // whatever it is
     unsigned tries = 0;        // that have failed
     std::optional<RouteReason> why{};  // why it goes there; nullopt: the client keeps its server
+    RouteReason sent{};                // why what was sent last went there
     std::string replay;                // its bytes, while `again`
     std::string withheld;
 };

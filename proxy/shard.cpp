@@ -10,7 +10,9 @@ namespace pgweir::proxy {
 Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner)
     : worker(index, shared, std::move(config)),
       process(owner),
-      balance(index) {}
+      balance(index) {
+    queries.set_max(static_cast<std::size_t>(worker.config->native.query_shapes));
+}
 
 Shard::~Shard() = default;
 

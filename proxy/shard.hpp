@@ -17,6 +17,7 @@
 #include "proxy/balance.hpp"
 #include "proxy/cancel_keys.hpp"
 #include "proxy/catalogs.hpp"
+#include "proxy/query_book.hpp"
 #include "proxy/route_reason.hpp"
 #include "router/router.hpp"
 
@@ -58,6 +59,7 @@ struct Shard {
     pool::Worker worker;
     Process& process;
     std::map<CatalogKey, KnownCatalog> catalogs;
+    QueryBook queries;
     std::map<std::string, RouteCounts> routes;  // by entry; the places stay
     router::Router router;
     Balance balance;

@@ -7,6 +7,7 @@
 #include "pool/backend.hpp"
 #include "protocol/replies.hpp"
 #include "protocol/requests.hpp"
+#include "proxy/query_notes.hpp"
 #include "proxy/session.hpp"
 
 namespace pgweir::proxy {
@@ -28,7 +29,8 @@ struct RequestRules {
     std::uint64_t schema_epoch = 0;        // goes up when the schema changes
     /// What a client without a server is in, for all it knows.
     protocol::TxStatus alone = protocol::TxStatus::idle;
-    bool cache_unnamed = false;  // unnamed statements are shared when they are repeated
+    bool cache_unnamed = false;     // unnamed statements are shared when they are repeated
+    QueryNotes* queries = nullptr;  // told what is sent; nullptr: nobody wants to know
 };
 
 /// One step of translating requests: where to, and what came of it.

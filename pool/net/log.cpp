@@ -95,17 +95,31 @@ std::string json_text(std::string_view text) {
     return quoted += '"';
 }
 
-std::string line_of(const Sink& sink, Level level, std::string_view context,
-                    std::string_view text) {
-    const std::string safe = printable(text);
-    if (sink.json) {
-        return fmt::format(
-            "{{\"time\":{},\"pid\":{},\"level\":{},\"context\":{},\"message\":{}}}\n",
-            json_text(timestamp("%Y-%m-%dT%H:%M:%S", false)), getpid(),
-            json_text(level_name(level)), json_text(printable(context)), json_text(safe));
+std::string with_fields(std::string_view text, std::span<const Field> fields) {
+    std::string all(text);
+    for (const Field& field : fields) all += fmt::format(" {}={}", field.name, field.value);
+    return all;
+}
+
+std::string json_line(Level level, std::string_view context, std::string_view text,
+                      std::span<const Field> fields) {
+    std::string line = fmt::format(
+        "{{\"time\":{},\"pid\":{},\"level\":{},\"context\":{},\"message\":{}",
+        json_text(timestamp("%Y-%m-%dT%H:%M:%S", false)), getpid(), json_text(level_name(level)),
+        json_text(printable(context)), json_text(printable(text)));
+    for (const Field& field : fields) {
+        line += fmt::format(
+            ",{}:{}", json_text(field.name),
+            field.is_number ? std::string(field.value) : json_text(printable(field.value)));
     }
+    return line += "}\n";
+}
+
+std::string line_of(const Sink& sink, Level level, std::string_view context, std::string_view text,
+                    std::span<const Field> fields) {
+    if (sink.json) return json_line(level, context, text, fields);
     return fmt::format("{} [{}] {} {}{}\n", timestamp("%Y-%m-%d %H:%M:%S", true), getpid(),
-                       level_name(level), printable(context), safe);
+                       level_name(level), printable(context), printable(with_fields(text, fields)));
 }
 
 }  // namespace
@@ -131,16 +145,21 @@ bool enabled(Level level) {
 }
 
 void write(Level level, std::string_view context, std::string_view text) {
+    write(level, context, text, {});
+}
+
+void write(Level level, std::string_view context, std::string_view text,
+           std::span<const Field> fields) {
     if (!enabled(level)) return;
     State& s = state();
     const std::lock_guard lock(s.mutex);
-    const std::string line = line_of(s.sink, level, context, text);
+    const std::string line = line_of(s.sink, level, context, text, fields);
     [[maybe_unused]] ssize_t written = 0;
     if (s.fd >= 0) written = ::write(s.fd, line.data(), line.size());
     if (s.sink.standard_error) written = ::write(STDERR_FILENO, line.data(), line.size());
     if (s.sink.syslog) {
         ::syslog(syslog_level(level), "%s%s", std::string(context).c_str(),
-                 printable(text).c_str());
+                 printable(with_fields(text, fields)).c_str());
     }
 }
 

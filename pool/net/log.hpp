@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,16 @@ bool enabled(Level level);
 /// Control characters are made visible and an over-long line is cut: a client's input may be in it.
 /// Any thread.
 void write(Level level, std::string_view context, std::string_view text);
+
+/// A fact of an event. Borrowed.
+struct Field {
+    std::string_view name, value;
+    bool is_number = false;
+};
+
+/// The same with facts behind the text, as name=value; in JSON each is a member of its own.
+void write(Level level, std::string_view context, std::string_view text,
+           std::span<const Field> fields);
 
 template <class... Args>
 void print(Level level, std::string_view context, fmt::format_string<Args...> format,

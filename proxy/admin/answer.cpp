@@ -1,12 +1,15 @@
 #include "proxy/admin/answer.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <charconv>
 
 namespace pgweir::proxy::admin {
 
 namespace {
+
+constexpr std::uint32_t float8_oid = 701;
 
 struct WireType {
     std::uint32_t oid;
@@ -20,6 +23,7 @@ WireType wire_type(Type type) {
         case Type::int8: return {protocol::oid::int8, 8};
         case Type::numeric: return {protocol::oid::numeric, -1};
         case Type::bytea: return {protocol::oid::bytea, -1};
+        case Type::float8: return {float8_oid, 8};
     }
     return {protocol::oid::text, -1};
 }
@@ -29,6 +33,11 @@ Number number(const std::string& text) {
     Number value = 0;
     std::from_chars(text.data(), text.data() + text.size(), value);
     return value;
+}
+
+void write_u64(protocol::Writer& writer, std::uint64_t value) {
+    writer.u32(static_cast<std::uint32_t>(value >> 32));
+    writer.u32(static_cast<std::uint32_t>(value));
 }
 
 /// Source: PostgreSQL's numeric_send: count, weight, sign and scale, then digits to base 10000.
@@ -101,12 +110,12 @@ std::string binary(Type type, const std::string& text) {
         case Type::text:
         case Type::bytea: return text;
         case Type::int4: writer.i32(number<std::int32_t>(text)); break;
-        case Type::int8: {
-            const auto value = static_cast<std::uint64_t>(number<std::int64_t>(text));
-            writer.u32(static_cast<std::uint32_t>(value >> 32));
-            writer.u32(static_cast<std::uint32_t>(value));
+        case Type::int8:
+            write_u64(writer, static_cast<std::uint64_t>(number<std::int64_t>(text)));
             break;
-        }
+        case Type::float8:
+            write_u64(writer, std::bit_cast<std::uint64_t>(number<double>(text)));
+            break;
         case Type::numeric: return binary_numeric(number<std::uint64_t>(text));
     }
     return out;

@@ -12,7 +12,7 @@
 
 namespace pgweir::proxy::admin {
 
-enum class Type : std::uint8_t { text, int4, int8, numeric, bytea };
+enum class Type : std::uint8_t { text, int4, int8, numeric, bytea, float8 };
 
 struct Column {
     std::string_view name;  // static

@@ -6,6 +6,7 @@
 #include "config/settings.hpp"
 #include "pool/net/log.hpp"
 #include "protocol/vars.hpp"
+#include "proxy/admin/explain.hpp"
 #include "proxy/process.hpp"
 
 namespace pgweir::proxy::admin {
@@ -226,6 +227,12 @@ void run_node(Process& process, const Command& command, const Tell& tell) {
     tell_after_shards(process, "NODE", tell);
 }
 
+/// `resolve` has seen to it that it is the queries.
+void run_reset(Process& process, const Command&, const Tell& tell) {
+    process.visit_shards([](Shard& shard) { shard.queries.clear(); },
+                         [tell] { tell(done("RESET QUERIES")); });
+}
+
 bool is_shutdown_argument(std::string_view argument) {
     return argument.empty() || protocol::same_name(argument, "wait_for_clients") ||
            protocol::same_name(argument, "wait_for_servers");
@@ -245,6 +252,8 @@ constexpr Verb verbs[] = {
     {"shutdown", Access::admin, true, run_shutdown},
     {"wait_close", Access::admin, true, run_wait_close},
     {"node", Access::admin, false, run_node},
+    {"reset", Access::admin, true, run_reset},
+    {"explain", Access::stats, false, run_explain},
 };
 
 }  // namespace
@@ -299,6 +308,12 @@ protocol::Result<Statement> resolve_command(std::string_view text) {
     if (found->run == run_shutdown && !is_shutdown_argument(command.argument))
         return invalid_command(text);
     if (found->run == run_node && !find_node_act(command.key)) return invalid_command(text);
+    if (found->run == run_reset && !protocol::same_name(command.argument, "queries"))
+        return invalid_command(text);
+    if (found->run == run_explain) {
+        if (command.value.empty()) return invalid_command(text);
+        statement.columns = explain_columns();
+    }
     statement.verb = found;
     return statement;
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "protocol/vars.hpp"
+#include "proxy/explain_route.hpp"
 
 namespace pgweir::proxy::admin {
 
@@ -144,6 +145,10 @@ protocol::Error invalid_command(std::string_view text) {
 protocol::Result<Command> parse_command(std::string_view text) {
     if (const auto set = parse_set(text)) return *set;
     if (auto act = parse_node(text)) return *std::move(act);
+    if (const auto sql = explained(text)) {
+        return Command{
+            .verb = "explain", .argument = {}, .key = "route", .value = std::string(*sql)};
+    }
     Scanner scanner(text);
     scanner.blanks();
     const auto verb = scanner.word();

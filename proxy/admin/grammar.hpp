@@ -13,7 +13,7 @@ namespace pgweir::proxy::admin {
 struct Command {
     std::string verb;        // lower case; SELECT is another word for "show"
     std::string argument;    // empty: none. SET has key and value instead
-    std::string key, value;  // NODE: what to do with it, and its address
+    std::string key, value;  // NODE: what to do with it, and its address. EXPLAIN: route, the SQL
 };
 
 /// What a text says, whether or not there is such a command. Words are [0-9a-z_]+ in any letter

@@ -12,7 +12,8 @@ constexpr std::string_view help =
     "\n\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE"
     "\n\tSHOW DNS_HOSTS|DNS_ZONES"
     "\n\tSHOW PINS"
-    "\n\tSHOW NODES|EVENTS|POOL_NODES|ROUTES"
+    "\n\tSHOW NODES|EVENTS|POOL_NODES"
+    "\n\tSHOW QUERIES|ROUTES"
     "\n\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS"
     "\n\tSET key = arg"
     "\n\tRELOAD"
@@ -23,6 +24,8 @@ constexpr std::string_view help =
     "\n\tRECONNECT [<db>]"
     "\n\tKILL [<db>]"
     "\n\tKILL_CLIENT <client_id>"
+    "\n\tRESET QUERIES"
+    "\n\tEXPLAIN ROUTE [<db>] <sql>"
     "\n\tSUSPEND"
     "\n\tSHUTDOWN"
     "\n\tSHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS"
@@ -33,7 +36,7 @@ constexpr std::string_view help =
 
 const Show* find_show(std::string_view name) {
     for (const auto section : {connection_shows(), pool_shows(), stats_shows(), node_shows(),
-                               route_shows(), process_shows()}) {
+                               query_shows(), process_shows()}) {
         for (const Show& show : section) {
             if (protocol::same_name(show.name, name)) return &show;
         }

@@ -32,7 +32,7 @@ std::span<const Show> connection_shows();  // CLIENTS SERVERS … PINS
 std::span<const Show> pool_shows();        // POOLS DATABASES USERS PEERS PEER_POOLS LISTS
 std::span<const Show> stats_shows();       // STATS STATS_TOTALS STATS_AVERAGES TOTALS
 std::span<const Show> node_shows();        // NODES EVENTS POOL_NODES
-std::span<const Show> route_shows();       // ROUTES
+std::span<const Show> query_shows();       // QUERIES ROUTES
 std::span<const Show> process_shows();     // HELP VERSION STATE CONFIG MEM DNS_HOSTS DNS_ZONES
 
 // Cells.

@@ -118,7 +118,20 @@ Rows events_rows(const Snapshot& snapshot) {
 }
 
 /// As pgpool says it: a primary that may not be used is quarantined.
-Row pool_node_row(const Snapshot& snapshot, const NodeView& node, std::size_t id, int weights) {
+/// Queries that its pools have had; the pools of whichever node leads are the primary's.
+std::uint64_t queries_of(const Snapshot& snapshot, const std::string& cluster,
+                         const NodeView& node) {
+    const bool leads = node.role == Role::primary;
+    std::uint64_t count = 0;
+    for (const PoolFigures& pool : snapshot.figures) {
+        const bool its = pool.node.empty() ? leads : pool.node == pool::node_name(node.node.at);
+        if (pool.cluster == cluster && its) count += pool.totals.query_count;
+    }
+    return count;
+}
+
+Row pool_node_row(const Snapshot& snapshot, const std::string& cluster, const NodeView& node,
+                  std::size_t id, int weights) {
     const bool leads = node.role == Role::primary;
     const bool stale = node.role == Role::stale_primary;
     const std::string_view up = node.up ? "up" : "down";
@@ -136,7 +149,7 @@ Row pool_node_row(const Snapshot& snapshot, const NodeView& node, std::size_t id
         text(leads || stale ? "primary"
              : replica      ? "standby"
                             : "unknown"),
-        "0",
+        number(queries_of(snapshot, cluster, node)),
         "false",
         number(node.lag_bytes),
         text(replica && node.streaming ? "streaming" : ""),
@@ -151,7 +164,7 @@ Rows pool_nodes_rows(const Snapshot& snapshot) {
         int weights = 0;
         for (const NodeView& node : topology->nodes) weights += node.node.weight;
         for (const NodeView& node : topology->nodes)
-            rows.push_back(pool_node_row(snapshot, node, rows.size(), weights));
+            rows.push_back(pool_node_row(snapshot, topology->cluster, node, rows.size(), weights));
     }
     return rows;
 }
@@ -159,7 +172,8 @@ Rows pool_nodes_rows(const Snapshot& snapshot) {
 constexpr Show shows[] = {
     {"nodes", Access::stats, Snapshot::nodes_part, nodes_columns, nodes_rows},
     {"events", Access::stats, Snapshot::nodes_part, events_columns, events_rows},
-    {"pool_nodes", Access::stats, Snapshot::nodes_part, pool_nodes_columns, pool_nodes_rows},
+    {"pool_nodes", Access::stats, Snapshot::nodes_part | Snapshot::figures_part, pool_nodes_columns,
+     pool_nodes_rows},
 };
 
 }  // namespace

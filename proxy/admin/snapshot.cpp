@@ -18,11 +18,15 @@ namespace {
 using RoutesByEntry =
     std::map<std::string, std::array<std::array<std::uint64_t, 2>, RouteCounts::size>>;
 
+/// By database, user and text.
+using QueriesByText = std::map<std::tuple<std::string, std::string, std::string>, QueryFigures>;
+
 /// What one shard's thread saw.
 struct Part {
     std::vector<Connection> connections;
     std::map<const pool::Pool*, PoolCounts> pools;  // nullptr: the console's
     RoutesByEntry routes;
+    QueriesByText queries;
     int clients = 0, clients_logging_in = 0, servers = 0;
 };
 
@@ -182,6 +186,13 @@ void add_routes(const Shard& shard, Part& part) {
     }
 }
 
+void add_queries(const Shard& shard, Part& part) {
+    for (const QueryBook::Entry& entry : shard.queries.entries()) {
+        if (entry.number == 0 || entry.figures.calls == 0) continue;
+        part.queries[{entry.pool->database(), entry.pool->user(), entry.text}] += entry.figures;
+    }
+}
+
 /// On the shard's own thread.
 void look(const Shard& shard, unsigned parts, Part& part) {
     const std::int64_t now_us = shard.worker.loop.now_us();
@@ -196,6 +207,7 @@ void look(const Shard& shard, unsigned parts, Part& part) {
         if (parts & Snapshot::connections_part) part.connections.push_back(describe(*server));
     }
     if (parts & Snapshot::routes_part) add_routes(shard, part);
+    if (parts & Snapshot::queries_part) add_queries(shard, part);
 }
 
 /// The console's own entry.
@@ -283,6 +295,7 @@ void add_figures(Process& process, Snapshot& to) {
         if (pool->internal) continue;
         to.figures.push_back({.database = pool->database(),
                               .user = pool->user(),
+                              .cluster = pool->cluster(),
                               .node = pool->node(),
                               .totals = pool->totals()});
     }
@@ -309,6 +322,18 @@ void add_routes(const std::vector<Part>& seen, Snapshot& to) {
             }
         }
     }
+}
+
+void add_queries(std::vector<Part>& seen, Snapshot& to) {
+    QueriesByText sums;
+    for (Part& part : seen) {
+        for (const auto& [key, figures] : part.queries) sums[key] += figures;
+        part.queries.clear();
+    }
+    for (const auto& [key, figures] : sums)
+        to.queries.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), figures});
+    std::ranges::stable_sort(to.queries, std::ranges::greater(),
+                             [](const QueryFigure& query) { return query.figures.total_us; });
 }
 
 Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
@@ -340,6 +365,7 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     }
     if (parts & Snapshot::figures_part) add_figures(process, to);
     if (parts & Snapshot::routes_part) add_routes(seen, to);
+    if (parts & Snapshot::queries_part) add_queries(seen, to);
     if (parts & Snapshot::nodes_part) {
         to.topologies = process.monitor().topologies();
         to.events.assign(process.monitor().events().begin(), process.monitor().events().end());
@@ -366,8 +392,8 @@ PoolCounts& PoolCounts::operator+=(const PoolCounts& other) {
 
 void take_snapshot(Process& process, unsigned parts, std::function<void(Snapshot)> done) {
     const auto seen = std::make_shared<std::vector<Part>>(process.shards().size());
-    constexpr unsigned of_shards =
-        Snapshot::pools_part | Snapshot::connections_part | Snapshot::routes_part;
+    constexpr unsigned of_shards = Snapshot::pools_part | Snapshot::connections_part |
+                                   Snapshot::routes_part | Snapshot::queries_part;
     if ((parts & of_shards) == 0) {
         return done(assemble(process, parts, *seen));
     }

@@ -13,6 +13,7 @@
 #include "health/topology.hpp"
 #include "pool/stats.hpp"
 #include "protocol/vars.hpp"
+#include "proxy/query_book.hpp"
 #include "proxy/route_reason.hpp"
 #include "proxy/stats_history.hpp"
 
@@ -79,8 +80,8 @@ struct UserState {
 /// What is counted of one pool, all workers together.
 struct PoolFigures {
     std::string database, user;
-    std::string
-        node;  // "host:port" of a cluster's node for reads; empty: the primary, or no cluster
+    std::string cluster;  // of the entry; empty: none
+    std::string node;     // "host:port" of its node for reads; empty: the primary, or no cluster
     pool::PoolTotals totals;
 };
 
@@ -90,6 +91,13 @@ struct RouteFigure {
     RouteReason reason;
     bool replica = false;
     std::uint64_t count = 0;
+};
+
+/// What is counted of one shape of query, all workers together.
+struct QueryFigure {
+    std::string database, user;
+    std::string text;  // without literals
+    QueryFigures figures;
 };
 
 /// Value; everything in it is of about the same moment.
@@ -106,6 +114,7 @@ struct Snapshot {
         nodes_part = 64,     // of clusters, with what happened to them
         figures_part = 128,  // what is counted of each pool, and errors outside of them
         routes_part = 256,
+        queries_part = 512,
     };
 
     config::ConfigPtr config;
@@ -120,6 +129,7 @@ struct Snapshot {
     std::vector<PoolFigures> figures;  // by database, user and node
     pool::ErrorTotals errors;          // told to clients that are not a pool's: at log-in, say
     std::vector<RouteFigure> routes;   // by database, in the reasons' order; none that is 0
+    std::vector<QueryFigure> queries;  // what took most in front
     std::vector<health::TopologyPtr> topologies;  // by cluster
     std::vector<health::Event> events;            // oldest first
 };

@@ -17,7 +17,7 @@ SOCKET = ("type user database replication state addr port:4 local_addr local_por
           "wait:4 wait_us:4 close_needed:4 ptr link remote_pid:4 tls application_name prepared_statements:4 id:4")
 BUFFERS = " recv_pos:4 pkt_pos:4 pkt_remain:4 send_pos:4 send_remain:4 pkt_avail:4 send_avail:4"
 
-# name, or name:4 (int4), name:8 (int8), name:n (numeric), name:b (bytea)
+# name, or name:4 (int4), name:8 (int8), name:n (numeric), name:b (bytea), name:f (float8)
 COLUMNS = {
     "version": "version",
     "state": "key value",
@@ -59,9 +59,11 @@ COLUMNS = {
     "events": "time cluster event node timeline:4 text",
     "pool_nodes": "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node "
                   "replication_delay replication_state replication_sync_state last_status_change",
+    "queries": "database user query calls:8 total_ms:f mean_ms:f p50_ms:f p95_ms:f p99_ms:f max_ms:f rows:8 bytes:8 "
+               "primary:8 replica:8",
     "routes": "database reason target count:n",
 }
-TYPES = {"": 25, "4": 23, "8": 20, "n": 1700, "b": 17}
+TYPES = {"": 25, "4": 23, "8": 20, "n": 1700, "b": 17, "f": 701}
 
 
 def expected(show):

@@ -155,6 +155,7 @@ constexpr std::string_view companion = R"([listen]
 proxy_protocol = ["10.0.0.0/8", "::1", "unix"]
 [admin]
 http = "127.0.0.1:9127"
+query_shapes = 10
 [auth]
 failure_delay = "1s"
 [pool]
@@ -210,7 +211,8 @@ session_state = "track"
 [workers]
 threads = 3
 [log]
-slow_query = "0"
+slow_query = "2s"
+slow_query_literals = true
 level = "debug"
 format = "json"
 )";
@@ -256,6 +258,9 @@ host = []  # the default of a pgbouncer.ini
 
 [admin]
 users = []  # the default of a pgbouncer.ini
+
+[log]
+slow_query = "0"
 
 [auth]
 file = "/srv/users"

@@ -47,6 +47,7 @@ http = "127.0.0.1:9127"
 level = "debug"
 format = "json"
 slow_query = "0"
+slow_query_literals = true
 disconnections = false
 [auth]
 method = "trust"
@@ -98,6 +99,7 @@ user = "nobody"
     EXPECT_EQ(native.log_level, LogLevel::debug);
     EXPECT_EQ(native.log_format, LogFormat::json);
     EXPECT_EQ(native.slow_query, 0s);
+    EXPECT_TRUE(native.slow_query_literals);
     EXPECT_EQ(native.auth_failure_delay, 250ms);
     EXPECT_EQ(native.proxy_protocol, *parse_networks({"10.0.0.0/8", "unix"}));
     EXPECT_EQ(native.session_state, SessionState::off);

@@ -47,14 +47,23 @@ std::string batch() {
 
 TEST(LocalAnswer, ToASimpleQuery) {
     EXPECT_EQ(answered(query(), {.tag = "BEGIN", .status = TxStatus::transaction}), "CZT");
-    EXPECT_EQ(answered(query(), {.tag = "SHOW", .column = "x", .rows = {"a"}}), "TDCZI");
+    EXPECT_EQ(answered(query(), {.tag = "SHOW", .columns = {"x"}, .rows = {{"a"}}}), "TDCZI");
     const protocol::Error error{protocol::Sqlstate{"25P02"}, protocol::Origin::proxy, "no"};
     EXPECT_EQ(answered(query(), {.tag = "", .error = error, .status = TxStatus::failed}), "EZE");
 }
 
+TEST(LocalAnswer, HasAsManyColumnsAsItSays) {
+    std::string out;
+    write_local_answer(out, query(),
+                       {.tag = "SELECT 2", .columns = {"a", "b"}, .rows = {{"1", "2"}, {"3", ""}}});
+    EXPECT_EQ(types_of(out), "TDDCZI");
+    const auto description = protocol::cut_frame(out, 1 << 20);
+    EXPECT_EQ(description.frame.payload.substr(0, 2), std::string_view("\0\2", 2));
+}
+
 TEST(LocalAnswer, ToABatch) {
     EXPECT_EQ(answered(batch(), {.tag = "SET"}), "1tn2nCZI");
-    EXPECT_EQ(answered(batch(), {.tag = "SHOW", .column = "x", .rows = {"a"}}), "1tT2TDCZI");
+    EXPECT_EQ(answered(batch(), {.tag = "SHOW", .columns = {"x"}, .rows = {{"a"}}}), "1tT2TDCZI");
 }
 
 TEST(LocalAnswer, AnErrorSkipsTheBatch) {

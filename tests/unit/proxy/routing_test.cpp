@@ -88,7 +88,8 @@ TEST(Routing, SettingsOfOursAreKeptHere) {
     Speaker speaker;
     EXPECT_EQ(speaker.ask("SET pgweir.route = 'primary'")->tag, "SET");
     EXPECT_FALSE(speaker.to_replica("SELECT 1"));
-    EXPECT_EQ(speaker.ask("SHOW pgweir.route")->rows, std::vector<std::string>{"primary"});
+    using Rows = std::vector<std::vector<std::string>>;
+    EXPECT_EQ(speaker.ask("SHOW pgweir.route")->rows, (Rows{{"primary"}}));
     EXPECT_EQ(speaker.ask("RESET pgweir.route")->tag, "RESET");
     EXPECT_TRUE(speaker.to_replica("SELECT 1"));
     const auto refused = speaker.ask("SET pgweir.route = 'nowhere'");

@@ -39,14 +39,16 @@ const std::map<std::string, Access> commands = {
     {"WAIT_CLOSE", Access::admin},
     {"WAIT_CLOSE app", Access::admin},
     {"NODE DRAIN 10.0.0.1:5432", Access::admin},
+    {"RESET QUERIES", Access::admin},
+    {"EXPLAIN ROUTE select 1", Access::stats},
 };
 
 const std::set<std::string> stats_shows_expected = {
-    "help",      "config",         "databases",      "pools",  "clients",
-    "servers",   "users",          "peers",          "pins",   "peer_pools",
-    "sockets",   "active_sockets", "lists",          "mem",    "state",
-    "stats",     "stats_totals",   "stats_averages", "totals", "dns_hosts",
-    "dns_zones", "version",        "nodes",          "events", "pool_nodes"};
+    "help",       "config",    "databases", "pools",      "clients",      "servers",
+    "users",      "peers",     "pins",      "peer_pools", "sockets",      "active_sockets",
+    "lists",      "mem",       "state",     "stats",      "stats_totals", "stats_averages",
+    "totals",     "dns_hosts", "dns_zones", "version",    "nodes",        "events",
+    "pool_nodes", "queries",   "routes"};
 const std::set<std::string> admin_shows_expected = {"fds"};
 
 TEST(ConsoleAccess, OfVerbs) {
@@ -66,8 +68,8 @@ TEST(ConsoleAccess, OfVerbs) {
 
 TEST(ConsoleAccess, OfShows) {
     std::set<std::string> stats, admin;
-    for (const auto section :
-         {connection_shows(), pool_shows(), stats_shows(), node_shows(), process_shows()}) {
+    for (const auto section : {connection_shows(), pool_shows(), stats_shows(), node_shows(),
+                               query_shows(), process_shows()}) {
         for (const Show& show : section) {
             (show.access == Access::stats ? stats : admin).emplace(show.name);
             const Statement statement = must_resolve("show " + std::string(show.name));

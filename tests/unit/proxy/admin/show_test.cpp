@@ -78,12 +78,15 @@ const Documented documented[] = {
     {"pool_nodes",
      "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node "
      "replication_delay replication_state replication_sync_state last_status_change"},
+    {"queries",
+     "database user query calls:i8 total_ms:f8 mean_ms:f8 p50_ms:f8 p95_ms:f8 p99_ms:f8 max_ms:f8 "
+     "rows:i8 bytes:i8 primary:i8 replica:i8"},
     {"routes", "database reason target count:n"},
     {"help", ""},
 };
 
 std::string text_of(Columns columns) {
-    constexpr const char* suffixes[] = {"", ":i4", ":i8", ":n", ":b"};  // by Type
+    constexpr const char* suffixes[] = {"", ":i4", ":i8", ":n", ":b", ":f8"};  // by Type
     std::string text;
     for (const Column& column : columns) {
         if (!text.empty()) text += ' ';
@@ -95,7 +98,7 @@ std::string text_of(Columns columns) {
 TEST(ConsoleShow, ColumnsAreTheDocumentedOnes) {
     std::size_t known = 0;
     for (const auto section : {connection_shows(), pool_shows(), stats_shows(), node_shows(),
-                               route_shows(), process_shows()}) {
+                               query_shows(), process_shows()}) {
         known += section.size();
     }
     EXPECT_EQ(std::size(documented), known);
@@ -330,6 +333,32 @@ TEST(ConsoleShow, Routes) {
     EXPECT_EQ(rows[0], (Row{"app", "write", "primary", "3"}));
     EXPECT_EQ(rows[1], (Row{"app", "not_fresh", "primary", "2"}));
     EXPECT_EQ(rows[2], (Row{"app", "read", "replica", "12"}));
+}
+
+TEST(ConsoleShow, Queries) {
+    Snapshot snapshot = sample();
+    QueryFigures figures{.calls = 4,
+                         .replica_calls = 3,
+                         .timed = 2,
+                         .total_us = 3'500,
+                         .max_us = 2'500,
+                         .rows = 7,
+                         .bytes = 90,
+                         .durations = {}};
+    figures.durations.add(1'000);
+    figures.durations.add(2'500);
+    snapshot.queries = {{"app", "alice", "select $1", figures}};
+    const Rows rows = rows_of("queries", snapshot);
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0][2], "select $1");
+    EXPECT_EQ(cell("queries", snapshot, "calls"), "4");
+    EXPECT_EQ(cell("queries", snapshot, "total_ms"), "3.500");
+    EXPECT_EQ(cell("queries", snapshot, "mean_ms"), "1.750");
+    EXPECT_EQ(cell("queries", snapshot, "max_ms"), "2.500");
+    EXPECT_EQ(cell("queries", snapshot, "p50_ms"), "0.960");  // within an eighth
+    EXPECT_EQ(cell("queries", snapshot, "p99_ms"), "2.304");
+    EXPECT_EQ(cell("queries", snapshot, "primary"), "1");
+    EXPECT_EQ(cell("queries", snapshot, "replica"), "3");
 }
 
 TEST(ConsoleShow, NoAveragesBeforeTheFirstSnapshot) {

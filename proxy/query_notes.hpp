@@ -1,0 +1,40 @@
+// What is noted of the queries that a client sends.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "protocol/frame.hpp"
+#include "protocol/statement.hpp"
+#include "proxy/query_book.hpp"
+
+namespace pgweir::proxy {
+
+/// One step of translating a client's requests tells this what it sends. Value; for one pool's
+/// client and its present server.
+struct QueryNotes {
+    QueryBook& book;
+    const pool::Pool& pool;
+    bool on_replica;
+    QueryBook::Id last{};     // empty: nothing that is counted was sent
+    std::string_view text{};  // of it, a slice of the input or of what is prepared
+
+    void query(std::string_view sql) {
+        last = book.note(pool, sql, on_replica);
+        text = sql;
+    }
+    void statement(const protocol::Statement& what) {
+        last = book.note(pool, what, on_replica);
+        text = what.query();
+    }
+
+    /// In session pooling servers know statements by the client's own names: what each stands for.
+    using Names = std::unordered_map<std::string, QueryBook::Id>;
+    using NamesPtr = std::unique_ptr<Names>;  // made with the first
+    /// A Parse or a Bind that is passed on as it is.
+    void passed(NamesPtr& names, const protocol::Frame& frame);
+};
+
+}  // namespace pgweir::proxy
