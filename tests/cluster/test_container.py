@@ -11,7 +11,7 @@ from harness.pooler import ROOT, PROGRAM
 from harness.postgres import PASSWORDS
 from harness.wire import query
 
-pytestmark = pytest.mark.pgweir
+pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from harness import eventually
 from harness.pages import World, blocks_of
 from harness.pooler import PROGRAM, ROOT
 
-pytestmark = pytest.mark.pgweir
+pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
 PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")])
 # Pages that start pgweir themselves.
