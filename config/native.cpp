@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "config/entries.hpp"
+#include "config/listen_address.hpp"
 #include "config/settings.hpp"
 
 namespace pgweir::config {
@@ -89,6 +90,10 @@ void read_admin(TableReader table, Draft& draft) {
     table.read("query_shapes", draft.config.native.query_shapes, 0, query_shapes_max);
     if (const TomlValue* const http = table.take("http")) {
         draft.put("admin.http", table.place(*http));
+        const std::string& address = draft.config.native.http;
+        const auto parsed = parse_listen_address(address);
+        if (!address.empty() && parsed.has_error())
+            table.problem("http", *http, parsed.error().message);
     }
     read_settings(table, draft);
     table.finish();

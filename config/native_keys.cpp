@@ -5,7 +5,9 @@ namespace pgweir::config {
 namespace {
 
 constexpr NativeKey table[] = {
-    {"admin.http", R"("")", "address of /metrics and the status page; empty = off"},
+    {"admin.http", R"("")",
+     "address of /metrics, /healthz, /readyz and the status page: `127.0.0.1:9127`, `[::1]:9127`, "
+     "or `:9127` for every address; empty = off"},
     {"admin.query_shapes", "1000",
      "statement shapes that SHOW QUERIES keeps, for each worker; 0 = none are counted"},
     {"auth.failure_delay", R"("0")",

@@ -5,7 +5,7 @@
 
 #include "config/finish.hpp"
 #include "config/hba.hpp"
-#include "config/network.hpp"
+#include "config/listen_address.hpp"
 #include "config/units.hpp"
 
 namespace pgweir::config {
@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::string_view md5_text = "whoever gets hold of a stored md5 secret can log in with "
                                       "it; scram-sha-256 has no such secrets";
-
-bool is_loopback(const IpAddress& address) {
-    return address.v6 ? address == *parse_address("::1") : address.bytes[0] == 127;
-}
 
 /// Whether nobody from another host can connect to this address.
 bool is_loopback(const std::string& listen_addr) {
@@ -67,6 +63,14 @@ std::vector<Problem> risks(const Draft& draft) {
     if (unlimited) {
         findings.warning(draft.where("default_pool_size"),
                          "no limit on server connections: each client may take one");
+    }
+    const std::string& http = draft.config.native.http;
+    const auto http_at = parse_listen_address(http);
+    if (http_at.has_value() && !is_loopback(http_at->host)) {
+        findings.warning(draft.where("admin.http"),
+                         fmt::format("http: whoever can connect to {} sees metrics, addresses and "
+                                     "the texts of statements without a password",
+                                     http));
     }
     look_at_rules(draft, findings);
     return std::move(findings.warnings);

@@ -1,6 +1,7 @@
 // What happens to a cluster that somebody may want to know of: for the log, SHOW EVENTS and hooks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ struct Event {
         other_system,   // a node belongs to another cluster
         operator_act,   // NODE DRAIN, RESUME, DETACH
     };
+    static constexpr std::size_t kinds = static_cast<std::size_t>(Kind::operator_act) + 1;
     Kind kind;
     std::string cluster, node;  // node: host:port; empty: it is about none
     std::uint32_t timeline = 0;

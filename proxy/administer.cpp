@@ -6,6 +6,7 @@
 #include "proxy/process.hpp"
 #include "proxy/start.hpp"
 #include "proxy/systemd.hpp"
+#include "proxy/wall_clock.hpp"
 
 namespace pgweir::proxy {
 
@@ -62,6 +63,8 @@ void Process::handle_signal(int signal) {
 bool Process::reload() {
     systemd::reloading();
     const bool reloaded = load_again();
+    ++(reloaded ? reloads_ : failed_reloads_);
+    reload_failed_ = !reloaded;
     systemd::ready();
     return reloaded;
 }
@@ -80,6 +83,12 @@ bool Process::load_again() {
         net::log::print(Level::error, {}, "RELOAD failed: the configuration stays as it was");
         return false;
     }
+    if (!move_http(loaded.config->native.http)) {
+        net::log::print(Level::error, {}, "RELOAD failed: the configuration stays as it was");
+        return false;
+    }
+    loaded_us_ = wall_us();
+    certificates_ = http::certificate_ends(*loaded.config);
     apply(loaded.config, std::move(*tls));
     net::log::print(Level::log, {}, "RELOAD: configuration loaded");
     return true;
@@ -252,7 +261,7 @@ void Process::set_disabled(const std::string& database, bool disabled) {
 void Process::shut_down(Shutdown how) {
     shutdown_ = how;
     if (!hands_over()) systemd::stopping();  // else the service goes on in the next process
-    if (suspended_) resume({});  // what is left of it is to come to its end
+    if (suspended_) resume({});              // what is left of it is to come to its end
     // New TCP clients are turned away; the Unix socket stays, so that an administrator still gets
     // in.
     std::erase_if(listeners_, [how](const auto& listener) {

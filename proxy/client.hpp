@@ -97,6 +97,8 @@ public:
     std::int64_t request_us() const { return request_us_; }
     /// When the query began that is under way or waits for a server; 0: none.
     std::int64_t query_began_us() const { return query_began_us_; }
+    /// When the transaction began that is open; 0: none.
+    std::int64_t xact_began_us() const { return xact_began_us_; }
     /// Bytes read and not used yet, and bytes that the kernel has not taken yet.
     std::size_t kept_bytes() const { return inbox_.size(); }
     std::size_t unsent_bytes() const { return socket_.outbox_size(); }

@@ -93,6 +93,10 @@ void Monitor::happened(health::Event event, const std::string& hook) {
     net::log::print(level_of(event.kind), {}, "cluster {}: {}: {}{}{}", event.cluster,
                     word_for(event.kind), event.node, event.node.empty() ? "" : " ", event.text);
     if (!hook.empty()) hooks_.run(hook, variables_of(event));
+    EventCounts& counts = event_counts_[event.cluster];
+    std::uint64_t& count = counts.by_kind[static_cast<std::size_t>(event.kind)];
+    if (event.kind == health::Event::Kind::primary_changed && count > 0) ++counts.failovers;
+    ++count;
     events_.push_back(std::move(event));
     if (events_.size() > events_max) events_.pop_front();
 }

@@ -1,6 +1,8 @@
 // Watching the nodes of every cluster: asks them, and publishes what health/cluster makes of it.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -42,6 +44,13 @@ public:
 
     /// The newest of each cluster, by name.
     std::vector<health::TopologyPtr> topologies() const;
+    /// How often each kind of event has happened to a cluster since the process began, and how
+    /// often another node became the primary after the first one.
+    struct EventCounts {
+        std::array<std::uint64_t, health::Event::kinds> by_kind{};
+        std::uint64_t failovers = 0;
+    };
+    const std::map<std::string, EventCounts>& event_counts() const { return event_counts_; }
     /// The last events, oldest first.
     const std::deque<health::Event>& events() const { return events_; }
 
@@ -57,6 +66,7 @@ private:
     net::Offload files_{1};  // for the state files: names are looked up elsewhere, and may hang
     std::map<std::string, std::unique_ptr<ClusterWatch>, std::less<>> watches_;
     std::deque<health::Event> events_;
+    std::map<std::string, EventCounts> event_counts_;                      // by cluster
     std::mutex mutex_;                                                     // guards what follows
     std::set<std::pair<std::string, std::pair<std::string, int>>> pokes_;  // cluster, host, port
 };

@@ -12,8 +12,10 @@
 
 #include "pool/net/log.hpp"
 #include "protocol/startup.hpp"
+#include "proxy/http/site.hpp"
 #include "proxy/start.hpp"
 #include "proxy/systemd.hpp"
+#include "proxy/wall_clock.hpp"
 
 namespace pgweir::proxy {
 
@@ -78,7 +80,10 @@ private:
 };
 
 Process::Process(const Options& options, config::ConfigPtr config, pool::TlsContextsPtr tls)
-    : options_(options) {
+    : options_(options),
+      started_us_(wall_us()),
+      loaded_us_(started_us_),
+      certificates_(http::certificate_ends(*config)) {
     std::vector<pool::Worker*> workers;
     for (unsigned i = 0; i < thread_count(*config); ++i) {
         shards_.push_back(std::make_unique<Shard>(i, shared_, config, *this));
@@ -100,12 +105,14 @@ Process::~Process() {
 bool Process::listen() {
     const auto accept = [this](int fd, net::Address address) { accepted(fd, address); };
     const std::vector<int> activated = systemd::listening_sockets();
+    std::vector<int> inherited;
     if (!activated.empty()) {
         listeners_ = activated_listeners(main().worker.loop, activated, accept);
-        return true;
+        return open_http(inherited);
     }
-    auto listeners =
-        open_listeners(main().worker.loop, config()->settings, inherit_listeners(), accept);
+    inherited = inherit_listeners();
+    if (!open_http(inherited)) return false;
+    auto listeners = open_listeners(main().worker.loop, config()->settings, inherited, accept);
     if (listeners.has_error()) {
         net::log::print(Level::fatal, {}, "{}", listeners.error().message);
         return false;
@@ -119,6 +126,7 @@ int Process::run(const std::function<void()>& up) {
     if (!listen()) return 1;
     net::log::print(Level::log, {}, "process up: {}, {} thread(s)", version_text(), shards_.size());
     start_threads();
+    serve_http();
     up();
     inherit_clients();
     open_door();
@@ -147,6 +155,7 @@ void Process::stop_threads() {
     for (std::size_t i = 1; i < shards_.size(); ++i) shards_[i]->worker.loop.stop();
     for (std::thread& thread : threads_) thread.join();
     loops_live_.reset();
+    http_.reset();
     monitor_.reset();
     catalogs_.stop();
     tickers_.clear();

@@ -15,6 +15,7 @@
 #include "proxy/auth_shared.hpp"
 #include "proxy/cancel_keys.hpp"
 #include "proxy/client.hpp"
+#include "proxy/http/certificates.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/monitor.hpp"
 #include "proxy/notify.hpp"
@@ -23,6 +24,14 @@
 #include "proxy/shard.hpp"
 #include "proxy/stats_history.hpp"
 #include "proxy/takeover.hpp"
+
+namespace pgweir::proxy::admin {
+struct ProcessState;
+}
+
+namespace pgweir::proxy::http {
+class Site;
+}
 
 namespace pgweir::proxy {
 
@@ -88,6 +97,8 @@ public:
     void note_write(std::int64_t now_us) {
         last_write_us_.store(now_us, std::memory_order_relaxed);
     }
+    /// The main thread.
+    admin::ProcessState state() const;
     int clients() const { return clients_.load(std::memory_order_relaxed); }
 
     // Administration; the main thread.
@@ -127,6 +138,10 @@ private:
     void start_threads();
     void stop_threads();
     bool listen();
+    // /metrics and the status page, in process_http.cpp.
+    bool open_http(std::vector<int>& inherited);
+    void serve_http();
+    bool move_http(const std::string& address);
     // Online restart, in process_takeover.cpp: what the predecessor has, and what the successor
     // gets.
     std::vector<int> inherit_listeners();
@@ -168,6 +183,9 @@ private:
     std::unique_ptr<Signals> signals_;
     std::shared_ptr<void> loops_live_ = std::make_shared<char>();
     Listeners listeners_;
+    int http_socket_ = -1;      // until somebody serves it
+    std::string http_address_;  // as the configuration has it
+    std::unique_ptr<http::Site> http_;
     std::unique_ptr<TakeoverDoor> door_;
     std::unique_ptr<TakeoverLink> predecessor_, successor_;
     std::atomic<bool> hands_over_ = false;
@@ -180,6 +198,11 @@ private:
     std::atomic<bool> suspended_ = false;  // written by the main thread
     std::atomic<int> consoles_ = 0;
     std::atomic<Shutdown> shutdown_ = Shutdown::none;  // written by the main thread
+    // How often the configuration was read anew, and how that went. Wall clock in µs.
+    std::int64_t started_us_, loaded_us_;
+    std::uint64_t reloads_ = 0, failed_reloads_ = 0;
+    bool reload_failed_ = false;
+    std::vector<http::CertificateEnd> certificates_;  // of the configuration
     std::int64_t next_stats_us_ = 0;
     std::int64_t next_alive_us_ = 0;  // when systemd's watchdog is told
 };

@@ -1,5 +1,6 @@
 // Online restart: what a process gets from its predecessor and gives to its successor.
 #include "pool/net/log.hpp"
+#include "proxy/http/site.hpp"
 #include "proxy/process.hpp"
 
 namespace pgweir::proxy {
@@ -58,6 +59,7 @@ void Process::let_in(std::unique_ptr<TakeoverLink> successor) {
     if (successor_ || shutdown_ != Shutdown::none) return;
     for (const auto& listener : listeners_)
         successor->send_now({Kind::listener, {}, listener->fd()});
+    if (http_) successor->send_now({Kind::listener, {}, http_->socket()});
     successor->send_now({Kind::serve, {}});
     successor_ = std::move(successor);
     const auto received = [this](const TakeoverLink::Message& message) {
@@ -79,6 +81,7 @@ void Process::begin_hand_over() {
     net::log::print(Level::log, {}, "the next process serves: handing over");
     for (const auto& listener : listeners_) listener->leave_path();
     listeners_.clear();
+    http_.reset();
     if (door_) door_->leave_path();
     door_.reset();
     shutdown_ = Shutdown::wait_for_clients;

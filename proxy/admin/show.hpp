@@ -35,6 +35,9 @@ std::span<const Show> node_shows();        // NODES EVENTS POOL_NODES
 std::span<const Show> query_shows();       // QUERIES ROUTES
 std::span<const Show> process_shows();     // HELP VERSION STATE CONFIG MEM DNS_HOSTS DNS_ZONES
 
+/// A node in a word: up, down, suspect, draining, detached, unknown.
+std::string_view status_of(const health::NodeView& node);
+
 // Cells.
 template <class Number>
 Cell number(Number value) {

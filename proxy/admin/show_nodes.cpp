@@ -58,14 +58,6 @@ constexpr Column pool_nodes_columns[] = {
     {"last_status_change"},
 };
 
-std::string_view status_of(const NodeView& node) {
-    if (node.detached) return "detached";
-    if (node.probed_us == 0) return "unknown";
-    if (!node.up) return "down";
-    if (node.suspect) return "suspect";
-    return node.draining ? "draining" : "up";
-}
-
 Cell since(const Snapshot& snapshot, std::int64_t moment_us) {
     if (moment_us == 0) return std::nullopt;
     return time_text(snapshot.wall_minus_monotonic_us + moment_us);
@@ -177,6 +169,14 @@ constexpr Show shows[] = {
 };
 
 }  // namespace
+
+std::string_view status_of(const NodeView& node) {
+    if (node.detached) return "detached";
+    if (node.probed_us == 0) return "unknown";
+    if (!node.up) return "down";
+    if (node.suspect) return "suspect";
+    return node.draining ? "draining" : "up";
+}
 
 std::span<const Show> node_shows() { return shows; }
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <set>
 
 #include <sys/socket.h>
 
 #include "proxy/process.hpp"
 #include "proxy/relay.hpp"
+#include "proxy/wall_clock.hpp"
 
 namespace pgweir::proxy::admin {
 
@@ -148,7 +148,7 @@ Connection describe(const pool::Server& server) {
     return seen;
 }
 
-void count(const Client& client, Part& part) {
+void count(const Client& client, std::int64_t now_us, Part& part) {
     ++part.clients;
     if (is_logging_in(client)) {
         ++part.clients_logging_in;
@@ -159,7 +159,11 @@ void count(const Client& client, Part& part) {
         ++counts.cl_waiting;
     } else {
         ++counts.cl_active;  // idle ones too, as in PgBouncer
+        if (!client.server()) ++counts.cl_idle;
     }
+    if (client.pins()) ++counts.cl_pinned;
+    if (const std::int64_t began_us = client.xact_began_us())
+        counts.oldest_xact_us = std::max(counts.oldest_xact_us, now_us - began_us);
 }
 
 void count(const pool::Server& server, Part& part) {
@@ -193,14 +197,33 @@ void add_queries(const Shard& shard, Part& part) {
     }
 }
 
+std::int64_t waits_since_us(const Client& client) {
+    return client.query_began_us() ? client.query_began_us() : client.connected_us();
+}
+
+/// Of the clients that wait, those that have waited longest.
+void add_longest(std::vector<const Client*>& waiting, std::int64_t now_us, Part& part) {
+    const std::size_t size = std::min(waiting.size(), Snapshot::waiting_max);
+    const auto end = waiting.begin() + static_cast<std::ptrdiff_t>(size);
+    std::partial_sort(waiting.begin(), end, waiting.end(), [](const auto* a, const auto* b) {
+        return waits_since_us(*a) < waits_since_us(*b);
+    });
+    std::for_each(waiting.begin(), end, [&](const Client* client) {
+        part.connections.push_back(describe(*client, now_us));
+    });
+}
+
 /// On the shard's own thread.
 void look(const Shard& shard, unsigned parts, Part& part) {
     const std::int64_t now_us = shard.worker.loop.now_us();
+    std::vector<const Client*> waiting;
     for (const auto& [id, client] : shard.clients) {
-        if (parts & Snapshot::pools_part) count(*client, part);
+        if (parts & Snapshot::pools_part) count(*client, now_us, part);
         if (parts & Snapshot::connections_part)
             part.connections.push_back(describe(*client, now_us));
+        if (parts & Snapshot::waiting_part && is_waiting(*client)) waiting.push_back(client.get());
     }
+    add_longest(waiting, now_us, part);
     for (const auto& [id, server] : shard.worker.servers) {
         if (server->pool().internal) continue;
         if (parts & Snapshot::pools_part) count(*server, part);
@@ -290,16 +313,29 @@ void add_pools(Process& process, const std::map<const pool::Pool*, PoolCounts>& 
     });
 }
 
-void add_figures(Process& process, Snapshot& to) {
+void add_figures(Process& process, const std::map<const pool::Pool*, PoolCounts>& counts,
+                 Snapshot& to) {
+    const pool::Worker& here = process.main().worker;
+    const std::int64_t now_us = here.loop.now_us();
     for (const pool::Pool* const pool : process.registry().pools()) {
         if (pool->internal) continue;
+        const pool::PoolSettings& settings = pool->settings(here);
+        const auto found = counts.find(pool);
+        const pool::Pool::Counts books = pool->counts(now_us);
         to.figures.push_back({.database = pool->database(),
                               .user = pool->user(),
                               .cluster = pool->cluster(),
                               .node = pool->node(),
+                              .counts = found == counts.end() ? PoolCounts() : found->second,
+                              .limits = settings.limits,
+                              .paused = pool->paused(),
+                              .held = pool->held(),
+                              .waiting = books.waiting,
+                              .oldest_wait_us = books.oldest_wait_us,
                               .totals = pool->totals()});
     }
     for (const auto& shard : process.shards()) to.errors += shard->errors;
+    to.process = process.state();
 }
 
 void add_routes(const std::vector<Part>& seen, Snapshot& to) {
@@ -340,10 +376,8 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     const net::Loop& loop = process.main().worker.loop;
     Snapshot to;
     to.config = process.config();
-    const auto wall = std::chrono::system_clock::now().time_since_epoch();
     to.monotonic_us = net::monotonic_us();
-    to.wall_minus_monotonic_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(wall).count() - to.monotonic_us;
+    to.wall_minus_monotonic_us = wall_us() - to.monotonic_us;
     to.paused = process.paused();
     to.suspended = process.suspended();
     std::map<const pool::Pool*, PoolCounts> counts;
@@ -360,14 +394,15 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     if (parts & Snapshot::databases_part) add_databases(process, counts[nullptr].cl_active, to);
     if (parts & Snapshot::users_part) add_users(process, to);
     if (parts & Snapshot::pools_part) add_pools(process, counts, to);
+    if (parts & Snapshot::figures_part) add_figures(process, counts, to);
     if (parts & Snapshot::stats_part) {
         to.stats = process.stats_history().window(process.counters(), loop.now_us());
     }
-    if (parts & Snapshot::figures_part) add_figures(process, to);
     if (parts & Snapshot::routes_part) add_routes(seen, to);
     if (parts & Snapshot::queries_part) add_queries(seen, to);
     if (parts & Snapshot::nodes_part) {
         to.topologies = process.monitor().topologies();
+        to.event_counts = process.monitor().event_counts();
         to.events.assign(process.monitor().events().begin(), process.monitor().events().end());
     }
     return to;
@@ -387,13 +422,17 @@ PoolCounts& PoolCounts::operator+=(const PoolCounts& other) {
     sv_used += other.sv_used;
     sv_tested += other.sv_tested;
     sv_login += other.sv_login;
+    cl_idle += other.cl_idle;
+    cl_pinned += other.cl_pinned;
+    oldest_xact_us = std::max(oldest_xact_us, other.oldest_xact_us);
     return *this;
 }
 
 void take_snapshot(Process& process, unsigned parts, std::function<void(Snapshot)> done) {
     const auto seen = std::make_shared<std::vector<Part>>(process.shards().size());
     constexpr unsigned of_shards = Snapshot::pools_part | Snapshot::connections_part |
-                                   Snapshot::routes_part | Snapshot::queries_part;
+                                   Snapshot::routes_part | Snapshot::queries_part |
+                                   Snapshot::waiting_part;
     if ((parts & of_shards) == 0) {
         return done(assemble(process, parts, *seen));
     }

@@ -13,6 +13,8 @@
 #include "health/topology.hpp"
 #include "pool/stats.hpp"
 #include "protocol/vars.hpp"
+#include "proxy/http/certificates.hpp"
+#include "proxy/monitor.hpp"
 #include "proxy/query_book.hpp"
 #include "proxy/route_reason.hpp"
 #include "proxy/stats_history.hpp"
@@ -54,6 +56,10 @@ struct PoolCounts {
     int cl_active = 0, cl_waiting = 0, cl_active_cancel_req = 0, cl_waiting_cancel_req = 0;
     int sv_active = 0, sv_active_cancel = 0, sv_being_canceled = 0, sv_idle = 0, sv_used = 0;
     int sv_tested = 0, sv_login = 0;
+    // No column of SHOW POOLS: those of cl_active that hold no server, those that keep one between
+    // transactions, and the age of the oldest open transaction.
+    int cl_idle = 0, cl_pinned = 0;
+    std::int64_t oldest_xact_us = 0;
 
     PoolCounts& operator+=(const PoolCounts& other);
 };
@@ -66,6 +72,20 @@ struct PoolState {
     std::optional<config::LoadBalanceHosts> load_balance_hosts{};  // empty: there is one host
 };
 
+/// One pool by itself: where an entry is of a cluster, one for the primary and one for each node
+/// that serves reads.
+struct PoolFigures {
+    std::string database, user;
+    std::string cluster;  // of the entry; empty: none
+    std::string node;     // "host:port" of its node for reads; empty: the primary, or no cluster
+    PoolCounts counts;
+    config::PoolLimits limits;
+    bool paused = false, held = false;
+    int waiting = 0;
+    std::int64_t oldest_wait_us = 0;
+    pool::PoolTotals totals;
+};
+
 struct DatabaseState {
     config::Database entry;
     int servers = 0, clients = 0;
@@ -75,14 +95,6 @@ struct DatabaseState {
 struct UserState {
     std::string name;
     int servers = 0, clients = 0;
-};
-
-/// What is counted of one pool, all workers together.
-struct PoolFigures {
-    std::string database, user;
-    std::string cluster;  // of the entry; empty: none
-    std::string node;     // "host:port" of its node for reads; empty: the primary, or no cluster
-    pool::PoolTotals totals;
 };
 
 /// How many requests of an entry went to the primary, or to replicas, for this reason.
@@ -100,6 +112,17 @@ struct QueryFigure {
     QueryFigures figures;
 };
 
+/// How the process is, and how it came to be so. Times in µs since 1970.
+struct ProcessState {
+    std::int64_t started_us = 0;
+    bool shutting_down = false, handing_over = false;
+    std::uint64_t reloads = 0, failed_reloads = 0;
+    bool reload_failed = false;     // the last one
+    std::int64_t loaded_us = 0;     // the configuration that is in force
+    int clients = 0, consoles = 0;  // logged in
+    std::vector<http::CertificateEnd> certificates;
+};
+
 /// Value; everything in it is of about the same moment.
 struct Snapshot {
     /// What a SHOW needs; the rest is left empty. Values are added up.
@@ -112,10 +135,13 @@ struct Snapshot {
         stats_part = 16,
         state_part = 32,
         nodes_part = 64,     // of clusters, with what happened to them
-        figures_part = 128,  // what is counted of each pool, and errors outside of them
+        figures_part = 128,  // with pools_part: of each pool; errors outside of them; the process
         routes_part = 256,
         queries_part = 512,
+        waiting_part = 1024,  // the connections of the clients that wait longest, a few
     };
+
+    static constexpr std::size_t waiting_max = 20;  // of each worker
 
     config::ConfigPtr config;
     std::int64_t monotonic_us = 0, wall_minus_monotonic_us = 0;
@@ -130,8 +156,10 @@ struct Snapshot {
     pool::ErrorTotals errors;          // told to clients that are not a pool's: at log-in, say
     std::vector<RouteFigure> routes;   // by database, in the reasons' order; none that is 0
     std::vector<QueryFigure> queries;  // what took most in front
-    std::vector<health::TopologyPtr> topologies;  // by cluster
-    std::vector<health::Event> events;            // oldest first
+    std::vector<health::TopologyPtr> topologies;               // by cluster
+    std::vector<health::Event> events;                         // oldest first
+    std::map<std::string, Monitor::EventCounts> event_counts;  // by cluster, of its whole life
+    ProcessState process;
 };
 
 /// Collects `parts` (Snapshot::Parts). To be called on the main thread; `done` runs there too.

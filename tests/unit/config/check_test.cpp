@@ -37,6 +37,13 @@ const CheckCase check_cases[] = {
      "a.ini:3: warning: trust: whoever can connect to listen_addr \"*\" needs no password\n"
      "a.ini:4: warning: no limit on server connections: each client may take one\n"
      "a.ini: ok, 0 databases, 2 warnings\n"},
+    {"with http for all",
+     "a.toml",
+     {{"a.toml", "[admin]\nhttp = \":9127\"\n[auth]\nmethod = \"trust\"\n"}},
+     0,
+     "a.toml:2: warning: http: whoever can connect to :9127 sees metrics, addresses and the texts "
+     "of statements without a password\n"
+     "a.toml: ok, 0 databases, 1 warning\n"},
     {"with md5",
      "a.ini",
      {{"a.ini", "[pgbouncer]\nauth_type = md5\nauth_user = x\n"}},

@@ -37,6 +37,8 @@ constexpr BadCase bad_cases[] = {
     {"[pool]\nround_robin = 1\n", "2: pool.round_robin: expected true or false, got \"1\""},
     {"[pool]\nsession_state = \"on\"\n",
      "2: pool.session_state: expected one of track, off, got \"on\""},
+    {"[admin]\nhttp = \"9127\"\n",
+     "2: admin.http: expected an address like 127.0.0.1:9127, [::1]:9127 or :9127, got \"9127\""},
     {"[listen]\nhost = [1]\n", "2: listen.host: expected a list of strings, got \"1\""},
     {"[listen]\nproxy_protocol = [\"::1\", \"lb\"]\n",
      "2: listen.proxy_protocol: expected an address like 10.0.0.1 or 10.0.0.0/8, or \"unix\", got "
