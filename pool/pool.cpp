@@ -29,9 +29,14 @@ bool is_about_startup(const Server& server, const protocol::Error& error) {
            code.starts_with("0A");
 }
 
-std::int64_t retry_delay_us(int failures, std::int64_t most_us) {
-    const std::int64_t delay_us = std::int64_t{50'000} << std::min(failures, 5);
-    return std::min({delay_us, std::int64_t{1'000'000}, std::max<std::int64_t>(most_us, 1'000)});
+/// Up to a quarter less than is due, by chance: those who were refused together, of several pools
+/// and processes, do not come back together.
+std::int64_t retry_delay_us(int failures, std::int64_t most_us, std::int64_t now_us) {
+    const std::int64_t due_us = std::int64_t{50'000} << std::min(failures, 5);
+    const std::int64_t delay_us =
+        std::min({due_us, std::int64_t{1'000'000}, std::max<std::int64_t>(most_us, 1'000)});
+    const auto chance = static_cast<std::uint32_t>(now_us) * 2654435761U;  // spreads near values
+    return delay_us - (delay_us / 4) * (chance >> 16) / 65536;
 }
 
 }  // namespace
@@ -237,8 +242,8 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
         } else if (was == ServerState::login) {
             ledger_.opening_failed();
             ++failures_;
-            retry_at_us_ =
-                server.worker().loop.now_us() + retry_delay_us(failures_, current_->login_retry_us);
+            const std::int64_t now_us = server.worker().loop.now_us();
+            retry_at_us_ = now_us + retry_delay_us(failures_, current_->login_retry_us, now_us);
             refused = is_refusal(error);
             last_refusal_.reset();
             if (refused) last_refusal_ = error;

@@ -203,6 +203,13 @@ void Client::forward_routed(Bytes input) {
     const bool amid =
         frontend_.mid_message() || backend.pipeline().copying_in() || backend.pipeline().skipping();
     if (amid || input.front() == 'X') return forward(input, input.size());
+    // A question of ours about the session is soon answered, and then all of this is open again;
+    // behind it the unit could not be taken back.
+    if (on_replica && !fresh && backend.tx() == TxStatus::idle && server_->busy_with_own()) {
+        undecided_ = true;
+        inbox_.keep(input);
+        return socket_.pause();
+    }
     const Unit unit = look_at(input);
     const bool own = unit.verdict && (unit.verdict->kind == Verdict::Kind::own || explains(unit));
     if (own && !backend.settled()) {
