@@ -154,7 +154,11 @@ void validate_auth(Draft& draft) {
     if (settings.auth_dbname == console_database) draft.problem("auth_dbname", reserved);
     for (const auto& [name, database] : draft.config.databases) {
         if (database.auth_dbname == console_database) {
-            draft.problem("databases." + name, fmt::format("{}: {}", name, reserved));
+            draft.warning(
+                "databases." + name,
+                fmt::format("{}: auth_dbname is the console, which has no secrets: who is "
+                            "not in auth_file cannot log in",
+                            name));
         }
     }
     if (settings.auth_type == AuthType::hba && settings.auth_hba_file.empty()) {

@@ -37,7 +37,7 @@ void Pool::aim(const Aim& aim) {
                             : aim.at != last_at_ || aim.incarnation != incarnation_;
         aim_ = aim;
         if (moved) last_at_ = aim.at, incarnation_ = aim.incarnation;
-        if (moved || held != was_held) failures_ = 0, retry_at_us_ = 0, last_refusal_.reset();
+        if (moved || held != was_held) failures_ = 0, retry_at_us_ = 0;
         if (held && !was_held) held_since_us_ = net::monotonic_us();
         ledger_.hold(held);
     }

@@ -94,9 +94,16 @@ Ledger::Checkin Ledger::checkin(ServerPlace& server, std::int64_t now_us) {
 bool Ledger::wants_server(std::int64_t now_us) const {
     if (!grants() || waiting_ <= opening_ + moving_ || opening_ >= limits_.opening_max)
         return false;
-    if (limits_.size == 0 || total_ < limits_.size) return true;
-    return limits_.reserve_timeout_us > 0 && total_ < limits_.size + limits_.reserve_size &&
+    const int count = total_ + apart_;
+    if (limits_.size == 0 || count < limits_.size) return true;
+    return limits_.reserve_timeout_us > 0 && count < limits_.size + limits_.reserve_size &&
            oldest()->since_us + limits_.reserve_timeout_us <= now_us;
+}
+
+bool Ledger::begin_apart() {
+    if (limits_.size > 0 && total_ + apart_ >= limits_.size) return false;
+    ++apart_;
+    return true;
 }
 
 void Ledger::closed(ServerPlace& server) {

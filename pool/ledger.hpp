@@ -75,11 +75,15 @@ public:
     /// begin_opening().
     bool wants_server(std::int64_t now_us) const;
     /// Would that be out of the reserve?
-    bool from_reserve() const { return limits_.size > 0 && total_ >= limits_.size; }
+    bool from_reserve() const { return limits_.size > 0 && total_ + apart_ >= limits_.size; }
     void begin_opening() { ++total_, ++opening_; }
     /// The connection stands; its first checkin() follows.
     void opened() { --opening_; }
     void opening_failed() { --opening_, --total_; }
+    /// A connection that is one client's own, on no shelf and not in total(), but within the size.
+    /// False when there is no room.
+    bool begin_apart();
+    void end_apart() { --apart_; }
     /// A server, idle or lent, is gone.
     void closed(ServerPlace& server);
     /// An idle server is taken off its shelf for something else than a client.
@@ -120,6 +124,7 @@ public:
     }
 
     int total() const { return total_; }
+    int apart() const { return apart_; }
     int opening() const { return opening_; }
     int idle() const { return idle_; }
     int waiting() const { return waiting_; }
@@ -136,7 +141,7 @@ private:
     Limits limits_;
     std::vector<detail::BookList<ServerPlace>> shelves_;  // by worker; longest idle in front
     std::vector<detail::BookList<WaiterPlace>> queues_;   // by worker; oldest in front
-    int total_ = 0, opening_ = 0, idle_ = 0, waiting_ = 0, moving_ = 0;
+    int total_ = 0, opening_ = 0, idle_ = 0, waiting_ = 0, moving_ = 0, apart_ = 0;
     bool paused_ = false, held_ = false;
 };
 

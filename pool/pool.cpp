@@ -13,10 +13,15 @@ using net::log::Level;
 
 namespace {
 
-/// Is it the server's own word, and final? Otherwise trying again may help, and clients wait.
+/// What we say when we cannot answer what a server asks begins with it.
+constexpr std::string_view login_failed_text = "server login failed: ";
+
+/// Is it final: the server's own word, or that we cannot answer its question? Otherwise trying again
+/// may help, and clients wait.
 bool is_refusal(const protocol::Error& error) {
     const std::string_view code = error.sqlstate.view();
     if (error.origin != protocol::Origin::server) return false;
+    if (error.message.starts_with(login_failed_text)) return true;
     return code.starts_with("28") || code.starts_with("3D") || code.starts_with("42");
 }
 
@@ -72,6 +77,8 @@ void Pool::set_ledger_limits() {
 PoolTotals Pool::totals() const {
     PoolTotals sum;
     for (const PoolStats& stats : stats_) sum += stats;
+    const std::lock_guard lock(mutex_);
+    sum -= forgotten_;
     return sum;
 }
 
@@ -94,10 +101,7 @@ Server* Pool::try_checkout(Worker& worker, Peer& peer) {
     std::optional<protocol::Error> refusal;
     {
         const std::lock_guard lock(mutex_);
-        if (last_refusal_ && now_us < retry_at_us_ && ledger_.total() == 0) {
-            refusal = last_refusal_;
-        } else if (ledger_.held() &&
-                   (!key_.node.empty() || ledger_.waiting() >= current_->held_max)) {
+        if (ledger_.held() && (!key_.node.empty() || ledger_.waiting() >= current_->held_max)) {
             refusal = no_node(0);  // of a replica: others may do
         } else {
             const Ledger::Checkout checkout = ledger_.checkout(peer, now_us);
@@ -130,7 +134,7 @@ bool Pool::has_room() const {
         return false;
     }
     const int held = ledger_.total() - ledger_.opening() - ledger_.idle() - ledger_.moving();
-    return limits.size == 0 || held + ledger_.waiting() < limits.size;
+    return limits.size == 0 || held + ledger_.apart() + ledger_.waiting() < limits.size;
 }
 
 void Pool::stop_waiting(Peer& peer) {
@@ -201,17 +205,31 @@ std::uint32_t Pool::open_apart(Worker& worker, Peer& peer) {
 
 bool Pool::count_apart(Worker& here) {
     const config::PoolLimits& limits = settings(here).limits;
-    if (database_totals_.servers.acquire(limits.max_db_connections)) {
+    bool room;
+    {
+        const std::lock_guard lock(mutex_);
+        room = ledger_.begin_apart();
+    }
+    if (room && database_totals_.servers.acquire(limits.max_db_connections)) {
         if (user_totals_.servers.acquire(limits.max_user_connections)) return true;
         database_totals_.servers.release();
     }
-    if (!evict(here)) registry_.make_room(*this, here);
+    if (room) {
+        const std::lock_guard lock(mutex_);
+        ledger_.end_apart();
+    }
+    if (!evict(here) && room) registry_.make_room(*this, here);
     return false;
 }
 
 void Pool::uncount_apart(Worker& here) {
     database_totals_.servers.release();
     user_totals_.servers.release();
+    {
+        const std::lock_guard lock(mutex_);
+        ledger_.end_apart();
+    }
+    open_wanted(here);
     registry_.room_made(here);
 }
 
@@ -224,7 +242,6 @@ void Pool::opened(Server& server) {
         const std::lock_guard lock(mutex_);
         ledger_.opened();
         failures_ = 0;
-        last_refusal_.reset();
     }
     shelve(server);
 }
@@ -245,8 +262,7 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
             const std::int64_t now_us = server.worker().loop.now_us();
             retry_at_us_ = now_us + retry_delay_us(failures_, current_->login_retry_us, now_us);
             refused = is_refusal(error);
-            last_refusal_.reset();
-            if (refused) last_refusal_ = error;
+            next_host(server);
         } else {
             ledger_.closed(server);
         }
@@ -254,7 +270,9 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
     database_totals_.servers.release();
     user_totals_.servers.release();
     if (was == ServerState::login) {
-        net::log::print(Level::warning, server.log_context(), "server login failed: {}",
+        const bool told = error.message.starts_with(login_failed_text);
+        net::log::print(Level::warning, server.log_context(), "{}{}{}",
+                        told ? "" : login_failed_text, server.refused_login(error) ? "FATAL " : "",
                         error.message);
     }
     if (refused) refuse_all(nullptr, error);
@@ -298,7 +316,7 @@ std::optional<Pool::Opening> Pool::begin_opening(Worker& here, bool for_min_size
         return std::nullopt;
     }
     if (ledger_.from_reserve()) {
-        net::log::print(Level::debug, {}, "taking connection from reserve_pool");
+        net::log::print(Level::log, {}, "taking connection from reserve_pool");
     }
     ledger_.begin_opening();
     if (WaiterPlace* const eldest = ledger_.oldest()) {
@@ -345,11 +363,20 @@ std::optional<config::Endpoint> Pool::next_endpoint() {
     const config::Database& database = current_->database;
     if (database.endpoints.empty())
         return config::Endpoint{current_->unix_socket_dir, database.port};
-    const bool rotate =
-        database.load_balance_hosts == config::LoadBalanceHosts::round_robin || failures_ > 0;
     const config::Endpoint& chosen = database.endpoints[next_host_ % database.endpoints.size()];
-    if (rotate) ++next_host_;
+    if (database.load_balance_hosts == config::LoadBalanceHosts::round_robin) ++next_host_;
     return chosen;
+}
+
+/// Where a list of hosts is for when one fails: that one has.
+void Pool::next_host(const Server& failed) {
+    const config::Database& database = current_->database;
+    if (database.load_balance_hosts == config::LoadBalanceHosts::round_robin ||
+        database.endpoints.empty()) {
+        return;
+    }
+    const auto& present = database.endpoints[next_host_ % database.endpoints.size()];
+    if (present.host == failed.host()) ++next_host_;
 }
 
 ServerCredentials Pool::credentials() const {

@@ -26,8 +26,8 @@ class Registry;
 struct PoolSettings {
     config::Database database;
     config::PoolLimits limits;
-    std::string reset_query;  // empty: none on give-back
-    std::string check_query;  // empty: none
+    std::string reset_query;                   // empty: none on give-back
+    std::optional<std::string> check_query{};  // none: servers are not checked
     std::int64_t check_delay_us = 0, login_retry_us = 0;
     std::string unix_socket_dir;
     bool round_robin = false;
@@ -43,6 +43,9 @@ struct PoolSettings {
 std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& config,
                                                        const config::Database& database,
                                                        const std::string& user);
+
+/// The variables that follow a client from server to server, whatever session_state says.
+std::vector<std::string> tracked_parameters(const config::Settings& settings);
 
 /// How many connections something has, against how many it may have; shared by several pools.
 struct Quota {
@@ -101,13 +104,26 @@ public:
     /// Opens one for `peer` alone, beyond the pool's size and on no shelf: for what serves many
     /// clients, or is one's own. granted() or lost() follows, perhaps within the call. Its id.
     std::uint32_t open_apart(Worker& worker, Peer& peer);
-    /// Counts one of those in the limits that are shared with other pools. False when they are
-    /// against it; then room is being made, where it can be.
+    /// Counts one of those in the pool's size and in the limits that are shared with other pools.
+    /// False when they are against it; then room is being made, where it can be.
     bool count_apart(Worker& here);
     void uncount_apart(Worker& here);
     /// A server (new, tidied, moved, or freed of its last cancel) has nobody: to the next waiter or
     /// the shelf.
     void shelve(Server& server);
+
+    /// Clients that it counts.
+    std::atomic<int> clients = 0;
+    /// Nobody has used it for long: in no SHOW and without statistics, until somebody comes.
+    bool dormant() const { return dormant_.load(std::memory_order_relaxed); }
+    /// Falls asleep after `after_us` of having neither clients nor servers, and wakes up when it has
+    /// any. The main thread, now and then.
+    void look_for_use(std::int64_t now_us, std::int64_t after_us);
+    /// Guarded, as the above, by the registry.
+    void wake() {
+        unused_since_us_ = 0;
+        dormant_.store(false, std::memory_order_relaxed);
+    }
 
     // From Server.
     void opened(Server& server);
@@ -150,7 +166,7 @@ public:
     void pause();
     void resume();
     bool paused() const;
-    /// Closes every server as soon as it is free.
+    /// Closes every server as soon as it is free; what has failed is tried again at once.
     void reconnect();
     /// Goes up with every reconnect(): servers of an older one are obsolete, wherever they are.
     std::uint32_t epoch() const { return epoch_.load(std::memory_order_acquire); }
@@ -187,6 +203,7 @@ private:
     void freeze_servers(Worker& worker, bool frozen);
     void serve_waiting(Worker& worker);
     void refuse_held(Worker& worker);
+    void next_host(const Server& failed);
     static protocol::Error node_lost();
     static protocol::Error no_node(std::int64_t waited_us);
     void refuse_expired(Worker& worker);
@@ -205,6 +222,8 @@ private:
     std::vector<std::shared_ptr<const PoolSettings>> settings_;  // by worker, each its own thread's
     std::deque<PoolStats> stats_;                                // by worker
     std::atomic<const Pool*> credentials_of_ = nullptr;          // nullptr: they are its own
+    std::atomic<bool> dormant_ = false;
+    std::int64_t unused_since_us_ = 0;  // 0: it is in use
     std::atomic<std::uint32_t> epoch_ = 0;
 
     mutable std::mutex mutex_;  // guards what follows
@@ -216,8 +235,8 @@ private:
     unsigned next_host_ = 0;
     int failures_ = 0;  // connection attempts in a row
     std::int64_t retry_at_us_ = 0;
-    std::optional<protocol::Error> last_refusal_;  // the server's own, while retry_at_us_ is ahead
     std::int64_t last_lifetime_close_us_ = 0;
+    PoolTotals forgotten_;  // from before it was dormant
     Aim aim_;
     std::optional<config::Endpoint> last_at_;  // where the servers go that are not obsolete
     std::uint32_t incarnation_ = 0;            // … and of what its node was then

@@ -41,12 +41,13 @@ Pool& Registry::read_pool(const config::Config& config, Pool& primary,
 Pool& Registry::find_or_make(const config::Config& config, const config::Database& database,
                              Pool::Key key) {
     std::unique_ptr<Pool>& place = pools_[key];
+    if ((!place || place->dormant()) && !config.databases.contains(database.name) &&
+        !in_use(database.name)) {
+        net::log::print(net::log::Level::log, {}, "registered new auto-database: db={}",
+                        database.name);
+    }
+    if (place) place->wake();
     if (!place) {
-        if (!config.databases.contains(database.name) &&
-            !database_totals_.contains(database.name)) {
-            net::log::print(net::log::Level::log, {}, "registered new auto-database: db={}",
-                            database.name);
-        }
         const std::string user = key.user, node = key.node;
         place = std::make_unique<Pool>(*this, std::move(key),
                                        make_pool_settings(config, database, user),
@@ -59,7 +60,33 @@ Pool& Registry::find_or_make(const config::Config& config, const config::Databas
     return *place;
 }
 
+/// Somebody uses a pool of this entry, or did a while ago.
+bool Registry::in_use(const std::string& database) const {
+    for (auto at = pools_.lower_bound({database, {}, {}});
+         at != pools_.end() && at->first.database == database; ++at) {
+        if (at->second && !at->second->dormant()) return true;
+    }
+    return false;
+}
+
+void Registry::look_for_use(const config::Config& config, std::int64_t now_us) {
+    const std::int64_t any_us = config.settings.pool_idle_timeout.count();
+    const std::int64_t auto_us = config.settings.autodb_idle_timeout.count();
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, pool] : pools_) {
+        const bool automatic = !config.databases.contains(key.database);
+        const bool earlier = automatic && auto_us > 0 && (any_us == 0 || auto_us < any_us);
+        pool->look_for_use(now_us, earlier ? auto_us : any_us);
+    }
+}
+
 std::vector<Pool*> Registry::pools() const {
+    std::vector<Pool*> awake = all_pools();
+    std::erase_if(awake, [](const Pool* pool) { return pool->dormant(); });
+    return awake;
+}
+
+std::vector<Pool*> Registry::all_pools() const {
     const std::lock_guard lock(mutex_);
     std::vector<Pool*> all;
     all.reserve(pools_.size());
@@ -71,6 +98,7 @@ std::vector<std::string> Registry::databases() const {
     const std::lock_guard lock(mutex_);
     std::vector<std::string> names;
     for (const auto& [key, pool] : pools_) {
+        if (pool->dormant()) continue;
         if (names.empty() || names.back() != key.database) names.push_back(key.database);
     }
     return names;
@@ -85,7 +113,7 @@ void Registry::pause(const std::string& database) {
             paused_.insert(database);
         }
     }
-    for (Pool* const pool : pools()) {
+    for (Pool* const pool : all_pools()) {
         if (database.empty() || pool->database() == database) pool->pause();
     }
 }
@@ -100,7 +128,7 @@ bool Registry::resume(const std::string& database) {
             was = paused_.erase(database) > 0;
         }
     }
-    for (Pool* const pool : pools()) {
+    for (Pool* const pool : all_pools()) {
         const bool meant = database.empty() || pool->database() == database;
         if (meant && !paused(pool->database())) pool->resume();
     }
@@ -147,7 +175,7 @@ Totals& Registry::user_totals(const std::string& user) {
 }
 
 void Registry::apply(const config::ConfigPtr& config) {
-    for (Pool* const pool : pools()) {
+    for (Pool* const pool : all_pools()) {
         const auto entry = config->entry_for(pool->database());
         if (entry) {
             know_forced_user(*pool, *config, *entry);

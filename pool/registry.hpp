@@ -28,7 +28,7 @@ public:
                const std::string& user);
     /// In a cluster: the pool for reads from this node, with the credentials of the `primary`'s.
     Pool& read_pool(const config::Config& config, Pool& primary, const config::Endpoint& node);
-    /// Every pool there is. Pools are never taken away while the process runs.
+    /// Every pool but the dormant ones. Pools are never taken away while the process runs.
     std::vector<Pool*> pools() const;
 
     /// Where the nodes of a cluster are from here on; those of its pools that are made later go
@@ -42,6 +42,10 @@ public:
     /// Called when a connection to a node of a cluster failed, or broke. Set before there is any;
     /// any thread calls it.
     std::function<void(const std::string& cluster, const config::Endpoint& node)> on_trouble;
+
+    /// Pools that nobody has used for long fall asleep: after autodb_idle_timeout those of entries
+    /// made of "*", after pool_idle_timeout all. The main thread, now and then.
+    void look_for_use(const config::Config& config, std::int64_t now_us);
 
     /// Names of the entries that have a pool.
     std::vector<std::string> databases() const;
@@ -70,6 +74,8 @@ public:
     void note_starved() { starved_.store(true, std::memory_order_relaxed); }
 
 private:
+    std::vector<Pool*> all_pools() const;
+    bool in_use(const std::string& database) const;
     std::optional<Aim> aim_for(const config::Database& entry, const std::string& node) const;
     Pool& find_or_make(const config::Config& config, const config::Database& database,
                        Pool::Key key);

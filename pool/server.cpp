@@ -78,10 +78,11 @@ bool Server::lend(Peer& peer) {
     std::string script = protocol::set_script(*vars_, *peer.vars(), *fresh_vars_);
     if (!script.empty()) {
         net::log::print(Level::debug, log_context(), "varcache_apply: {}", script);
-    } else if (stale) {
-        script = settings.check_query;
+    } else if (!stale || !settings.check_query) {
+        return true;
+    } else {
+        script = *settings.check_query;
     }
-    if (script.empty()) return true;
     lending_ = true;
     run_own(script);
     return false;
@@ -225,7 +226,8 @@ void Server::close(const protocol::Error& error) {
     if (state_ == ServerState::closed) return;
     const std::int64_t age_s = (worker_->loop.now_us() - connected_us_) / 1'000'000;
     net::log::print(pool_.internal ? Level::debug : Level::log, log_context(),
-                    "closing because: {} (age={}s)", error.message, age_s);
+                    "closing because: {} (age={}s)",
+                    refused_login(error) ? "login failed" : error.message, age_s);
     const ServerState was = state_;
     state_ = ServerState::closed;
     if (login_) worker_->loop.bury(std::move(login_));
@@ -240,6 +242,12 @@ void Server::close(const protocol::Error& error) {
     worker_->loop.bury(std::move(self));
     pool_.closed(*this, was, error);
     if (peer) peer->lost(error);
+}
+
+/// What goes wrong on the way has the code of a broken connection; the server's words have theirs.
+bool Server::refused_login(const protocol::Error& error) const {
+    return backend_pid_ == 0 && error.origin == protocol::Origin::server &&
+           !(error.sqlstate == protocol::sqlstate::connection_failure);
 }
 
 std::unique_ptr<Server> Server::depart() {

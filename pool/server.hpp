@@ -77,6 +77,9 @@ public:
     std::unique_ptr<Server> depart();
     static Server& arrive(std::unique_ptr<Server> server, Worker& worker);
 
+    /// Is this how it was turned away at its log-in, in its own words?
+    bool refused_login(const protocol::Error& error) const;
+
     Backend& backend() { return backend_; }
     const Backend& backend() const { return backend_; }
     Pool& pool() const { return pool_; }

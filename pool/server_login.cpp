@@ -111,6 +111,7 @@ net::Task<ServerLogin::Outcome> ServerLogin::find_address() {
     const std::optional<config::Endpoint> found_endpoint = server_.pool_.next_endpoint();
     if (!found_endpoint) co_return login_error("the cluster has no primary");
     const config::Endpoint& endpoint = *found_endpoint;
+    server_.host_ = endpoint.host;
     if (endpoint.host.starts_with('/') || endpoint.host.starts_with('@')) {
         const auto address =
             net::unix_address(fmt::format("{}/.s.PGSQL.{}", endpoint.host, endpoint.port));
@@ -118,11 +119,10 @@ net::Task<ServerLogin::Outcome> ServerLogin::find_address() {
         server_.address_ = *address;
     } else {
         const auto found =
-            co_await net::resolve(worker.loop, worker.shared.offload, endpoint.host, endpoint.port);
+            co_await worker.shared.dns.resolve(worker.loop, endpoint.host, endpoint.port);
         if (found.has_error()) co_return found.error();
-        server_.address_ = (*found)[server_.id_ % found->size()];
+        server_.address_ = *found;
     }
-    server_.host_ = endpoint.host;
     co_return Outcome();
 }
 

@@ -27,7 +27,8 @@ std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& con
     if (database.user.value_or(user) != user) settings->limits.min_size = 0;  // nobody comes here
     const bool session = settings->limits.mode == config::PoolMode::session;
     if (session || s.server_reset_query_always) settings->reset_query = s.server_reset_query;
-    settings->check_query = s.server_check_query == "<empty>" ? ";" : s.server_check_query;
+    if (!s.server_check_query.empty())
+        settings->check_query = s.server_check_query == "<empty>" ? "" : s.server_check_query;
     settings->check_delay_us = s.server_check_delay.count();
     settings->login_retry_us = s.server_login_retry.count();
     settings->unix_socket_dir = s.unix_socket_dir;
@@ -36,11 +37,16 @@ std::shared_ptr<const PoolSettings> make_pool_settings(const config::Config& con
         settings->hold_us = cluster->failover.hold.count();
         settings->held_max = cluster->failover.max_held;
     }
-    settings->tracked = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings",
-                         "application_name"};
-    settings->tracked.insert(settings->tracked.end(), s.track_extra_parameters.begin(),
-                             s.track_extra_parameters.end());
+    settings->tracked = tracked_parameters(s);
     return settings;
+}
+
+std::vector<std::string> tracked_parameters(const config::Settings& settings) {
+    std::vector<std::string> names{"client_encoding", "DateStyle", "TimeZone",
+                                   "standard_conforming_strings", "application_name"};
+    names.insert(names.end(), settings.track_extra_parameters.begin(),
+                 settings.track_extra_parameters.end());
+    return names;
 }
 
 void Pool::tick(Worker& worker) {
@@ -127,7 +133,8 @@ void Pool::close_expired(Worker& worker) {
             late.push_back(server.get());
         }
     }
-    for (Server* const server : late) server->close("connect timeout");
+    for (Server* const server : late)
+        server->close(server->fd() < 0 ? "connect failed" : "connect timeout");
 }
 
 bool Pool::evict(Worker& here) {
@@ -184,6 +191,8 @@ void Pool::reconnect() {
     {
         const std::lock_guard lock(mutex_);
         startups_.clear();
+        failures_ = 0;
+        retry_at_us_ = 0;
     }
     for (Worker* const worker : registry_.workers()) {
         worker->loop.post([this, worker] {
@@ -222,6 +231,19 @@ void Pool::retire() {
     last->limits.min_size = 0;
     apply(std::move(last));
     reconnect();
+}
+
+void Pool::look_for_use(std::int64_t now_us, std::int64_t after_us) {
+    const std::lock_guard lock(mutex_);
+    const bool used = clients.load(std::memory_order_relaxed) > 0 || ledger_.total() > 0 ||
+                      ledger_.waiting() > 0 ||
+                      (current_->database.user && current_->limits.min_size > 0);
+    if (used) return wake();
+    if (unused_since_us_ == 0) unused_since_us_ = now_us;
+    if (dormant() || after_us == 0 || now_us - unused_since_us_ < after_us) return;
+    forgotten_ = {};
+    for (const PoolStats& stats : stats_) forgotten_ += stats;
+    dormant_.store(true, std::memory_order_relaxed);
 }
 
 Pool::Counts Pool::counts(std::int64_t now_us) const {

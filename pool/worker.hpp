@@ -8,6 +8,7 @@
 
 #include "config/config.hpp"
 #include "pool/net/address.hpp"
+#include "pool/net/dns.hpp"
 #include "pool/net/loop.hpp"
 #include "pool/net/offload.hpp"
 #include "pool/net/socket.hpp"
@@ -27,6 +28,7 @@ struct Shared {
     protocol::StatementTable statements;
     protocol::VarTable vars;
     net::Offload offload{2};
+    net::Dns dns{offload};
     std::atomic<std::uint64_t> schema_epoch = 0;  // goes up with every CREATE, ALTER and DROP
     std::atomic<std::uint32_t> next_id = 1;  // one counter for clients and servers, as PgBouncer's
 };

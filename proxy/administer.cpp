@@ -94,24 +94,43 @@ bool Process::load_again() {
     return true;
 }
 
-bool Process::apply(config::ConfigPtr config) {
+config::Config Process::settable() const {
+    config::Config copy = *config();
+    if (waiting_tls_) std::tie(copy.settings.client_tls, copy.settings.server_tls) = *waiting_tls_;
+    return copy;
+}
+
+void Process::set(config::ConfigPtr config) {
     const config::Settings& present = this->config()->settings;
     const config::Settings& next = config->settings;
-    pool::TlsContextsPtr tls = main().worker.tls;
-    if (next.client_tls != present.client_tls || next.server_tls != present.server_tls) {
-        auto made = pool::make_tls_contexts(*config);
-        if (made.has_error()) {
-            net::log::print(Level::error, {}, "{}", made.error().message);
-            return false;
-        }
-        tls = std::move(*made);
+    if (next.client_tls == present.client_tls && next.server_tls == present.server_tls) {
+        waiting_tls_.reset();
+        return apply(std::move(config), main().worker.tls);
     }
-    apply(std::move(config), std::move(tls));
-    return true;
+    auto made = pool::make_tls_contexts(*config);
+    if (made.has_value()) return apply(std::move(config), std::move(*made));
+    net::log::print(Level::error, {}, "{}", made.error().message);
+    net::log::print(Level::error, {},
+                    "TLS configuration could not be reloaded, keeping old configuration");
+    auto kept = std::make_shared<config::Config>(*config);
+    const auto wanted = std::pair(next.client_tls, next.server_tls);
+    kept->settings.client_tls = present.client_tls;
+    kept->settings.server_tls = present.server_tls;
+    apply(std::move(kept), main().worker.tls);
+    waiting_tls_ = wanted;
+}
+
+/// What all threads share.
+void Process::set_shared(const config::Config& config) {
+    cancel_keys_.set_peer(config.settings.peer_id);
+    shared_.dns.set_times(config.settings.dns_max_ttl.count(),
+                          config.settings.dns_nxdomain_ttl.count());
 }
 
 void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
+    waiting_tls_.reset();
     configure_log(*config);
+    set_shared(*config);
     const bool other_tls = config->settings.server_tls != this->config()->settings.server_tls;
     const auto adopt = [config, tls](Shard& shard) {
         shard.worker.config = config;

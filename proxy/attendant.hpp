@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "pool/cancel_errand.hpp"
 #include "protocol/bytes.hpp"
 
 namespace pgweir::pool {
@@ -21,7 +22,7 @@ public:
     /// The client has taken what it was sent.
     virtual void drained() = 0;
     /// A cancel request with the client's key; `hold` is let go when it is through.
-    virtual void cancel(std::shared_ptr<void> hold) = 0;
+    virtual void cancel(pool::CancelHold hold) = 0;
     /// The client is gone.
     virtual void closed() = 0;
     /// The server that is this client's alone; nullptr: there is none.

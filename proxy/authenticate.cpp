@@ -5,6 +5,7 @@
 
 #include <openssl/crypto.h>
 
+#include "config/entries.hpp"
 #include "pool/net/log.hpp"
 #include "pool/registry.hpp"
 #include "protocol/md5.hpp"
@@ -98,9 +99,7 @@ net::Task<Authentication::Outcome> Authentication::prove() {
         case AuthType::cert: co_return co_await by_certificate(rule);
         case AuthType::peer: co_return co_await by_peer(rule);
         case AuthType::plain: co_return co_await by_plain();
-        case AuthType::md5:
-            if (expects_scram()) co_return co_await by_scram();
-            co_return co_await by_md5();
+        case AuthType::md5: co_return co_await by_hashed();
         case AuthType::scram_sha_256: co_return co_await by_scram();
         default: co_return misconfigured();
     }
@@ -122,6 +121,14 @@ protocol::Result<Authentication::Demand> Authentication::demand() const {
     return Demand{*rule->method, rule};
 }
 
+/// The console has nobody's secrets to tell.
+protocol::Error Authentication::console_asked() const {
+    net::log::print(Level::error, client_.log_context(),
+                    "cannot use the reserved \"{}\" database as an auth_dbname",
+                    config::console_database);
+    return misconfigured();
+}
+
 /// Finds the user's secret: in the password file, else by asking a database.
 net::Task<Authentication::Outcome> Authentication::look_up() {
     if (const config::Credential* const listed = config_->credential(client_.user())) {
@@ -139,8 +146,9 @@ net::Task<Authentication::Outcome> Authentication::look_up() {
     const std::string user = own ? own->auth_user.value_or(settings.auth_user) : settings.auth_user;
     std::string where =
         own ? own->auth_dbname.value_or(settings.auth_dbname) : settings.auth_dbname;
-    if (user.empty() || (where.empty() && console)) co_return Outcome();
-    if (where.empty()) where = own->name;
+    if (user.empty()) co_return Outcome();
+    if (where.empty()) where = console ? client_.database() : own->name;
+    if (process.is_console(where)) co_return console_asked();
     auto asking = process.database(*config_, where);
     if (!asking) {
         net::log::print(Level::error, client_.log_context(),
@@ -177,6 +185,8 @@ net::Task<Authentication::Outcome> Authentication::ask_database(const config::Da
         if (answer.has_error()) {
             net::log::print(Level::error, client_.log_context(), "auth_query failed: {}",
                             answer.error().message);
+            if (answer.error().sqlstate == protocol::sqlstate::invalid_catalog_name)
+                co_return answer.error();  // says nothing that the client has not said
             co_return misconfigured();
         }
         found = *std::move(answer);
@@ -205,6 +215,15 @@ bool Authentication::expects_scram() const {
     return std::any_of(listed.begin(), listed.end(), [](const auto& item) {
         return protocol::kind_of_secret(item.second.secret) == SecretKind::scram;
     });
+}
+
+/// By the secret that the user has, and in the same words either way.
+net::Task<Authentication::Outcome> Authentication::by_hashed() {
+    if (!expects_scram()) co_return co_await by_md5();
+    Outcome failure = co_await by_scram();
+    if (failure && failure->sqlstate == protocol::sqlstate::invalid_password)
+        failure->message = wrong_password().message;
+    co_return failure;
 }
 
 net::Task<protocol::Result<std::string>> Authentication::message() {

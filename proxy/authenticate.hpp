@@ -45,6 +45,7 @@ private:
     Task<Outcome> by_secret(AuthType method);
 
     Task<Outcome> look_up();
+    protocol::Error console_asked() const;
     Task<Outcome> ask_database(const config::Database& asking, std::string query);
     /// The secret was not asked for just now, and now it has been.
     Task<bool> look_up_again();
@@ -52,6 +53,7 @@ private:
 
     Task<Outcome> by_plain();
     Task<bool> fits(const std::string& password);
+    Task<Outcome> by_hashed();
     Task<Outcome> by_md5();
     Task<Outcome> by_scram();
     Task<Outcome> by_certificate(const config::HbaRule* rule);

@@ -2,6 +2,7 @@
 
 #include "protocol/bytes.hpp"
 #include "protocol/secret.hpp"
+#include "proxy/peer_key.hpp"
 
 namespace pgweir::proxy {
 
@@ -13,8 +14,13 @@ CancelKey CancelKeys::give(ClientPlace place, std::uint32_t pid, std::size_t sec
     const std::lock_guard lock(mutex_);
     while (true) {
         CancelKey key{pid, protocol::random_bytes(secret_size)};
-        if (pid == 0) key.pid = protocol::load_u32(protocol::random_bytes(4).data());
+        const int owner = peer();
+        if (pid == 0 || owner > 0) key.pid = protocol::load_u32(protocol::random_bytes(4).data());
         key.pid &= 0x7fffffffu;  // a pid is positive
+        if (owner > 0) {
+            key.pid = peer_key::with_owner(key.pid, owner);
+            peer_key::fill_hops(key.secret);
+        }
         const Id id = id_of(key.pid, key.secret);
         if (id != 0 && entries_.try_emplace(id, Entry{place, key.secret}).second) return key;
     }
@@ -40,6 +46,15 @@ bool CancelKeys::take_in(ClientPlace place, const CancelKey& key) {
 
 std::optional<ClientPlace> CancelKeys::find(std::uint32_t pid, std::string_view secret) const {
     if (secret.size() < short_size) return std::nullopt;
+    if (const auto place = find_exactly(pid, secret)) return place;
+    if (peer() == 0) return std::nullopt;
+    std::string given(secret);  // a request that was passed on has fewer hops left
+    peer_key::fill_hops(given);
+    return find_exactly(pid, given);
+}
+
+std::optional<ClientPlace> CancelKeys::find_exactly(std::uint32_t pid,
+                                                    std::string_view secret) const {
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(id_of(pid, secret));
     if (found == entries_.end()) return std::nullopt;

@@ -1,6 +1,7 @@
 // The keys that clients were given for cancelling: whose is this one?
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -31,8 +32,13 @@ public:
     using Id = std::uint64_t;
     static Id id_of(std::uint32_t pid, std::string_view secret);
 
+    /// The number of this process among those that share a port; 0: there are none. Keys that are
+    /// given say it, so that others know where to send them (see peer_key).
+    void set_peer(int id) { peer_.store(id, std::memory_order_relaxed); }
+    int peer() const { return peer_.load(std::memory_order_relaxed); }
+
     /// A new key from the system's random numbers, for this client until it is taken back. `pid`
-    /// 0: random as well.
+    /// 0: random as well, as it always is where there are peers.
     CancelKey give(ClientPlace place, std::uint32_t pid, std::size_t secret_size);
     void take_back(Id id);
     /// The same, and what was given out; and how another process takes that over. False: somebody
@@ -47,6 +53,9 @@ private:
         std::string secret;
     };
 
+    std::optional<ClientPlace> find_exactly(std::uint32_t pid, std::string_view secret) const;
+
+    std::atomic<int> peer_ = 0;
     mutable std::mutex mutex_;
     std::unordered_map<Id, Entry> entries_;
 };

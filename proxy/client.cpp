@@ -204,7 +204,8 @@ void Client::own_over(bool waited) {
 
 /// The first `size` bytes; what is behind them has to wait for the answer.
 void Client::forward(Bytes input, std::size_t size) {
-    if (query_began_us_ == 0) begin_request();
+    constexpr char terminate = 'X';  // is no request
+    if (query_began_us_ == 0 && input.front() != terminate) begin_request();
     protocol::Segments& out = shard_.worker.segments;
     out.clear();
     pool::Backend& backend = server_->backend();

@@ -53,9 +53,9 @@ public:
 
     /// A request to cancel what this client is running or waiting for; `hold` is let go when it is
     /// through.
-    void cancel(std::shared_ptr<void> hold);
-    /// The cancel request that this connection was made for is through.
-    void cancel_passed_on();
+    void cancel(pool::CancelHold hold);
+    /// The cancel request that this connection was made for is through; what became of it.
+    void cancel_passed_on(std::string_view outcome);
     /// Limits that pass with time: called every 100 ms while any is set.
     void check_timeouts(std::int64_t now_us);
     /// The server it has had since its log-in goes back to the pool. False when there is none, or
@@ -223,6 +223,8 @@ private:
     void begin_session(protocol::Vars own);
     void set_unasked(bool unasked);
     RequestRules rules() const;
+    void check_login(std::int64_t now_us);
+    config::Duration idle_timeout(const config::PoolLimits& limits) const;
     void notify_waiting(std::int64_t now_us);
     void give_way(std::int64_t now_us);
     /// The session's pins are others than they were.

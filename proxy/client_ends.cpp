@@ -9,13 +9,14 @@ namespace pgweir::proxy {
 
 using net::log::Level;
 
-void Client::cancel_passed_on() {
-    if (login_) login_->cancel_passed_on();
+void Client::cancel_passed_on(std::string_view outcome) {
+    if (login_) login_->cancel_passed_on(outcome);
 }
 
-void Client::cancel(std::shared_ptr<void> hold) {
+void Client::cancel(pool::CancelHold hold) {
     if (attendant_) return attendant_->cancel(std::move(hold));
     if (server_ && query_began_us_ != 0) return pool::cancel_query(*server_, std::move(hold));
+    pool::ended(hold, "cancel request for idle client");
     if (state_ != ClientState::waiting) return;
     target_->stop_waiting(*this);
     drop_waiting({protocol::sqlstate::query_canceled, protocol::Origin::client,

@@ -4,18 +4,16 @@
 #include <bit>
 
 #include "pool/net/log.hpp"
+#include "proxy/process.hpp"
 
 namespace pgweir::proxy {
 
 void Client::check_timeouts(std::int64_t now_us) {
-    if (state_ == ClientState::login) {
-        const std::int64_t most = shard_.worker.config->settings.client_login_timeout.count();
-        if (most > 0 && now_us - connected_us_ > most) {
-            close({protocol::sqlstate::protocol_violation, protocol::Origin::client,
-                   "client_login_timeout"});
-        }
-        return;
+    if (shard_.process.shutting_down() == Shutdown::wait_for_servers && waiting()) {
+        return close(
+            {protocol::sqlstate::admin_shutdown, protocol::Origin::proxy, "server shutting down"});
     }
+    if (state_ == ClientState::login) return check_login(now_us);
     if (!pool_ || attendant_) return;
     if (pins_ != 0) warn_pinned(now_us);
     if (wants_token_ && causal_token()) {
@@ -51,9 +49,34 @@ void Client::check_timeouts(std::int64_t now_us) {
     // Who is pinned is as idle without a request as who has no server.
     const bool resting = pins_ != 0 && at_rest;
     if ((state_ == ClientState::idle || resting || unasked_) &&
-        over(std::max(request_us_, connected_us_), limits.client_idle_timeout)) {
+        over(std::max(request_us_, connected_us_), idle_timeout(limits))) {
         return end(protocol::sqlstate::idle_session_timeout, "client_idle_timeout");
     }
+}
+
+/// Who logs in waits for a server as others do.
+void Client::check_login(std::int64_t now_us) {
+    const auto end = [this](const protocol::Sqlstate& state, const char* text) {
+        close({state, protocol::Origin::client, text});
+    };
+    const bool queued = pool_ && waiting();
+    if (queued) {
+        const std::int64_t query_us = pool_->settings(shard_.worker).limits.query_timeout.count();
+        if (query_us > 0 && now_us - since_us > query_us)
+            return end(protocol::sqlstate::query_canceled, "query_timeout");
+    }
+    const std::int64_t most_us = shard_.worker.config->settings.client_login_timeout.count();
+    if (most_us == 0 || now_us - connected_us_ <= most_us) return;
+    end(protocol::sqlstate::protocol_violation,
+        queued ? "client_login_timeout (server down)" : "client_login_timeout");
+}
+
+/// It is the client's user whose patience counts, not the entry's forced one.
+config::Duration Client::idle_timeout(const config::PoolLimits& limits) const {
+    const config::Config& config = *shard_.worker.config;
+    if (user_ == pool_->user() || config.users.empty()) return limits.client_idle_timeout;
+    const config::Database& entry = pool_->settings(shard_.worker).database;
+    return config::limits_of(config, entry, config.user(user_)).client_idle_timeout;
 }
 
 /// A server that is kept for the sake of currval() only goes to those who wait, after a while.

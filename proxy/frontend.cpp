@@ -75,6 +75,8 @@ std::size_t size_max(char type) {
         case 'B':
         case 'F':
         case 'd': return large;
+        case 'C':
+        case 'D': return names_max;  // PostgreSQL has 10'000, but servers see a name of ours
         default: return small;
     }
 }
@@ -302,8 +304,6 @@ bool Frontend::note_bind(Statements::Found& found, const Frame& frame, Translati
 Frontend::Take Frontend::take_parse(const Frame& frame, Bytes whole, Translation& step) {
     if (step.rules.server_max == 0) {
         if (step.rules.queries) step.rules.queries->passed(passed_names_, frame);
-        ++step.client_parses;
-        ++step.server_parses;
         step.pipeline().push({Request::parse, Reply::forward, {}, {}});
         step.out.add(whole);
         return Take::done;
@@ -347,7 +347,7 @@ Frontend::Take Frontend::take_bind(const Frame& frame, Bytes whole, Translation&
     } else if (step.rules.queries) {
         step.rules.queries->passed(passed_names_, frame);
     }
-    ++step.binds;
+    step.binds += step.rules.server_max > 0 && !names->statement.empty();
     step.pipeline().push({Request::bind, Reply::forward, named, {}});
     if (!named) {
         step.out.add(whole);

@@ -21,6 +21,8 @@ protocol::Error refuse(const protocol::Sqlstate& state, std::string text) {
     return {state, Origin::client, std::move(text)};
 }
 
+constexpr std::string_view closed_by_client = "client close request";
+
 /// The start-up parameter that asks a server for it.
 const char* parameter_of(Replication replication) {
     return replication == Replication::logical ? "database" : "yes";
@@ -54,10 +56,10 @@ net::Task<void> Login::run() {
 }
 
 net::Task<Login::Outcome> Login::log_in() {
-    bool gone = false;
+    std::string_view gone;
     if (Outcome failure = co_await first_packets(gone)) co_return failure;
-    if (gone) {
-        client_.hang_up("client close request");
+    if (!gone.empty()) {
+        client_.hang_up(gone);
         co_return Outcome();
     }
     if (Outcome failure = co_await authentication_.run()) co_return failure;
@@ -65,7 +67,7 @@ net::Task<Login::Outcome> Login::log_in() {
     co_return co_await enter_pool();
 }
 
-net::Task<Login::Outcome> Login::read_proxy_header(bool& gone) {
+net::Task<Login::Outcome> Login::read_proxy_header(std::string_view& gone) {
     const config::Networks& balancers = client_.shard_.worker.config->native.proxy_protocol;
     if (balancers.empty() || !balancers.covers(address_of(client_))) co_return Outcome();
     while (true) {
@@ -77,28 +79,29 @@ net::Task<Login::Outcome> Login::read_proxy_header(bool& gone) {
             co_return Outcome();
         }
         if (!co_await conversation_.more()) {
-            gone = true;
+            gone = closed_by_client;
             co_return Outcome();
         }
     }
 }
 
-net::Task<void> Login::pass_on(const protocol::CancelRequest& request) {
+net::Task<std::string_view> Login::pass_on(const protocol::CancelRequest& request) {
     Shard& shard = client_.shard_;
-    const auto tell = [&shard, id = client_.id(), live = shard.process.loops_live()](void*) {
+    const auto tell = [&shard, id = client_.id(),
+                       live = shard.process.loops_live()](std::string_view outcome) {
         if (live.expired()) return;
-        shard.worker.loop.post([&shard, id] {
+        shard.worker.loop.post([&shard, id, outcome] {
             const auto found = shard.clients.find(id);
-            if (found != shard.clients.end()) found->second->cancel_passed_on();
+            if (found != shard.clients.end()) found->second->cancel_passed_on(outcome);
         });
     };
-    shard.process.cancel(request, std::shared_ptr<void>(nullptr, tell));
-    co_await passed_on_;
+    shard.process.cancel(request, std::make_shared<pool::CancelErrand>(tell));
+    co_return co_await passed_on_;
 }
 
-net::Task<Login::Outcome> Login::first_packets(bool& gone) {
+net::Task<Login::Outcome> Login::first_packets(std::string_view& gone) {
     if (Outcome failure = co_await read_proxy_header(gone)) co_return failure;
-    while (!gone) {
+    while (gone.empty()) {
         constexpr char client_hello = 0x16;  // the first byte of a handshake: no SSLRequest before
         if (offers_tls() && client_.inbox_.kept().starts_with(client_hello)) {
             if (Outcome failure = co_await begin_tls(true)) co_return failure;
@@ -107,7 +110,7 @@ net::Task<Login::Outcome> Login::first_packets(bool& gone) {
         if (cut.has_error()) co_return cut.error();
         if (!*cut) {
             if (!co_await conversation_.more()) {
-                gone = true;
+                gone = closed_by_client;
                 co_return Outcome();
             }
             continue;
@@ -117,8 +120,7 @@ net::Task<Login::Outcome> Login::first_packets(bool& gone) {
         if (const auto* startup = std::get_if<protocol::StartupPacket>(&packet))
             co_return read_startup(*startup);
         if (const auto* cancel = std::get_if<protocol::CancelRequest>(&packet)) {
-            co_await pass_on(*cancel);
-            gone = true;
+            gone = co_await pass_on(*cancel);
             co_return Outcome();
         }
         if (!std::holds_alternative<protocol::SslRequest>(packet) || client_.address_.is_unix() ||
@@ -184,11 +186,18 @@ Login::Outcome Login::read_startup(const protocol::StartupPacket& packet) {
     return {};
 }
 
+bool Login::ignores(const std::string& name) const {
+    const auto& ignored = client_.shard_.worker.config->settings.ignore_startup_parameters;
+    return std::find(ignored.begin(), ignored.end(), name) != ignored.end();
+}
+
 Login::Outcome Login::read_parameter(const std::string& name, const std::string& value) {
-    const config::Settings& settings = client_.shard_.worker.config->settings;
-    const auto& ignored = settings.ignore_startup_parameters;
-    if (std::find(ignored.begin(), ignored.end(), name) != ignored.end()) return {};
+    if (name == "options" && ignores(name)) {
+        read_ignored_options(value);
+        return {};
+    }
     if (name == "options") return read_options(value);
+    if (ignores(name)) return {};
     if (name == "replication") return read_replication(value);
     variables_.emplace_back(name, value);
     return {};
@@ -210,6 +219,20 @@ Login::Outcome Login::read_replication(const std::string& value) {
     }
     client_.replication_ = *physical ? Replication::physical : Replication::none;
     return {};
+}
+
+/// Of options that are to be ignored those are not that follow a client anyway, as in PgBouncer.
+void Login::read_ignored_options(const std::string& options) {
+    const auto before = static_cast<std::ptrdiff_t>(variables_.size());
+    read_options(options);
+    const auto tracked = pool::tracked_parameters(client_.shard_.worker.config->settings);
+    const auto stays_put = [&tracked](const auto& variable) {
+        return std::ranges::none_of(tracked, [&](const std::string& known) {
+            return protocol::same_name(known, variable.first);
+        });
+    };
+    variables_.erase(std::remove_if(variables_.begin() + before, variables_.end(), stays_put),
+                     variables_.end());
 }
 
 Login::Outcome Login::read_options(const std::string& options) {
@@ -253,7 +276,7 @@ Login::Outcome Login::read_options(const std::string& options) {
                               "unrecognized configuration parameter \"" + name + "\"");
             }
         }
-        variables_.emplace_back(std::move(name), setting.substr(equals + 1));
+        if (!ignores(name)) variables_.emplace_back(std::move(name), setting.substr(equals + 1));
     }
     return {};
 }
@@ -276,6 +299,8 @@ Login::Outcome Login::enter_console() {
     if (role == ConsoleRole::none) {
         return refuse(protocol::sqlstate::invalid_authorization, "not allowed");
     }
+    if (const char* const full = client_.shard_.process.console_came(client_, role))
+        return refuse(protocol::sqlstate::too_many_connections, full);
     if (client_.replication_ != Replication::none) {
         return refuse(protocol::sqlstate::feature_not_supported,
                       "the console has no replication connections");
@@ -298,6 +323,9 @@ net::Task<Login::Outcome> Login::enter_pool() {
         co_return refuse(protocol::sqlstate::cannot_connect_now,
                          fmt::format("database \"{}\" is disabled", client_.database_));
     }
+    const Process& process = client_.shard_.process;
+    if (process.shutting_down() != Shutdown::none && !process.hands_over())
+        co_return refuse(protocol::sqlstate::cannot_connect_now, "pooler is shutting down");
     if (config->settings.auth_type == config::AuthType::any && !database->user) {
         co_return refuse(protocol::sqlstate::invalid_authorization, "bouncer config error");
     }

@@ -19,7 +19,7 @@ public:
     void start();
     void input() { conversation_.input(); }
     // The pool has a server for us, or none; it did what we asked, or is gone.
-    void cancel_passed_on() { passed_on_.set(true); }
+    void cancel_passed_on(std::string_view outcome) { passed_on_.set(outcome); }
     void server_granted(pool::Server& server) { lease_.set(&server); }
     void server_refused(const protocol::Error& error) { lease_.set(error); }
     void server_answered(pool::Backend::OwnAnswer answer) { answer_.set(std::move(answer)); }
@@ -31,19 +31,22 @@ private:
 
     Task<void> run();
     Task<Outcome> log_in();
-    Task<Outcome> first_packets(bool& gone);
+    /// `gone`: why the connection is to end without a word; empty: it is not.
+    Task<Outcome> first_packets(std::string_view& gone);
     /// A cancel request. Its connection stays open until the server has its signal: who asked may
-    /// then send the next query without its being hit, as with PostgreSQL itself.
-    Task<void> pass_on(const protocol::CancelRequest& request);
+    /// then send the next query without its being hit, as with PostgreSQL itself. What became of it.
+    Task<std::string_view> pass_on(const protocol::CancelRequest& request);
     /// Where the client comes from, if a load balancer is to say so.
-    Task<Outcome> read_proxy_header(bool& gone);
+    Task<Outcome> read_proxy_header(std::string_view& gone);
     bool offers_tls() const;
     /// TLS with the client; `direct`: what is in the inbox are its first bytes.
     Task<Outcome> begin_tls(bool direct);
     Outcome read_startup(const protocol::StartupPacket& packet);
+    bool ignores(const std::string& name) const;
     Outcome read_parameter(const std::string& name, const std::string& value);
     Outcome read_replication(const std::string& value);
     Outcome read_options(const std::string& options);
+    void read_ignored_options(const std::string& options);
     void negotiate(const protocol::StartupPacket& packet);
 
     Outcome enter_console();
@@ -76,7 +79,7 @@ private:
     net::Story story_;
     net::Signal<protocol::Result<pool::Server*>> lease_;
     net::Signal<pool::Backend::OwnAnswer> answer_;
-    net::Signal<bool> passed_on_;
+    net::Signal<std::string_view> passed_on_;
     Authentication authentication_;
     protocol::VarSet::Entries variables_;  // asked for at start-up
     protocol::Vars made_;                  // what the servers make of them

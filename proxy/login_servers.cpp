@@ -124,7 +124,13 @@ net::Task<Login::Outcome> Login::open_relay() {
     auto made = std::make_unique<Relay>(client_, *client_.pool_, client_.startup_);
     Relay& relay = *made;
     client_.attendant_ = std::move(made);
-    co_return co_await relay.open();
+    Outcome failure = co_await relay.open();
+    // As in PgBouncer, which has nothing else to say of it.
+    if (failure && failure->origin == protocol::Origin::server &&
+        !(failure->sqlstate == protocol::sqlstate::connection_failure)) {
+        failure->detail = std::exchange(failure->message, "login failed");
+    }
+    co_return failure;
 }
 
 net::Task<Login::Outcome> Login::ask_server(pool::Server& server) {

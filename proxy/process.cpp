@@ -13,6 +13,7 @@
 #include "pool/net/log.hpp"
 #include "protocol/startup.hpp"
 #include "proxy/http/site.hpp"
+#include "proxy/peer_key.hpp"
 #include "proxy/start.hpp"
 #include "proxy/systemd.hpp"
 #include "proxy/wall_clock.hpp"
@@ -29,6 +30,10 @@ unsigned thread_count(const config::Config& config) {
     if (config.native.threads > 0) return static_cast<unsigned>(config.native.threads);
     return std::max(1u, std::thread::hardware_concurrency());
 }
+
+constexpr const char* console_database = "pgbouncer";
+constexpr const char* full_database = "client connections exceeded (max_db_client_connections)";
+constexpr const char* full_user = "client connections exceeded (max_user_client_connections)";
 
 }  // namespace
 
@@ -91,6 +96,8 @@ Process::Process(const Options& options, config::ConfigPtr config, pool::TlsCont
         workers.push_back(&shards_.back()->worker);
     }
     registry_ = std::make_unique<pool::Registry>(std::move(workers));
+    peers_ = std::make_unique<Peers>(main().worker);
+    set_shared(*main().worker.config);
     signals_ = std::make_unique<Signals>(*this);
 }
 
@@ -158,6 +165,7 @@ void Process::stop_threads() {
     http_.reset();
     monitor_.reset();
     catalogs_.stop();
+    peers_.reset();
     tickers_.clear();
     listeners_.clear();
     door_.reset();
@@ -240,6 +248,11 @@ ConsoleRole Process::console_role(const Client& client) const {
 const char* Process::client_came(Client& client) {
     const config::Settings& settings = client.shard().worker.config->settings;
     const config::PoolLimits& limits = client.pool()->settings(client.shard().worker).limits;
+    const config::Config& config = *client.shard().worker.config;
+    const config::User* const user = config.user(client.user());
+    const int user_max = user && user->max_user_client_connections.value_or(0) > 0
+                             ? *user->max_user_client_connections
+                             : settings.max_user_client_connections;
     pool::Quota& of_database = client.pool()->database_totals().clients;
     pool::Quota& of_user = registry_->user_totals(client.user()).clients;
     if (clients_.fetch_add(1, std::memory_order_relaxed) >= settings.max_client_conn) {
@@ -248,21 +261,40 @@ const char* Process::client_came(Client& client) {
     }
     if (!of_database.acquire(limits.max_db_client_connections)) {
         clients_.fetch_sub(1, std::memory_order_relaxed);
-        return "client connections exceeded (max_db_client_connections)";
+        return full_database;
     }
-    if (!of_user.acquire(limits.max_user_client_connections)) {
+    if (!of_user.acquire(user_max)) {
         of_database.release();
         clients_.fetch_sub(1, std::memory_order_relaxed);
-        return "client connections exceeded (max_user_client_connections)";
+        return full_user;
+    }
+    client.pool()->clients.fetch_add(1, std::memory_order_relaxed);
+    client.count();
+    return nullptr;
+}
+
+const char* Process::console_came(Client& client, ConsoleRole role) {
+    const config::Config& config = *client.shard().worker.config;
+    config::PoolLimits limits = config::limits_of(config, {}, config.user(client.user()));
+    if (role == ConsoleRole::admin)
+        limits.max_db_client_connections = limits.max_user_client_connections = 0;
+    pool::Quota& of_console = registry_->database_totals(console_database).clients;
+    if (!of_console.acquire(limits.max_db_client_connections)) return full_database;
+    if (!registry_->user_totals(client.user())
+             .clients.acquire(limits.max_user_client_connections)) {
+        of_console.release();
+        return full_user;
     }
     client.count();
     return nullptr;
 }
 
 void Process::client_left(Client& client) {
-    clients_.fetch_sub(1, std::memory_order_relaxed);
-    client.pool()->database_totals().clients.release();
     registry_->user_totals(client.user()).clients.release();
+    if (!client.pool()) return registry_->database_totals(console_database).clients.release();
+    clients_.fetch_sub(1, std::memory_order_relaxed);
+    client.pool()->clients.fetch_sub(1, std::memory_order_relaxed);
+    client.pool()->database_totals().clients.release();
 }
 
 void Process::client_gone() {
@@ -270,8 +302,16 @@ void Process::client_gone() {
     if (shutdown_ != Shutdown::none) main().worker.loop.post([this] { check_exit(); });
 }
 
-void Process::cancel(const protocol::CancelRequest& request, std::shared_ptr<void> hold) {
+void Process::cancel(const protocol::CancelRequest& request, pool::CancelHold hold) {
     const auto place = cancel_keys_.find(request.pid, request.key);
+    const int own = cancel_keys_.peer();
+    if (!place && own > 0 && peer_key::owner_of(request.pid) != own &&
+        request.key.size() >= CancelKeys::short_size) {
+        main().worker.loop.post([this, request, hold = std::move(hold)]() mutable {
+            if (peers_) peers_->forward(std::move(request), std::move(hold));
+        });
+        return;
+    }
     if (!place && predecessor_) {
         std::string body(4, '\0');
         protocol::store_u32(body.data(), request.pid);
@@ -309,6 +349,7 @@ void Process::look_after(Shard& shard) {
         if (all || pool->counts(now_us).waiting > 0) shard.reclaim(*pool, all);
     }
     hubs_.tick(shard);
+    look_at_addresses(shard);
     if (hands_over()) {
         shard.for_each_client([this](Client& client) {
             if (client.can_move()) hand_over(client);
@@ -318,8 +359,20 @@ void Process::look_after(Shard& shard) {
         shard.for_each_client([now_us](Client& client) { client.check_timeouts(now_us); });
         // Idle clients are many: they are looked at seldom, unless a limit on queries asks for
         // more.
-        shard.next_walk_us =
-            now_us + (config::limits_clients(*shard.worker.config) ? 0 : 10 * tick_us);
+        const bool often =
+            config::limits_clients(*shard.worker.config) || shutdown_ != Shutdown::none;
+        shard.next_walk_us = now_us + (often ? 0 : 10 * tick_us);
+    }
+}
+
+/// Connections to addresses that their host no longer has are closed when nobody uses them.
+void Process::look_at_addresses(Shard& shard) {
+    const std::int64_t now_us = shard.worker.loop.now_us();
+    if (now_us < shard.next_look_us) return;
+    shard.next_look_us = now_us + 10 * tick_us;
+    for (const auto& [id, server] : shard.worker.servers) {
+        if (server->fd() < 0 || server->address().is_unix()) continue;
+        if (!shared_.dns.has(server->host(), server->address())) server->close_needed = true;
     }
 }
 
@@ -334,6 +387,12 @@ void Process::tick(Shard& shard) {
     }
     if (shutdown_ != Shutdown::none) check_exit();
     tell_watchdog(now_us);
+    peers_->tick();
+    if (now_us >= next_look_us_) {
+        next_look_us_ = now_us + 10 * tick_us;
+        shared_.dns.refresh(shard.worker.loop);
+        registry_->look_for_use(*config(), now_us);
+    }
     if (now_us >= forget_functions_us_) {
         constexpr std::int64_t remembered_us = 60'000'000;
         forget_functions_us_ = now_us + remembered_us;

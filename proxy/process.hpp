@@ -20,6 +20,7 @@
 #include "proxy/monitor.hpp"
 #include "proxy/notify.hpp"
 #include "proxy/options.hpp"
+#include "proxy/peers.hpp"
 #include "proxy/session.hpp"
 #include "proxy/shard.hpp"
 #include "proxy/stats_history.hpp"
@@ -80,6 +81,8 @@ public:
     bool is_owner(const Client& client) const;
     /// Counts a client in; the reason when a limit is against it.
     const char* client_came(Client& client);
+    /// The same for the console, which no limit on clients keeps an administrator from.
+    const char* console_came(Client& client, ConsoleRole role);
     void client_left(Client& client);
     /// A connection of any kind has ended.
     void client_gone();
@@ -87,7 +90,7 @@ public:
     bool hands_over() const { return hands_over_.load(std::memory_order_relaxed); }
     void hand_over(Client& client);
     /// `hold` is let go when the request is through, or there is nothing to cancel.
-    void cancel(const protocol::CancelRequest& request, std::shared_ptr<void> hold);
+    void cancel(const protocol::CancelRequest& request, pool::CancelHold hold);
     /// Expires when the loops are about to end: from then on nothing is to be posted to them.
     std::weak_ptr<void> loops_live() const { return loops_live_; }
     /// Somebody waits for a server of this pool: those that nobody uses are asked for.
@@ -105,8 +108,13 @@ public:
     void accepted(int fd, net::Address address);
     /// False, and the log says why, when the files are bad: then nothing has changed.
     bool reload();
-    /// False, and the log says why, when the files that new TLS settings name are bad.
-    [[nodiscard]] bool apply(config::ConfigPtr config);
+    /// What SET makes of the present one. TLS settings that do not go together, or name bad files,
+    /// are not an error yet: the log says so, and they wait for the next SET to make them good.
+    void set(config::ConfigPtr config);
+    /// What SET starts from: the present one, with the TLS settings that wait.
+    config::Config settable() const;
+    const Peers& peers() const { return *peers_; }
+    const Listeners& listeners() const { return listeners_; }
     void pause(const std::string& database);   // "" = all
     bool resume(const std::string& database);  // false: it was not paused
     bool paused() const { return paused_; }
@@ -162,6 +170,8 @@ private:
     void freeze(bool frozen);
     void close_all_clients(const std::string& database, const protocol::Error& error);
     void apply(config::ConfigPtr config, pool::TlsContextsPtr tls);
+    void set_shared(const config::Config& config);
+    void look_at_addresses(Shard& shard);
     void configure_log(const config::Config& config);
     std::vector<pool::Pool*> pools_of(const std::string& database) const;
 
@@ -179,6 +189,7 @@ private:
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;
     AuthShared auth_shared_;
+    std::unique_ptr<Peers> peers_;
     std::unique_ptr<Monitor> monitor_;
     std::unique_ptr<Signals> signals_;
     std::shared_ptr<void> loops_live_ = std::make_shared<char>();
@@ -194,6 +205,7 @@ private:
     std::atomic<int> connections_ = 0;  // of any kind
     mutable std::mutex mutex_;          // guards disabled_, function_books_
     std::set<std::string> disabled_;
+    std::optional<std::pair<config::Tls, config::Tls>> waiting_tls_;  // of clients, of servers
     bool paused_ = false;
     std::atomic<bool> suspended_ = false;  // written by the main thread
     std::atomic<int> consoles_ = 0;
@@ -205,6 +217,7 @@ private:
     std::vector<http::CertificateEnd> certificates_;  // of the configuration
     std::int64_t next_stats_us_ = 0;
     std::int64_t next_alive_us_ = 0;  // when systemd's watchdog is told
+    std::int64_t next_look_us_ = 0;   // when pools without use are looked for
 };
 
 }  // namespace pgweir::proxy

@@ -59,7 +59,7 @@ void Relay::drained() {
 
 void Relay::server_drained() { client_.server_drained(); }
 
-void Relay::cancel(std::shared_ptr<void> hold) {
+void Relay::cancel(pool::CancelHold hold) {
     if (server_) pool::cancel_query(*server_, std::move(hold));
 }
 

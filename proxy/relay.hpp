@@ -28,7 +28,7 @@ public:
     // Attendant
     void input(protocol::Bytes bytes) override;
     void drained() override;
-    void cancel(std::shared_ptr<void> hold) override;
+    void cancel(pool::CancelHold hold) override;
     void closed() override;
     pool::Server* server() const override { return server_; }
 

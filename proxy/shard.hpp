@@ -72,6 +72,7 @@ struct Shard {
     pool::PoolStats console_stats;            // the console counts as a database of its own
     pool::ErrorCounts errors;                 // told to clients that are no pool's
     std::int64_t next_walk_us = 0;            // when the clients' time limits are looked at again
+    std::int64_t next_look_us = 0;            // when the servers' addresses are
     std::atomic<std::int64_t> ticked_us = 0;  // when its chores were last done
     std::atomic<int> load = 0;  // connections: where the next client goes is decided by it
 };

@@ -142,7 +142,6 @@ void Statements::prepare(Translation& step, const StatementPtr& statement,
 /// the same text comes again and again it has a name there, so that it need not be parsed and
 /// planned anew.
 void Statements::parse_unnamed(Translation& step, const protocol::Parse& parse, Bytes whole) {
-    ++step.client_parses;
     unkept_on_ = nullptr;
     const auto known = context_of(step.rules);
     const std::uint64_t context = known.value_or(0);
@@ -161,7 +160,6 @@ void Statements::parse_unnamed(Translation& step, const protocol::Parse& parse, 
     unnamed_->shared = step.rules.cache_unnamed && known && (same || statement->uses() > 1) &&
                        is_worth_sharing(step, *statement);
     if (!unnamed_->shared) {
-        ++step.server_parses;
         step.server.statements().set_unnamed(statement, step.pipeline().batch());
         push_about(step.pipeline(), Request::parse, Reply::forward, unnamed_, {});
         step.out.add(whole);
@@ -182,8 +180,6 @@ bool Statements::is_worth_sharing(const Translation& step, const protocol::State
 }
 
 void Statements::parse_unkept(Translation& step) {
-    ++step.client_parses;
-    ++step.server_parses;
     unnamed_.reset();
     unkept_on_ = &step.server;
     step.server.statements().set_unnamed({}, step.pipeline().batch());
@@ -210,7 +206,6 @@ NamedStatementPtr Statements::resolve_unnamed(Translation& step) {
     step.out.own(std::move(bytes));
     pipeline.push({Request::parse, Reply::skip, {}, {}});
     there.set_unnamed(unnamed_->statement, pipeline.batch());
-    ++step.server_parses;
     return {};
 }
 

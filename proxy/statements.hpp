@@ -38,7 +38,8 @@ struct Translation {
     const RequestRules& rules;
     pool::Backend& server;
     Segments& out;
-    // For the statistics: Parse messages taken from the client and sent to the server, Binds.
+    // For the statistics, of statements with names, as in PgBouncer: Parse messages taken from the
+    // client and sent to the server, Binds.
     unsigned client_parses = 0, server_parses = 0, binds = 0;
     protocol::StatementPtr unsent = {};           // the first request was a Parse of it, left out
     std::optional<protocol::Error> refusal = {};  // 08P01 for what is no message

@@ -75,24 +75,35 @@ struct FdGuard {
     int release() { return std::exchange(fd, -1); }
 };
 
-std::vector<Address> lookup(const std::string& host, int port) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    std::vector<Address> addresses;
-    if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
-        return addresses;
-    for (const addrinfo* at = found; at; at = at->ai_next) {
-        Address address;
-        std::memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
-        address.size = at->ai_addrlen;
-        addresses.push_back(address);
-    }
-    freeaddrinfo(found);
+std::vector<Address> addresses_of(const std::string& host, int port) {
+    std::vector<Address> addresses = net::lookup(host).addresses;
+    for (Address& address : addresses) address.set_port(port);
     return addresses;
 }
 
 }  // namespace
+
+Lookup lookup(const std::string& host) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    Lookup answer;
+    const int failure = getaddrinfo(host.c_str(), nullptr, &hints, &found);
+    answer.no_such_name = failure == EAI_NONAME || failure == EAI_NODATA;
+    if (failure != 0) return answer;
+    for (const addrinfo* at = found; at; at = at->ai_next) {
+        Address address;
+        std::memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
+        address.size = at->ai_addrlen;
+        answer.addresses.push_back(address);
+    }
+    freeaddrinfo(found);
+    return answer;
+}
+
+bool operator==(const Address& a, const Address& b) {
+    return a.size == b.size && std::memcmp(&a.storage, &b.storage, a.size) == 0;
+}
 
 std::string Address::host() const {
     char text[INET6_ADDRSTRLEN] = "";
@@ -110,6 +121,12 @@ int Address::port() const {
     if (family() == AF_INET) return ntohs(as<sockaddr_in>(storage).sin_port);
     if (family() == AF_INET6) return ntohs(as<sockaddr_in6>(storage).sin6_port);
     return 0;
+}
+
+void Address::set_port(int port) {
+    const std::uint16_t number = htons(static_cast<std::uint16_t>(port));
+    if (family() == AF_INET) as<sockaddr_in>(storage).sin_port = number;
+    if (family() == AF_INET6) as<sockaddr_in6>(storage).sin6_port = number;
 }
 
 std::string Address::text() const {
@@ -158,7 +175,7 @@ Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offloa
     if (const auto numeric = numeric_address(host, port); numeric.has_value()) {
         co_return std::vector{*numeric};
     }
-    auto look_up = [host, port] { return lookup(host, port); };
+    auto look_up = [host, port] { return addresses_of(host, port); };
     std::vector<Address> addresses =
         co_await offload.run<std::vector<Address>>(loop, std::move(look_up));
     if (addresses.empty()) co_return connect_error("server DNS lookup failed");
@@ -168,7 +185,7 @@ Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offloa
 protocol::Result<std::vector<Address>> lookup_now(const std::string& host, int port) {
     if (const auto numeric = numeric_address(host, port); numeric.has_value())
         return std::vector{*numeric};
-    std::vector<Address> found = lookup(host, port);
+    std::vector<Address> found = addresses_of(host, port);
     if (found.empty()) return connect_error("cannot resolve " + host);
     return found;
 }

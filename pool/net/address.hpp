@@ -27,14 +27,23 @@ struct Address {
     /// As PgBouncer shows it: the number, or "unix".
     std::string host() const;
     int port() const;
+    void set_port(int port);  // no effect on that of a Unix socket
     /// host:port, [host]:port for IPv6, or "unix:port" when a port is given for the socket's name.
     std::string text() const;
+
+    friend bool operator==(const Address& a, const Address& b);
 };
 
 /// The address of a Unix socket file, or of an abstract one when the path begins with '@'.
 protocol::Result<Address> unix_address(const std::string& path);
 /// A numeric IPv4 or IPv6 address; an error when `host` is a name.
 protocol::Result<Address> numeric_address(const std::string& host, int port);
+/// What the system says of a name; blocking. Ports are 0.
+struct Lookup {
+    std::vector<Address> addresses{};
+    bool no_such_name = false;  // for certain; it may also be that nobody could be asked
+};
+Lookup lookup(const std::string& host);
 /// All addresses of a host name, looked up by the system off the loop.
 Task<protocol::Result<std::vector<Address>>> resolve(Loop& loop, Offload& offload, std::string host,
                                                      int port);

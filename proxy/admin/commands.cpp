@@ -51,13 +51,13 @@ std::optional<Answer> objection(Process& process, const std::string& database,
 }
 
 void run_set(Process& process, const Command& command, const Tell& tell) {
-    auto changed = std::make_shared<config::Config>(*process.config());
+    auto changed = std::make_shared<config::Config>(process.settable());
     const auto set = config::set(changed->settings, command.key, command.value);
     if (set.has_error()) {
         net::log::print(net::log::Level::error, {}, "SET failed: {}", set.error().message);
         return tell(failure(refusal("SET failed")));
     }
-    if (!process.apply(std::move(changed))) return tell(failure(refusal("SET failed")));
+    process.set(std::move(changed));
     after_rounds(
         process, rounds_of_apply,
         [tell, tag = fmt::format("SET {}={}", command.key, command.value)] { tell(done(tag)); });

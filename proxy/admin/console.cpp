@@ -286,7 +286,8 @@ void Console::undo_pause() {
     });
 }
 
-void Console::cancel(std::shared_ptr<void>) {
+void Console::cancel(pool::CancelHold hold) {
+    pool::ended(hold, "cancel request for console client");
     if (!waiting_) return;
     undo_pause();
     waiting_->error = protocol::Error{protocol::sqlstate::query_canceled, protocol::Origin::client,

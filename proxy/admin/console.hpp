@@ -28,7 +28,7 @@ public:
     void input(protocol::Bytes bytes) override;
     void drained() override;
     /// A cancel request: a command that waits stops waiting, and a PAUSE is undone.
-    void cancel(std::shared_ptr<void> hold) override;
+    void cancel(pool::CancelHold hold) override;
     /// Likewise.
     void closed() override;
 

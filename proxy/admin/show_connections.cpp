@@ -162,6 +162,12 @@ Rows socket_rows(const Snapshot& snapshot, bool only_active) {
 /// Passwords and keys are never shown: PgBouncer does, but only for its own restart.
 Rows fds_rows(const Snapshot& snapshot) {
     Rows rows;
+    for (const ListenerState& listener : snapshot.listeners) {
+        Row row{number(listener.fd),        "pooler", {}, {}, listener.at.host(),
+                number(listener.at.port()), "0",      "0"};
+        row.resize(std::size(fds_columns));
+        rows.push_back(std::move(row));
+    }
     for (const Connection& seen : snapshot.connections) {
         if (seen.fd < 0) continue;
         rows.push_back({

@@ -187,10 +187,16 @@ Rows peers_rows(const Snapshot& snapshot) {
     return rows;
 }
 
-/// Cancel requests are not forwarded to peers yet.
-Rows peer_pools_rows(const Snapshot&) { return {}; }
+Rows peer_pools_rows(const Snapshot& snapshot) {
+    Rows rows;
+    for (const auto& [id, load] : snapshot.peers) {
+        rows.push_back({number(id), number(load.active), number(load.waiting), number(load.active),
+                        number(load.connecting)});
+    }
+    return rows;
+}
 
-/// Nothing is kept in advance here, so nothing is ever free; names are looked up by the system.
+/// Nothing is kept in advance here, so nothing is ever free.
 Rows lists_rows(const Snapshot& snapshot) {
     const auto size = [](const auto& list) { return number(list.size()); };
     return {
@@ -198,13 +204,13 @@ Rows lists_rows(const Snapshot& snapshot) {
         {"users", size(snapshot.users)},
         {"peers", size(snapshot.config->peers)},
         {"pools", size(snapshot.pools)},
-        {"peer_pools", "0"},
+        {"peer_pools", size(snapshot.peers)},
         {"free_clients", "0"},
         {"used_clients", number(snapshot.clients)},
         {"login_clients", number(snapshot.clients_logging_in)},
         {"free_servers", "0"},
         {"used_servers", number(snapshot.servers)},
-        {"dns_names", "0"},
+        {"dns_names", size(snapshot.hosts)},
         {"dns_zones", "0"},
         {"dns_queries", "0"},
         {"dns_pending", "0"},
@@ -220,7 +226,8 @@ constexpr Show shows[] = {
     {"users", Access::stats, Snapshot::users_part, users_columns, users_rows},
     {"peers", Access::stats, Snapshot::nothing, peers_columns, peers_rows},
     {"peer_pools", Access::stats, Snapshot::nothing, peer_pools_columns, peer_pools_rows},
-    {"lists", Access::stats, counted | Snapshot::databases_part | Snapshot::users_part,
+    {"lists", Access::stats,
+     counted | Snapshot::databases_part | Snapshot::users_part | Snapshot::hosts_part,
      lists_columns, lists_rows},
 };
 

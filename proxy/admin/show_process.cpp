@@ -50,7 +50,18 @@ Rows mem_rows(const Snapshot& snapshot) {
     };
 }
 
-/// Names are looked up by the system, whose cache is its own.
+Rows dns_hosts_rows(const Snapshot& snapshot) {
+    Rows rows;
+    for (const net::Dns::Known& host : snapshot.hosts) {
+        std::vector<std::string> addresses;
+        for (const net::Address& address : host.addresses) addresses.push_back(address.text());
+        rows.push_back({host.host, number(host.ttl_us / 1'000'000),
+                        fmt::format("{}", fmt::join(addresses, ","))});
+    }
+    return rows;
+}
+
+/// The system looks names up, and says nothing of zones.
 Rows no_rows(const Snapshot&) { return {}; }
 
 constexpr unsigned counted = Snapshot::pools_part | Snapshot::databases_part | Snapshot::users_part;
@@ -61,7 +72,7 @@ constexpr Show shows[] = {
     {"state", Access::stats, Snapshot::state_part, state_columns, state_rows},
     {"config", Access::stats, Snapshot::nothing, config_columns, config_rows},
     {"mem", Access::stats, counted, mem_columns, mem_rows},
-    {"dns_hosts", Access::stats, Snapshot::nothing, dns_hosts_columns, no_rows},
+    {"dns_hosts", Access::stats, Snapshot::hosts_part, dns_hosts_columns, dns_hosts_rows},
     {"dns_zones", Access::stats, Snapshot::nothing, dns_zones_columns, no_rows},
 };
 

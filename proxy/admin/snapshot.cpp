@@ -44,7 +44,7 @@ bool is_logging_in(const Client& client) {
 bool is_stale(const pool::Server& server) {
     const pool::Worker& worker = server.worker();
     const pool::PoolSettings& settings = server.pool().settings(worker);
-    return server.state() == pool::ServerState::idle && !settings.check_query.empty() &&
+    return server.state() == pool::ServerState::idle && settings.check_query &&
            worker.loop.now_us() - server.idle_since_us >= settings.check_delay_us;
 }
 
@@ -391,6 +391,13 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     }
     std::sort(to.connections.begin(), to.connections.end(),
               [](const Connection& a, const Connection& b) { return a.id < b.id; });
+    for (const auto& [id, peer] : to.config->peers) to.peers[id] = process.peers().load(id);
+    if (parts & Snapshot::hosts_part)
+        to.hosts = process.main().worker.shared.dns.known(loop.now_us());
+    if (parts & Snapshot::connections_part) {
+        for (const auto& listener : process.listeners())
+            to.listeners.push_back({listener->fd(), net::local_address(listener->fd())});
+    }
     if (parts & Snapshot::databases_part) add_databases(process, counts[nullptr].cl_active, to);
     if (parts & Snapshot::users_part) add_users(process, to);
     if (parts & Snapshot::pools_part) add_pools(process, counts, to);

@@ -11,10 +11,12 @@
 #include "config/config.hpp"
 #include "health/event.hpp"
 #include "health/topology.hpp"
+#include "pool/net/dns.hpp"
 #include "pool/stats.hpp"
 #include "protocol/vars.hpp"
 #include "proxy/http/certificates.hpp"
 #include "proxy/monitor.hpp"
+#include "proxy/peers.hpp"
 #include "proxy/query_book.hpp"
 #include "proxy/route_reason.hpp"
 #include "proxy/stats_history.hpp"
@@ -123,6 +125,12 @@ struct ProcessState {
     std::vector<http::CertificateEnd> certificates;
 };
 
+/// A socket that listens.
+struct ListenerState {
+    int fd = -1;
+    net::Address at{};
+};
+
 /// Value; everything in it is of about the same moment.
 struct Snapshot {
     /// What a SHOW needs; the rest is left empty. Values are added up.
@@ -139,6 +147,7 @@ struct Snapshot {
         routes_part = 256,
         queries_part = 512,
         waiting_part = 1024,  // the connections of the clients that wait longest, a few
+        hosts_part = 2048,
     };
 
     static constexpr std::size_t waiting_max = 20;  // of each worker
@@ -150,6 +159,9 @@ struct Snapshot {
     std::vector<UserState> users;          // by name
     std::vector<PoolState> pools;          // by database and user, the console's own among them
     std::vector<Connection> connections;   // by id
+    std::vector<ListenerState> listeners;  // with the connections
+    std::map<int, Peers::Load> peers;      // of all that are configured
+    std::vector<net::Dns::Known> hosts;    // by name
     int clients = 0, clients_logging_in = 0, servers = 0;
     StatsHistory::Window stats;
     std::vector<PoolFigures> figures;  // by database, user and node

@@ -157,8 +157,8 @@ def logically(proxy, **options):
 
 @pytest.mark.short
 def test_own_server(proxy, cluster):
-    """Each has its own, from its log-in to its end, whatever the pool's size."""
-    through = proxy(default_pool_size=1)
+    """Each has its own, from its log-in to its end."""
+    through = proxy(default_pool_size=2)
     with physical(through, application_name="one") as one, logically(through, application_name="two") as two:
         assert len(one.rows("IDENTIFY_SYSTEM")) == 1
         assert two.rows("show server_version") == [(one.parameters["server_version"],)]
@@ -178,6 +178,21 @@ def test_own_server(proxy, cluster):
                what="their ends")
     with logically(through) as wire:
         assert wire.rows("show work_mem") != [("1234kB",)]
+
+
+def test_pool_size(proxy):
+    """They count: an idle server makes room, and after that the next one waits."""
+    through = proxy(default_pool_size=1)
+    assert through.rows("select 1", user="postgres") == [("1",)]
+    with logically(through) as one, Wire(through.port) as two:
+        assert "closing because: evicted (age" in through.log()
+        two.send(startup("postgres", "app", replication="database") + query("select 2"))
+        assert two.is_quiet(0.3)
+        one.terminate()
+        assert ("2",) in [message.columns() for message in two.read_until("Z") + two.read_until("Z")
+                          if message.type == "D"]
+        two.terminate()
+    assert through.rows("select 3", user="postgres") == [("3",)]
 
 
 @pytest.mark.short
@@ -207,7 +222,8 @@ def test_refusals(proxy):
             "22023", f'invalid value for parameter "replication": "{value}"')
     with pytest.raises(ServerError) as error:  # the server's own word
         through.wire(user="app", dbname="replication", replication="true")
-    assert error.value.sqlstate == "42501"
+    assert (error.value.sqlstate, error.value.fields["M"]) == ("42501", "login failed")
+    assert error.value.fields["D"] == "must be superuser or replication role to start walsender"
     with pytest.raises(ServerError) as error:
         through.wire(user="postgres", dbname="pgbouncer", replication="true")
     assert error.value.sqlstate == "0A000"

@@ -425,10 +425,14 @@ def test_bad_files_stop_the_start(pgweir, tls_cluster, certificate, files):
 def test_set_takes_no_bad_files(pgweir, tls_cluster, certificate):
     proxy = pgweir(tls_cluster, **accepting(certificate))
     with proxy.connect(dbname="pgbouncer", user="postgres") as console:
-        with pytest.raises(psycopg.Error, match="SET failed"):
-            console.execute("set server_tls_ca_file = '/nowhere'; ")
-            console.execute("set server_tls_sslmode = 'verify-ca'")
+        console.execute("set server_tls_ca_file = '/nowhere'; ")
+        console.execute("set server_tls_sslmode = 'verify-ca'")  # waits for a good file
+        assert "TLS configuration could not be reloaded, keeping old configuration" in proxy.log()
+        shown = {row[0]: row[1] for row in console.execute("show config").fetchall()}
+        assert shown["server_tls_sslmode"] == "prefer"
         assert outcome(proxy, sslmode="require") == "tls"
+        console.execute("set server_tls_ca_file = ''")
+        console.execute("set server_tls_sslmode = 'prefer'")
         console.execute("set client_tls_sslmode = 'disable'")
         eventually(lambda: "does not support SSL" in outcome(proxy, sslmode="require"), what="no more TLS")
 

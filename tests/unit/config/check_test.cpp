@@ -23,6 +23,12 @@ const CheckCase check_cases[] = {
      {{"a.ini", "[pgbouncer]\nauth_type = trust\n[databases]\na =\n"}},
      0,
      "a.ini: ok, 1 database\n"},
+    {"with the console for an auth_dbname: fatal to log-ins only",
+     "a.ini",
+     {{"a.ini", "[pgbouncer]\nauth_type = trust\n[databases]\nd = auth_dbname=pgbouncer\n"}},
+     0,
+     "a.ini:4: warning: d: auth_dbname is the console, which has no secrets: who is not in "
+     "auth_file cannot log in\na.ini: ok, 1 database, 1 warning\n"},
     {"with a warning",
      "a.ini",
      {{"a.ini", "[pgbouncer]\nauth_type = trust\nauth_file = x\n"}},

@@ -115,8 +115,6 @@ constexpr BadCase bad_cases[] = {
      "d: syntax error in connection string: expected a value for host; "
      "an empty one is ''"},
     {"databases", "pgbouncer = host=x", "database name \"pgbouncer\" is reserved"},
-    {"databases", "d = auth_dbname=pgbouncer",
-     "d: cannot use the reserved \"pgbouncer\" database as an auth_dbname"},
     {"databases", "'' = host=x",
      "syntax error: expected \"key = value\", with the key in quotes "
      "when it has other than letters, digits and _ . - *"},

@@ -260,6 +260,26 @@ TEST(Ledger, TellsTheReserveFromTheRest) {
     EXPECT_FALSE(ledger.from_reserve());
 }
 
+TEST(Ledger, CountsWhatIsApart) {
+    Ledger ledger(1);
+    ledger.set_limits(two);
+    ledger.begin_opening();
+    EXPECT_TRUE(ledger.begin_apart());
+    EXPECT_FALSE(ledger.begin_apart());
+    EXPECT_EQ(ledger.total(), 1);
+    EXPECT_EQ(ledger.apart(), 1);
+    WaiterPlace first, second;
+    ledger.checkout(first, 1);
+    ledger.checkout(second, 1);
+    EXPECT_FALSE(ledger.wants_server(2));
+    ledger.end_apart();
+    EXPECT_TRUE(ledger.wants_server(2));
+    ledger.set_limits({.size = 0});
+    EXPECT_TRUE(ledger.begin_apart());
+    ledger.stop_waiting(first);
+    ledger.stop_waiting(second);
+}
+
 TEST(Ledger, KnowsHowLongAServerIsIdle) {
     Ledger ledger(1);
     ledger.set_limits(two);
