@@ -16,8 +16,8 @@ namespace {
 /// What we say when we cannot answer what a server asks begins with it.
 constexpr std::string_view login_failed_text = "server login failed: ";
 
-/// Is it final: the server's own word, or that we cannot answer its question? Otherwise trying again
-/// may help, and clients wait.
+/// Is it final: the server's own word, or that we cannot answer its question? Otherwise trying
+/// again may help, and clients wait.
 bool is_refusal(const protocol::Error& error) {
     const std::string_view code = error.sqlstate.view();
     if (error.origin != protocol::Origin::server) return false;
@@ -32,6 +32,13 @@ bool is_about_startup(const Server& server, const protocol::Error& error) {
         return false;
     return code.starts_with("42") || code.starts_with("22") || code.starts_with("55") ||
            code.starts_with("0A");
+}
+
+void log_failure(const Server& server, const protocol::Error& error) {
+    if (server.pool().internal && server.apart()) return;
+    const bool told = error.message.starts_with(login_failed_text);
+    net::log::print(Level::warning, server.log_context(), "{}{}{}", told ? "" : login_failed_text,
+                    server.refused_login(error) ? "FATAL " : "", error.message);
 }
 
 /// Up to a quarter less than is due, by chance: those who were refused together, of several pools
@@ -77,8 +84,6 @@ void Pool::set_ledger_limits() {
 PoolTotals Pool::totals() const {
     PoolTotals sum;
     for (const PoolStats& stats : stats_) sum += stats;
-    const std::lock_guard lock(mutex_);
-    sum -= forgotten_;
     return sum;
 }
 
@@ -248,6 +253,7 @@ void Pool::opened(Server& server) {
 
 void Pool::closed(Server& server, ServerState was, const protocol::Error& error) {
     if (was == ServerState::login) stats(server.worker()).server_login_failures.add(1);
+    if (was == ServerState::login) log_failure(server, error);
     if (server.apart()) return;
     tell_trouble(server, error);
     bool refused = false;
@@ -269,12 +275,6 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
     }
     database_totals_.servers.release();
     user_totals_.servers.release();
-    if (was == ServerState::login) {
-        const bool told = error.message.starts_with(login_failed_text);
-        net::log::print(Level::warning, server.log_context(), "{}{}{}",
-                        told ? "" : login_failed_text, server.refused_login(error) ? "FATAL " : "",
-                        error.message);
-    }
     if (refused) refuse_all(nullptr, error);
     if (about_startup) refuse_all(server.startup(), error);
     open_wanted(server.worker());

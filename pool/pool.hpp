@@ -116,14 +116,11 @@ public:
     std::atomic<int> clients = 0;
     /// Nobody has used it for long: in no SHOW and without statistics, until somebody comes.
     bool dormant() const { return dormant_.load(std::memory_order_relaxed); }
-    /// Falls asleep after `after_us` of having neither clients nor servers, and wakes up when it has
-    /// any. The main thread, now and then.
+    /// Falls asleep after `after_us` of having neither clients nor servers, and wakes up when it
+    /// has any; those of clusters do not. The main thread, now and then.
     void look_for_use(std::int64_t now_us, std::int64_t after_us);
-    /// Guarded, as the above, by the registry.
-    void wake() {
-        unused_since_us_ = 0;
-        dormant_.store(false, std::memory_order_relaxed);
-    }
+    /// Somebody is about to use it. Guarded, as the above, by the registry.
+    void wake();
 
     // From Server.
     void opened(Server& server);
@@ -236,7 +233,6 @@ private:
     int failures_ = 0;  // connection attempts in a row
     std::int64_t retry_at_us_ = 0;
     std::int64_t last_lifetime_close_us_ = 0;
-    PoolTotals forgotten_;  // from before it was dormant
     Aim aim_;
     std::optional<config::Endpoint> last_at_;  // where the servers go that are not obsolete
     std::uint32_t incarnation_ = 0;            // … and of what its node was then

@@ -227,7 +227,7 @@ void Server::close(const protocol::Error& error) {
     const std::int64_t age_s = (worker_->loop.now_us() - connected_us_) / 1'000'000;
     net::log::print(pool_.internal ? Level::debug : Level::log, log_context(),
                     "closing because: {} (age={}s)",
-                    refused_login(error) ? "login failed" : error.message, age_s);
+                    replication() && refused_login(error) ? "login failed" : error.message, age_s);
     const ServerState was = state_;
     state_ = ServerState::closed;
     if (login_) worker_->loop.bury(std::move(login_));

@@ -71,11 +71,6 @@ PoolTotals& PoolTotals::operator+=(const PoolTotals& other) {
     return *this;
 }
 
-PoolTotals& PoolTotals::operator-=(const PoolTotals& other) {
-    add(*this, other, [](std::uint64_t number) { return std::uint64_t{0} - number; });
-    return *this;
-}
-
 PoolTotals averages(const PoolTotals& from, const PoolTotals& to, std::int64_t length_us) {
     using Sums = PoolTotals;
     using Field = std::uint64_t Sums::*;

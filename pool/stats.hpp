@@ -60,7 +60,6 @@ struct PoolTotals {
 
     PoolTotals& operator+=(const PoolStats& stats);
     PoolTotals& operator+=(const PoolTotals& other);
-    PoolTotals& operator-=(const PoolTotals& other);
 };
 
 /// From one moment to another: counts and bytes a second (0 when there was no time), times in µs

@@ -235,15 +235,25 @@ void Pool::retire() {
 
 void Pool::look_for_use(std::int64_t now_us, std::int64_t after_us) {
     const std::lock_guard lock(mutex_);
-    const bool used = clients.load(std::memory_order_relaxed) > 0 || ledger_.total() > 0 ||
-                      ledger_.waiting() > 0 ||
+    const bool used = current_->of_cluster() || clients.load(std::memory_order_relaxed) > 0 ||
+                      ledger_.total() > 0 || ledger_.waiting() > 0 ||
                       (current_->database.user && current_->limits.min_size > 0);
-    if (used) return wake();
+    if (used) {
+        unused_since_us_ = 0;
+        return dormant_.store(false, std::memory_order_relaxed);
+    }
     if (unused_since_us_ == 0) unused_since_us_ = now_us;
     if (dormant() || after_us == 0 || now_us - unused_since_us_ < after_us) return;
-    forgotten_ = {};
-    for (const PoolStats& stats : stats_) forgotten_ += stats;
     dormant_.store(true, std::memory_order_relaxed);
+}
+
+void Pool::wake() {
+    unused_since_us_ = 0;
+    if (!dormant()) return;
+    const std::size_t workers = stats_.size();
+    stats_.clear();  // nobody has clients or servers to count for
+    while (stats_.size() < workers) stats_.emplace_back();
+    dormant_.store(false, std::memory_order_relaxed);
 }
 
 Pool::Counts Pool::counts(std::int64_t now_us) const {

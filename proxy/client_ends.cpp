@@ -9,6 +9,18 @@ namespace pgweir::proxy {
 
 using net::log::Level;
 
+namespace {
+
+void log_end(const Client& client, std::string_view reason) {
+    const pool::Worker& worker = client.shard().worker;
+    if (!worker.config->settings.log_disconnections) return;
+    const std::int64_t age_s = (worker.loop.now_us() - client.connected_us()) / 1'000'000;
+    net::log::print(Level::log, client.log_context(), "closing because: {} (age={}s)", reason,
+                    age_s);
+}
+
+}  // namespace
+
 void Client::cancel_passed_on(std::string_view outcome) {
     if (login_) login_->cancel_passed_on(outcome);
 }
@@ -74,11 +86,12 @@ void Client::close(const protocol::Error& error) {
         net::log::print(Level::warning, log_context(), "pooler error: {}", error.message);
     }
     count_error(error);
+    log_end(*this, error.message);  // who has been told may look for it in the log
     std::string farewell;
     protocol::write_error(farewell, protocol::Severity::fatal, error.sqlstate, error.message,
                           error.detail, error.hint);
     socket_.send(farewell);
-    hang_up(error.message);
+    sever();
 }
 
 /// That we tell the client.
@@ -88,10 +101,7 @@ void Client::count_error(const protocol::Error& error) {
 
 void Client::hang_up(std::string_view reason) {
     if (state_ == ClientState::closed) return;
-    if (shard_.worker.config->settings.log_disconnections) {
-        const std::int64_t age_s = (shard_.worker.loop.now_us() - connected_us_) / 1'000'000;
-        net::log::print(Level::log, log_context(), "closing because: {} (age={}s)", reason, age_s);
-    }
+    log_end(*this, reason);
     sever();
 }
 

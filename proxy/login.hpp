@@ -34,7 +34,8 @@ private:
     /// `gone`: why the connection is to end without a word; empty: it is not.
     Task<Outcome> first_packets(std::string_view& gone);
     /// A cancel request. Its connection stays open until the server has its signal: who asked may
-    /// then send the next query without its being hit, as with PostgreSQL itself. What became of it.
+    /// then send the next query without its being hit, as with PostgreSQL itself. What became of
+    /// it.
     Task<std::string_view> pass_on(const protocol::CancelRequest& request);
     /// Where the client comes from, if a load balancer is to say so.
     Task<Outcome> read_proxy_header(std::string_view& gone);

@@ -106,7 +106,8 @@ Trouble set_ciphers(SSL_CTX* context, const TlsOptions& options) {
     }
     const std::string& suites = options.tls13_ciphers;
     if (!suites.empty() && SSL_CTX_set_ciphersuites(context, suites.c_str()) != 1)
-        return bad(fmt::format("tls13_ciphers \"{}\": {}", suites, complaint()));
+        return bad(fmt::format("tls13_ciphers \"{}\": failed to set the TLSv1.3 cipher suites: {}",
+                               suites, complaint()));
     const std::string& curve = options.ecdhcurve;
     if (!in(curve, {"", "auto", "none"}) && SSL_CTX_set1_groups_list(context, curve.c_str()) != 1)
         return bad(fmt::format("ecdhcurve \"{}\": no such curve", curve));

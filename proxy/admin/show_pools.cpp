@@ -225,9 +225,10 @@ constexpr Show shows[] = {
      databases_rows},
     {"users", Access::stats, Snapshot::users_part, users_columns, users_rows},
     {"peers", Access::stats, Snapshot::nothing, peers_columns, peers_rows},
-    {"peer_pools", Access::stats, Snapshot::nothing, peer_pools_columns, peer_pools_rows},
+    {"peer_pools", Access::stats, Snapshot::peers_part, peer_pools_columns, peer_pools_rows},
     {"lists", Access::stats,
-     counted | Snapshot::databases_part | Snapshot::users_part | Snapshot::hosts_part,
+     counted | Snapshot::databases_part | Snapshot::users_part | Snapshot::hosts_part |
+         Snapshot::peers_part,
      lists_columns, lists_rows},
 };
 

@@ -1,4 +1,6 @@
 // SHOW HELP, VERSION, STATE, CONFIG, MEM, DNS_HOSTS, DNS_ZONES.
+#include <fmt/format.h>
+
 #include "config/settings.hpp"
 #include "pool/pool.hpp"
 #include "proxy/admin/show.hpp"

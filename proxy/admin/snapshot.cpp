@@ -391,7 +391,9 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     }
     std::sort(to.connections.begin(), to.connections.end(),
               [](const Connection& a, const Connection& b) { return a.id < b.id; });
-    for (const auto& [id, peer] : to.config->peers) to.peers[id] = process.peers().load(id);
+    if (parts & Snapshot::peers_part) {
+        for (const auto& [id, peer] : to.config->peers) to.peers[id] = process.peers().load(id);
+    }
     if (parts & Snapshot::hosts_part)
         to.hosts = process.main().worker.shared.dns.known(loop.now_us());
     if (parts & Snapshot::connections_part) {

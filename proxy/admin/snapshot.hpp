@@ -148,6 +148,7 @@ struct Snapshot {
         queries_part = 512,
         waiting_part = 1024,  // the connections of the clients that wait longest, a few
         hosts_part = 2048,
+        peers_part = 4096,
     };
 
     static constexpr std::size_t waiting_max = 20;  // of each worker

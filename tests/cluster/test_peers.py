@@ -111,7 +111,7 @@ def test_silent_peer(peers):
     """One request at a time may be under way to it; the next one waits, but not for ever."""
     with socket.create_server(("127.0.0.1", 0)) as silent, contextlib.ExitStack() as stack:
         entry = f"9 = host=127.0.0.1 port={silent.getsockname()[1]} pool_size=1"
-        one, _ = peers({1: [entry]}, cancel_wait_timeout=1)
+        one, _ = peers({1: [entry]}, cancel_wait_timeout=1, server_tls_sslmode="disable")
         links = []
         for _ in range(2):
             links.append(stack.enter_context(Wire(one.port)))
@@ -121,8 +121,8 @@ def test_silent_peer(peers):
                 stack.callback(peer.close)
 
         def pool(*columns):
-            row = {row["peer_id"]: row for row in one.console("show peer_pools")}["9"]
-            return [row[column] for column in columns]
+            rows = {row["peer_id"]: row for row in one.console("show peer_pools")}
+            return [rows["9"][column] for column in columns]
         eventually(lambda: "closing because: cancel_wait_timeout (age" in one.log(), what="the second given up")
         assert pool("cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active_cancel", "sv_login") == list("1010")
         head = struct.pack("!II", 16, CANCEL_REQUEST)

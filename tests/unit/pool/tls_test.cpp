@@ -178,7 +178,7 @@ TEST(TlsContext, SaysWhatIsBad) {
         {"no such cipher", with([&](TlsOptions& o) { o.ciphers = "ROT13"; }),
          "ciphers \"ROT13\": no cipher match"},
         {"no such suite", with([&](TlsOptions& o) { o.tls13_ciphers = "ROT13"; }),
-         "tls13_ciphers \"ROT13\": no cipher match"},
+         "tls13_ciphers \"ROT13\": failed to set the TLSv1.3 cipher suites: no cipher match"},
         {"no such curve", with([&](TlsOptions& o) { o.ecdhcurve = "circle"; }),
          "ecdhcurve \"circle\": no such curve"},
     };

@@ -140,6 +140,10 @@ Snapshot sample() {
                        .oldest_wait_us = 2'000'017,
                        .mode = config::PoolMode::transaction,
                        .load_balance_hosts = config::LoadBalanceHosts::disable}};
+    snapshot.peers[2] = {.waiting = 1, .connecting = 2, .active = 3};
+    snapshot.hosts = {
+        {"db", 7'900'000, {*net::numeric_address("10.0.0.1", 0), *net::numeric_address("::1", 0)}},
+        {"nowhere", 0, {}}};
     snapshot.clients = 5;
     snapshot.clients_logging_in = 1;
     snapshot.servers = 3;
@@ -192,11 +196,27 @@ TEST(ConsoleShow, Lists) {
     EXPECT_EQ(items["used_clients"], "5");
     EXPECT_EQ(items["login_clients"], "1");
     EXPECT_EQ(items["used_servers"], "3");
+    EXPECT_EQ(items["peer_pools"], "1");
+    EXPECT_EQ(items["dns_names"], "2");
     EXPECT_EQ(items.size(), 14u);
 }
 
 TEST(ConsoleShow, Peers) {
     EXPECT_EQ(rows_of("peers", sample()), (Rows{{"2", "10.0.0.2", "6433", "20"}}));
+    EXPECT_EQ(rows_of("peer_pools", sample()), (Rows{{"2", "3", "1", "3", "2"}}));
+}
+
+TEST(ConsoleShow, Names) {
+    EXPECT_EQ(rows_of("dns_hosts", sample()),
+              (Rows{{"db", "7", "10.0.0.1:0,[::1]:0"}, {"nowhere", "0", ""}}));
+}
+
+TEST(ConsoleShow, ListenersHaveDescriptors) {
+    const Cell null;
+    Snapshot snapshot = sample();
+    snapshot.listeners = {{6, *net::numeric_address("0.0.0.0", 6432)}};
+    EXPECT_EQ(rows_of("fds", snapshot), (Rows{{"6", "pooler", null, null, "0.0.0.0", "6432", "0",
+                                               "0", null, null, null, null, null, null, null}}));
 }
 
 TEST(ConsoleShow, StateSaysPaused) {
