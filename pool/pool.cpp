@@ -106,8 +106,13 @@ Server* Pool::try_checkout(Worker& worker, Peer& peer) {
     std::optional<protocol::Error> refusal;
     {
         const std::lock_guard lock(mutex_);
-        if (ledger_.held() && (!key_.node.empty() || ledger_.waiting() >= current_->held_max)) {
-            refusal = no_node(0);  // of a replica: others may do
+        // Of a replica's: others may do.
+        const bool of_node = !key_.node.empty();
+        const bool fails = failures_ > 0 && now_us < retry_at_us_ && ledger_.total() == 0;
+        if (ledger_.held() && (of_node || ledger_.waiting() >= current_->held_max)) {
+            refusal = no_node(0);
+        } else if (of_node && fails) {
+            refusal = no_node(0);
         } else {
             const Ledger::Checkout checkout = ledger_.checkout(peer, now_us);
             if (checkout.taken) return static_cast<Server*>(checkout.taken);
