@@ -30,6 +30,7 @@ struct Node {
     Endpoint at{};
     int weight = 1;  // share of the reads; 0 = none unless nothing else is left
     NodeRole role = NodeRole::automatic;
+    std::string zone{};  // where it is, in the operator's words; see Reads::zone
 
     friend bool operator==(const Node&, const Node&) = default;
 };
@@ -53,6 +54,10 @@ struct Reads {
     std::int64_t max_lag_bytes = std::int64_t{64} << 20;
     Consistency consistency = Consistency::session;
     Balance balance = Balance::least_latency;
+    Duration wait{};     // for a replica that shows enough, before the primary is asked
+    std::string zone{};  // where pgweir is: nodes of this zone are preferred; "" = none is
+    Duration slow_start = std::chrono::seconds(5);  // until a node that came up has its share
+    Duration ejection = std::chrono::seconds(10);   // of a node that keeps losing reads; 0 = never
     // What the catalog cannot say, as `name` or `schema.name`.
     std::vector<std::string> replica_safe_functions{};  // volatile, and yet they only read
     std::vector<std::string> primary_functions{};       // not volatile, and yet not for replicas
@@ -67,7 +72,9 @@ struct Failover {
     int max_held = 10000;
     std::string state_file{};  // "" = beside the pidfile or in systemd's state directory
     bool retry_reads = true;
-    std::string hook{};  // shell command run on events; "" = none
+    std::string hook{};                // shell command run on events; "" = none
+    std::string switchover_command{};  // promotes the node that NODE SWITCHOVER names; "" = pgweir
+    Duration switchover_timeout = std::chrono::seconds(30);  // for all of a NODE SWITCHOVER
 
     friend bool operator==(const Failover&, const Failover&) = default;
 };

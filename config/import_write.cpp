@@ -248,6 +248,7 @@ private:
             out_ += fmt::format("  {{ host = {}, port = {}", quoted(node.at.host), node.at.port);
             if (node.weight != 1) out_ += fmt::format(", weight = {}", node.weight);
             if (node.role != NodeRole::automatic) out_ += ", role = " + value_text(node.role);
+            if (!node.zone.empty()) out_ += ", zone = " + quoted(node.zone);
             out_ += " },\n";
         }
         out_ += "]\n";
@@ -257,6 +258,10 @@ private:
         changed("reads.max_lag_bytes", cluster.reads.max_lag_bytes, preset.reads.max_lag_bytes);
         changed("reads.consistency", cluster.reads.consistency, preset.reads.consistency);
         changed("reads.balance", cluster.reads.balance, preset.reads.balance);
+        changed("reads.wait", cluster.reads.wait, preset.reads.wait);
+        changed("reads.zone", cluster.reads.zone, preset.reads.zone);
+        changed("reads.slow_start", cluster.reads.slow_start, preset.reads.slow_start);
+        changed("reads.ejection", cluster.reads.ejection, preset.reads.ejection);
         changed("reads.replica_safe_functions", cluster.reads.replica_safe_functions,
                 preset.reads.replica_safe_functions);
         changed("reads.primary_functions", cluster.reads.primary_functions,
@@ -267,6 +272,10 @@ private:
         changed("failover.state_file", cluster.failover.state_file, preset.failover.state_file);
         changed("failover.retry_reads", cluster.failover.retry_reads, preset.failover.retry_reads);
         changed("failover.hook", cluster.failover.hook, preset.failover.hook);
+        changed("failover.switchover_command", cluster.failover.switchover_command,
+                preset.failover.switchover_command);
+        changed("failover.switchover_timeout", cluster.failover.switchover_timeout,
+                preset.failover.switchover_timeout);
     }
 
     void write_health(const Health& health,

@@ -17,6 +17,7 @@ Node read_node(TableReader table, const TomlValue& at) {
     table.read("port", node.at.port, 1, 65535);
     table.read("weight", node.weight, 0, weight_max);
     table.read_word("role", node.role);
+    table.read("zone", node.zone);
     table.finish();
     if (table.exists() && node.at.host.empty()) {
         table.problem("host", at, "expected the name or address of a server");
@@ -84,6 +85,10 @@ void read_reads(TableReader table, Reads& reads) {
     table.read_size("max_lag_bytes", reads.max_lag_bytes);
     table.read_word("consistency", reads.consistency);
     table.read_word("balance", reads.balance);
+    table.read("wait", reads.wait);
+    table.read("zone", reads.zone);
+    table.read("slow_start", reads.slow_start);
+    table.read("ejection", reads.ejection);
     table.read("replica_safe_functions", reads.replica_safe_functions);
     table.read("primary_functions", reads.primary_functions);
     table.read("foreign_tables", reads.foreign_tables);
@@ -99,6 +104,8 @@ void read_failover(TableReader table, Failover& failover) {
     }
     table.read("retry_reads", failover.retry_reads);
     table.read("hook", failover.hook);
+    table.read("switchover_command", failover.switchover_command);
+    table.read("switchover_timeout", failover.switchover_timeout);
     table.finish();
 }
 

@@ -268,4 +268,13 @@ bool Cluster::resume(const config::Endpoint& at, std::int64_t now_us) {
     return true;
 }
 
+void Cluster::hold_writes(bool held, std::int64_t now_us) {
+    writes_held_ = held;
+    judge(now_us);
+}
+
+void Cluster::operator_said(const config::Endpoint& at, std::string text, std::int64_t now_us) {
+    say(Event::Kind::operator_act, find(at), std::move(text), now_us);
+}
+
 }  // namespace pgweir::health

@@ -68,6 +68,11 @@ public:
     bool resume(const config::Endpoint& at, std::int64_t now_us);
     bool detach(const config::Endpoint& at, std::int64_t now_us);
 
+    /// From here on the primary gets nothing new, or again: NODE SWITCHOVER.
+    void hold_writes(bool held, std::int64_t now_us);
+    /// An event of the operator's making.
+    void operator_said(const config::Endpoint& at, std::string text, std::int64_t now_us);
+
     // ---- what comes out
     /// The topology, when it is not the one that was taken last; else nullptr.
     TopologyPtr take_topology();
@@ -135,8 +140,9 @@ private:
     Fence kept_;                 // what is known to be kept
     std::string last_primary_;   // host:port; in use now or before
     std::optional<std::size_t> primary_;
-    bool suspect_ = false;            // the primary is
-    bool split_ = false;              // said so
+    bool suspect_ = false;  // the primary is
+    bool split_ = false;    // said so
+    bool writes_held_ = false;
     std::optional<Leader> leader_{};  // as Patroni said of late
     std::int64_t leader_us_ = 0;      // when
     Epoch epoch_;

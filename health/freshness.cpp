@@ -46,10 +46,8 @@ std::optional<protocol::Lsn> needed(const Bound& bound, const Topology& topology
         if (!read) return std::nullopt;
         lsn = std::max(lsn, *read);
     }
-    if (consistency == config::Consistency::global) {
-        if (topology.samples.empty()) return std::nullopt;
-        lsn = std::max(lsn, topology.samples.back().lsn);
-    }
+    // Who has seen no position of the primary's knows nothing of what others wrote.
+    if (consistency == config::Consistency::global && topology.samples.empty()) return std::nullopt;
     return lsn;
 }
 
@@ -84,6 +82,13 @@ std::optional<Token> parse_token(std::string_view text) {
 
 void note_write(Bound& bound, std::int64_t now_us) { make_dirty(bound, now_us); }
 
+void note_all_writes(Bound& bound, const Topology& topology, std::int64_t last_write_us) {
+    resolve(bound, topology);
+    if (!topology.samples.empty()) bound.lsn = std::max(bound.lsn, topology.samples.back().lsn);
+    if (last_write_us > 0) make_dirty(bound, last_write_us);
+    resolve(bound, topology);
+}
+
 void note_read(Bound& bound, const Topology& topology, std::size_t node, std::int64_t now_us) {
     const NodeView& view = topology.nodes[node];
     // Who has just been promoted was read as a replica still.
@@ -108,6 +113,12 @@ void resolve(Bound& bound, const Topology& topology) {
     if (!sample) return;
     bound.lsn = std::max(bound.lsn, sample->lsn);
     bound.dirty = false;
+}
+
+bool is_near(const Topology& topology, std::size_t node, std::int64_t wait_us) {
+    const NodeView& view = topology.nodes[node];
+    return topology.primary && !topology.primary_suspect && view.eligible &&
+           view.timeline == topology.epoch.timeline && view.lag_us <= wait_us;
 }
 
 std::optional<std::int64_t> missing_bytes(const Bound& bound, const Topology& topology,

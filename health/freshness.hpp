@@ -47,6 +47,10 @@ std::optional<Token> parse_token(std::string_view text);
 /// What may have written has been answered, or its connection was lost.
 void note_write(Bound& bound, std::int64_t now_us);
 
+/// Global consistency, when a read comes in: it is to see whatever this process has answered to
+/// anyone, `last_write_us` being when it did that last, and what the primary is known to have.
+void note_all_writes(Bound& bound, const Topology& topology, std::int64_t last_write_us);
+
 /// A read was answered by that node (place in topology.nodes). Reads from the primary are not
 /// remembered: a steady reader would never get away from it.
 void note_read(Bound& bound, const Topology& topology, std::size_t node, std::int64_t now_us);
@@ -59,11 +63,12 @@ void resolve(Bound& bound, const Topology& topology);
 /// May a session with this (resolved) bound read from the replica at this place? For the primary
 /// it need not be asked. True only for an eligible node.
 ///
-/// global: what everybody wrote counts. The caller has noted in the bound the time of the newest
-/// write that this process has answered to anyone (note_write()); besides, the node must have
-/// reached the primary's newest sample.
+/// global: what everybody wrote counts, see note_all_writes().
 bool may_read(const Bound& bound, const Topology& topology, std::size_t node,
               config::Consistency consistency);
+
+/// Might the replica show enough in less than `wait_us`, as far as can be told?
+bool is_near(const Topology& topology, std::size_t node, std::int64_t wait_us);
 
 /// How far the replica is from being allowed, in bytes of log: 0 = it is, nullopt = it is not to be
 /// had by waiting a moment (not eligible, no sample yet, another epoch).

@@ -281,6 +281,7 @@ TopologyPtr Cluster::take_topology() {
     for (const Node& node : nodes_) topology->nodes.push_back(view(node));
     topology->primary = primary_;
     topology->primary_suspect = suspect_;
+    topology->writes_held = writes_held_;
     topology->epoch = epoch_;
     topology->epoch_number = epoch_number_;
     topology->samples = samples_.newest(Topology::samples_max);

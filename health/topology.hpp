@@ -66,6 +66,8 @@ struct Topology {
     std::optional<std::size_t> primary;  // place in `nodes`; none: writes have to wait
     /// Its probe is overdue: send it nothing, pass nothing on that comes from it.
     bool primary_suspect = false;
+    /// A switchover is under way: what runs at the primary may go on, nothing new is begun there.
+    bool writes_held = false;
     /// Of the last primary there was; nodes whose timeline is another are not comparable.
     Epoch epoch;
     /// Goes up with every change of the epoch, and whenever the primary may have gone back in its

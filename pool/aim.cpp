@@ -1,6 +1,8 @@
 // A pool of a cluster follows its node: what becomes of servers and waiters when that changes.
 #include "pool/aim.hpp"
 
+#include <algorithm>
+
 #include "pool/net/log.hpp"
 #include "pool/pool.hpp"
 #include "pool/registry.hpp"
@@ -24,11 +26,14 @@ void sever_lent(const Pool& pool, Worker& worker, const protocol::Error& error) 
 }  // namespace
 
 void Pool::aim(const Aim& aim) {
-    bool moved, held, was_held;
+    const auto is_frozen = [](const Aim& one) { return !one.at || !one.trusted; };
+    bool moved, held, was_held, frozen, was_frozen;
     {
         const std::lock_guard lock(mutex_);
         if (aim == aim_) return;
-        held = !aim.at || !aim.trusted;
+        frozen = is_frozen(aim);
+        was_frozen = is_frozen(aim_);
+        held = frozen || aim.draining;
         was_held = ledger_.held();
         // While there is no primary, the last one's servers may prove to be of use. What one node
         // of several does not answer is asked elsewhere.
@@ -43,12 +48,12 @@ void Pool::aim(const Aim& aim) {
     }
     if (moved) epoch_.fetch_add(1, std::memory_order_release);
     for (Worker* const worker : registry_.workers()) {
-        worker->loop.post([this, worker, moved, turned = held != was_held, held] {
+        worker->loop.post([this, worker, moved, turned = frozen != was_frozen, frozen, held] {
             if (registry_.loops_live && registry_.loops_live->expired()) return;
             if (moved) {
                 sever_obsolete(*worker);
             } else if (turned && key_.node.empty()) {
-                freeze_servers(*worker, held);
+                freeze_servers(*worker, frozen);
             }
             if (!held) return serve_waiting(*worker);
             if (key_.node.empty()) return;
@@ -91,6 +96,28 @@ void Pool::serve_waiting(Worker& worker) {
         static_cast<Peer*>(match.waiter)->granted(static_cast<Server&>(*match.server));
     }
     open_wanted(worker);
+}
+
+int Pool::busy(const std::set<const Pool*>& pools, const Worker& worker) {
+    return static_cast<int>(std::ranges::count_if(worker.servers, [&](const auto& entry) {
+        const Server& server = *entry.second;
+        const bool meant = server.peer() && !server.apart() && pools.contains(&server.pool());
+        const bool resting = server.backend().settled() && !server.busy_with_own() &&
+                             server.backend().tx() == protocol::TxStatus::idle;
+        return meant && !resting;
+    }));
+}
+
+void Pool::take_back(const std::set<const Pool*>& pools, Worker& worker) {
+    std::vector<std::uint32_t> lent;
+    for (const auto& [id, server] : worker.servers) {
+        if (server->peer() && !server->apart() && pools.contains(&server->pool()))
+            lent.push_back(id);
+    }
+    for (const std::uint32_t id : lent) {
+        const auto found = worker.servers.find(id);
+        if (found != worker.servers.end()) found->second->close(node_lost());
+    }
 }
 
 bool Pool::held() const {

@@ -19,6 +19,8 @@ struct Aim {
     /// False: it may have been replaced, for all that is known. It is sent nothing, and nothing
     /// that it says is passed on, until that is cleared up.
     bool trusted = true;
+    /// True: what is under way there goes on, and nothing new is begun.
+    bool draining = false;
 
     friend bool operator==(const Aim&, const Aim&) = default;
 };

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -158,6 +159,11 @@ public:
     void aim(const Aim& aim);
     /// There is no node for it.
     bool held() const;
+    /// How many of its servers on this worker have a request or a transaction under way.
+    static int busy(const std::set<const Pool*>& pools, const Worker& worker);
+    /// Closes those servers on this worker that somebody has: who keeps one across transactions
+    /// loses it.
+    static void take_back(const std::set<const Pool*>& pools, Worker& worker);
 
     // Administration; any thread.
     void pause();

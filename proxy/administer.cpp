@@ -152,7 +152,7 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
 void Process::topology_changed(health::TopologyPtr topology) {
     for (const auto& shard : shards_) {
         shard->worker.loop.post([here = shard.get(), topology, live = loops_live()] {
-            if (!live.expired()) here->topologies.insert_or_assign(topology->cluster, topology);
+            if (!live.expired()) here->take_topology(topology);
         });
     }
     pool::Aims aims = aims_of(*topology);

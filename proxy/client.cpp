@@ -255,6 +255,7 @@ RequestRules Client::rules() const {
 
 void Client::deliver(const protocol::Segments& replies) {
     if (routing_ && routing_->request.withholds && withhold(replies)) return;
+    if (routing_ && routing_->request.dirties && server_) note_acknowledged();
     if (stats_) stats_->sent.add(replies.size());
     socket_.send(replies);
     if (server_ && !undecided_ && !server_->full() &&
@@ -311,8 +312,15 @@ void Client::settled() {
 
 void Client::consume_kept() {
     undecided_ = false;
+    go_on();
+}
+
+/// Takes up what is kept, and then input again, unless that has to wait for something.
+void Client::go_on() {
     consume(inbox_.kept());
-    if (!undecided_) socket_.resume();
+    const bool waits = state_ == ClientState::waiting || state_ == ClientState::closed ||
+                       (routing_ && routing_->request.waits_until_us > 0);
+    if (!waits && !undecided_) socket_.resume();
 }
 
 void Client::rest() {

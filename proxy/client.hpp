@@ -70,6 +70,9 @@ public:
     std::pair<HandedClient, int> move_out();
     /// Instead of start(): another process's client goes on here.
     void move_in(const HandedClient& handed);
+    /// Its read has waited for a replica that shows enough: there may be one now, or it has waited
+    /// enough.
+    void look_for_replica();
     // From the hub that listens for it.
     /// It listens to what it was told with this number.
     void hub_ready(std::uint64_t number);
@@ -167,7 +170,10 @@ private:
     void claim_token();
     std::optional<std::size_t> find_replica(const Unit& unit, const health::TopologyPtr& topology,
                                             RouteReason& why);
-    pool::Pool& choose_pool(const Unit& unit);
+    pool::Pool* choose_pool(const Unit& unit);
+    bool wait_for_replica(const health::Topology& topology, const config::Reads& reads,
+                          std::int64_t until_us);
+    void read_lost();
     void forward_routed(Bytes input);
     void note_sent(Bytes input);
     void note_route(const Unit& unit, RouteReason why);
@@ -177,6 +183,7 @@ private:
     void leave_replica(Bytes input);
     void refuse_on_replica();
     void left_replica();
+    void note_acknowledged();
     void note_unit_done();
     // … and client_again.cpp.
     bool withhold(const protocol::Segments& replies);
@@ -212,6 +219,7 @@ private:
     void deliver_due();
     /// What was put off until an answer had come is looked at again.
     void consume_kept();
+    void go_on();
     void release_server();
     void sever();
     void finish_close(std::string_view reason);

@@ -108,6 +108,7 @@ void Client::count_retry(pool::Retry why) {
 /// The server is done with what it refused.
 void Client::run_again() {
     RoutedRequest& request = routing_->request;
+    if (std::exchange(request.asked_us, 0) != 0) shard_.balance.dropped(*routing_->home);
     request.refused = request.again = request.withholds = false;
     request.withheld.clear();
     shard_.queries.take_back(std::exchange(query_, {}), target_ != pool_);
@@ -118,8 +119,7 @@ void Client::run_again() {
     inbox_.keep(bytes);
     undecided_ = false;
     if (server_) release_server();
-    consume(inbox_.kept());
-    socket_.resume();
+    go_on();
 }
 
 /// Names that the request gave are given anew when it runs again.
@@ -152,6 +152,10 @@ void Client::lost_in_cluster(pool::Server& server) {
     if (session_) session_->server_lost();
     preparing_ = awaiting_ = undecided_ = request.leaving = false;
     state_ = ClientState::idle;
+    if (std::exchange(request.asked_us, 0) != 0) {
+        shard_.balance.dropped(*routing_->home);
+        read_lost();
+    }
     if (backend.passing() > 0 || frontend_.passing() > 0 || (pinned & lost_with_server) != 0) {
         return close({protocol::sqlstate::admin_shutdown, protocol::Origin::server,
                       "the server was lost, and with it the session's state"});
@@ -161,7 +165,7 @@ void Client::lost_in_cluster(pool::Server& server) {
         const bool open = in_transaction && !request.beginning;
         request.beginning = false;
         if (open) routing_->fail(rolled_back());
-        if (asked || !inbox_.empty()) consume(inbox_.kept());
+        if (asked || !inbox_.empty()) return go_on();
         return socket_.resume();
     }
     if (request.again && ++request.tries <= tries_max) {
@@ -169,8 +173,8 @@ void Client::lost_in_cluster(pool::Server& server) {
         return run_again();
     }
     fail_requests(undone, in_transaction);
+    if (!inbox_.empty()) return go_on();
     socket_.resume();
-    if (!inbox_.empty()) consume(inbox_.kept());
 }
 
 /// Tells what becomes of the requests that the server had not answered.

@@ -65,6 +65,7 @@ void Client::refused(const protocol::Error& error) {
     // The replica has gone: another, or the primary. Not from here, which may be amid checkout().
     constexpr unsigned replicas_max = 3;
     RoutedRequest& request = routing_->request;
+    read_lost();
     request.for_primary = unwelcome || ++request.tries > replicas_max;
     state_ = ClientState::waiting;
     shard_.worker.loop.post([&shard = shard_, id = id_] {
@@ -74,8 +75,7 @@ void Client::refused(const protocol::Error& error) {
         if (client.state_ != ClientState::waiting || client.server_) return;
         client.target_->stop_waiting(client);  // should it have been given another request since
         client.state_ = ClientState::idle;
-        client.consume(client.inbox_.kept());
-        if (client.server_ || client.state_ == ClientState::idle) client.socket_.resume();
+        client.go_on();
     });
 }
 
@@ -118,7 +118,10 @@ void Client::sever() {
     if (cancel_key_ != 0) shard_.process.cancel_keys().take_back(cancel_key_);
     if (counted_) shard_.process.client_left(*this);
     if (target_) target_->stop_waiting(*this);
-    if (routing_ && routing_->home) shard_.balance.leave(*routing_->home);
+    if (routing_ && routing_->home) {
+        if (routing_->request.asked_us != 0) shard_.balance.dropped(*routing_->home);
+        shard_.balance.leave(*routing_->home);
+    }
     if (hub_) hub_->set({shard_.worker.index, id_}, {}, 0);
     loop.bury(std::move(shard_.clients.extract(id_).mapped()));
     if (pool::Server* const server = std::exchange(server_, nullptr)) {

@@ -1,6 +1,7 @@
 // A client of a cluster's entry: which of its servers each request goes to.
 #include <algorithm>
 
+#include "pool/net/log.hpp"
 #include "proxy/client.hpp"
 #include "proxy/explain_route.hpp"
 #include "proxy/process.hpp"
@@ -97,8 +98,9 @@ void Client::route(Bytes input) {
     if (unit.extent == Unit::Extent::unfinished) return inbox_.keep(input);
     if (answer_here(unit, input)) return;
     restoring_ = hub_ && !listening_->hearing.elsewhere.empty() && may_touch_channels(input);
-    aim_at(choose_pool(unit));
-    if (!checkout()) {
+    pool::Pool* const target = choose_pool(unit);
+    if (target) aim_at(*target);
+    if (!target || !checkout()) {
         inbox_.keep(input);
         return socket_.pause();
     }
@@ -160,17 +162,20 @@ std::optional<std::size_t> Client::find_replica(const Unit& unit,
     why = aim.why;
     const bool no_primary = topology && (!topology->primary || topology->primary_suspect);
     if (!aim.replica && !(aim.without_primary && no_primary)) return std::nullopt;
-    if (routing_->request.for_primary || !topology) {
-        why = {topology ? Cause::again : Cause::no_replica};
+    const config::Cluster* const cluster =
+        topology ? shard_.worker.config->cluster(topology->cluster) : nullptr;
+    if (routing_->request.for_primary || !cluster) {
+        why = {cluster ? Cause::again : Cause::no_replica};
         return std::nullopt;
     }
-    if (routing_->consistency() == config::Consistency::global)
-        health::note_write(routing_->bound, shard_.process.last_write_us());
+    const config::Consistency consistency = routing_->consistency();
+    // Once: what is written while it waits need not be seen.
+    if (consistency == config::Consistency::global && routing_->request.waits_until_us == 0)
+        health::note_all_writes(routing_->bound, *topology, shard_.process.last_write_us());
     health::resolve(routing_->bound, *topology);
-    const config::Cluster* const cluster = shard_.worker.config->cluster(topology->cluster);
-    const config::Balance method = cluster ? cluster->reads.balance : config::Balance::random;
-    const auto place = shard_.balance.choose(*topology, routing_->bound, routing_->consistency(),
-                                             method, routing_->home);
+    const auto place =
+        shard_.balance.choose(*topology, {routing_->bound, consistency, routing_->home},
+                              cluster->reads, shard_.worker.loop.now_us());
     if (!aim.replica && place) why = {Cause::no_primary};
     if (!place && aim.replica) {
         const bool any = std::ranges::any_of(topology->nodes, &health::NodeView::eligible);
@@ -179,11 +184,17 @@ std::optional<std::size_t> Client::find_replica(const Unit& unit,
     return place;
 }
 
-pool::Pool& Client::choose_pool(const Unit& unit) {
+/// Whose servers are to carry it out; nullptr: it waits for a replica, and comes here again.
+pool::Pool* Client::choose_pool(const Unit& unit) {
     const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
     RouteReason& why = routing_->request.why.emplace();
     const auto place = find_replica(unit, topology, why);
-    if (!place) return *pool_;
+    const std::int64_t waited_us = std::exchange(routing_->request.waits_until_us, 0);
+    if (!place && why.cause == Cause::not_fresh) {
+        const config::Cluster* const cluster = shard_.worker.config->cluster(topology->cluster);
+        if (wait_for_replica(*topology, cluster->reads, waited_us)) return nullptr;
+    }
+    if (!place) return pool_;
     std::optional<config::Endpoint>& home = routing_->home;
     const config::Endpoint& at = topology->nodes[*place].node.at;
     if (home != at) {
@@ -191,7 +202,45 @@ pool::Pool& Client::choose_pool(const Unit& unit) {
         home = at;
         shard_.balance.settle(at);
     }
-    return shard_.read_pool(*pool_, at);
+    return &shard_.read_pool(*pool_, at);
+}
+
+/// No replica shows enough, as far as is known: they are asked. False: it goes to the primary.
+/// `until_us`: it has waited already, for so long at most; 0: it has not.
+bool Client::wait_for_replica(const health::Topology& topology, const config::Reads& reads,
+                              std::int64_t until_us) {
+    constexpr std::int64_t gap_us = 25'000, waited_gap_us = 2'000;
+    const std::int64_t wait_us = reads.wait.count(), now_us = shard_.worker.loop.now_us();
+    const auto any_near = [&topology](std::int64_t within_us) {
+        for (std::size_t i = 0; i < topology.nodes.size(); ++i) {
+            if (health::is_near(topology, i, within_us)) return true;
+        }
+        return false;
+    };
+    const bool waits = wait_us > 0 && (until_us == 0 || until_us > now_us) && any_near(wait_us);
+    if (waits || any_near(INT64_MAX))
+        shard_.want_sample(topology.cluster, waits ? waited_gap_us : gap_us);
+    if (!waits) return false;
+    routing_->request.waits_until_us = until_us > 0 ? until_us : now_us + wait_us;
+    shard_.fresh_wait.add(id_, routing_->request.waits_until_us);
+    return true;
+}
+
+void Client::look_for_replica() {
+    if (!routing_ || routing_->request.waits_until_us == 0) return;
+    if (state_ != ClientState::idle || server_) return;
+    go_on();
+}
+
+/// Neither an answer nor a refusal came from the replica that it was sent to, or no connection.
+void Client::read_lost() {
+    const config::Cluster* const cluster = shard_.worker.config->cluster(routing_->rules().cluster);
+    if (!routing_->home || !cluster) return;
+    const config::Endpoint& at = *routing_->home;
+    if (!shard_.balance.missed(at, cluster->reads.ejection, shard_.worker.loop.now_us())) return;
+    net::log::print(net::log::Level::warning, {},
+                    "cluster {}: {}:{} loses one read after the other and gets none for a while",
+                    cluster->name, at.host, at.port);
 }
 
 /// With a server that is the client's.
@@ -261,8 +310,7 @@ void Client::begun_there(const std::optional<protocol::Error>& error) {
     } else {
         routing_->begins_there();
     }
-    consume(inbox_.kept());
-    socket_.resume();
+    go_on();
 }
 
 /// The first of a transaction, or one by itself.
@@ -296,6 +344,11 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
                               (on_replica || routing_->rules().retry_reads);
     routing_->request.withholds = routing_->request.again;
     routing_->request.withheld.clear();
+    // A transaction takes as long as its client likes.
+    if (on_replica && unit.extent == Unit::Extent::closed && !routing_->in_transaction()) {
+        routing_->request.asked_us = shard_.worker.loop.now_us();
+        shard_.balance.began(*routing_->home);
+    }
     routing_->request.replay.assign(routing_->request.again ? input.substr(0, unit.size) : Bytes());
     std::size_t size = unit.size;
     while (!unit.read && unit.extent == Unit::Extent::closed && size < input.size()) {
@@ -363,8 +416,7 @@ void Client::refuse_on_replica() {
         {},
         "Begin the transaction with /* pgweir: primary */ or SET pgweir.route = 'primary'."});
     release_server();
-    consume(inbox_.kept());
-    socket_.resume();
+    go_on();
 }
 
 void Client::left_replica() {
@@ -373,8 +425,13 @@ void Client::left_replica() {
     query_began_us_ = 0;
     routing_->request.for_primary = true;
     release_server();
-    consume(inbox_.kept());
-    socket_.resume();
+    go_on();
+}
+
+/// What may be the news of a write is about to go out: from here on everybody may know of it.
+void Client::note_acknowledged() {
+    const bool over = server_->backend().tx() == TxStatus::idle || routing_->request.ends;
+    if (over && server_->pool().node().empty()) shard_.process.note_write(net::monotonic_us());
 }
 
 /// The server has answered everything, and no transaction is open.
@@ -386,6 +443,10 @@ void Client::note_unit_done() {
         const auto place =
             topology && routing_->home ? topology->find(*routing_->home) : std::nullopt;
         if (place) health::note_read(routing_->bound, *topology, *place, net::monotonic_us());
+        if (const std::int64_t asked_us = std::exchange(routing_->request.asked_us, 0)) {
+            const std::int64_t now_us = shard_.worker.loop.now_us();
+            shard_.balance.answered(*routing_->home, now_us - asked_us, now_us);
+        }
     } else if (routing_->request.dirties) {
         const std::int64_t now_us = net::monotonic_us();
         health::note_write(routing_->bound, now_us);

@@ -7,7 +7,8 @@ pool::Aims aims_of(const health::Topology& topology) {
     if (const health::NodeView* const primary = topology.primary_node()) {
         aims.primary = {.at = primary->node.at,
                         .incarnation = primary->incarnation,
-                        .trusted = !topology.primary_suspect};
+                        .trusted = !topology.primary_suspect,
+                        .draining = topology.writes_held};
     }
     for (const health::NodeView& node : topology.nodes) {
         const bool serves = node.up && !node.detached && node.role == health::Role::replica;

@@ -5,6 +5,7 @@
 #include "pool/net/log.hpp"
 #include "proxy/process.hpp"
 #include "proxy/state_file.hpp"
+#include "proxy/switchover.hpp"
 
 namespace pgweir::proxy {
 
@@ -33,6 +34,8 @@ ClusterWatch::ClusterWatch(Monitor& monitor, Process& process, const config::Con
     ask_patroni(cluster);
     soon();
 }
+
+ClusterWatch::~ClusterWatch() = default;
 
 void ClusterWatch::ask_patroni(const config::Cluster& cluster) {
     patroni_.reset();
@@ -96,7 +99,11 @@ void ClusterWatch::apply(const config::Config& config, const config::Cluster& cl
 }
 
 void ClusterWatch::poke(const config::Endpoint& at) {
-    state_.poke(at, now_us());
+    if (at.host.empty()) {
+        state_.poke_all(now_us());
+    } else {
+        state_.poke(at, now_us());
+    }
     soon();
 }
 
@@ -109,6 +116,44 @@ bool ClusterWatch::order(Monitor::Order order, const config::Endpoint& at) {
     }
     if (known) run();
     return known;
+}
+
+void ClusterWatch::switch_over(const config::Endpoint& at, Monitor::Done done) {
+    constexpr protocol::Sqlstate not_in_state{"55000"};
+    const auto refuse = [&](std::string reason) {
+        done(protocol::Error{not_in_state, protocol::Origin::proxy, std::move(reason)});
+    };
+    const std::string name = health::name_of(at);
+    if (switchover_ && switchover_->running()) return refuse("a switchover is under way");
+    if (!topology_ || !topology_->primary || topology_->primary_suspect)
+        return refuse("there is no primary that answers");
+    const auto place = topology_->find(at);
+    if (!place) return refuse("no such node: " + name);
+    const health::NodeView& view = topology_->nodes[*place];
+    if (*place == *topology_->primary) return refuse(name + " is the primary already");
+    if (view.node.role == config::NodeRole::replica)
+        return refuse(name + " has role \"replica\" in the configuration");
+    if (view.role != health::Role::replica || !view.up || view.suspect || view.detached ||
+        !view.streaming || view.timeline != topology_->epoch.timeline) {
+        return refuse(name + " is not a replica that follows the primary" +
+                      (view.reason.empty() ? "" : ": " + view.reason));
+    }
+    switchover_ = std::make_unique<Switchover>(*this, at, std::move(done));
+    switchover_->start();
+}
+
+void ClusterWatch::hold_writes(bool held) {
+    state_.hold_writes(held, now_us());
+    run();
+}
+
+void ClusterWatch::tell(const config::Endpoint& at, std::string text) {
+    state_.operator_said(at, std::move(text), now_us());
+}
+
+void ClusterWatch::ask_all() {
+    state_.poke_all(now_us());
+    soon();
 }
 
 void ClusterWatch::answered(const config::Endpoint& at, const health::Answer& answer,

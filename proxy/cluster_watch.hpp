@@ -13,17 +13,31 @@
 
 namespace pgweir::proxy {
 
+class Switchover;
+
 /// Resource; of the monitor, on the main thread. What the state machine says is carried out once at
 /// the end of a turn of the loop, however much has come in.
 class ClusterWatch final : private Prober::Listener, private net::Timer, private net::Deferred {
 public:
     ClusterWatch(Monitor& monitor, Process& process, const config::Config& config,
                  const config::Cluster& cluster);
+    ~ClusterWatch() override;
 
     void apply(const config::Config& config, const config::Cluster& cluster);
+    /// That node, or all where it has no name, is asked at once.
     void poke(const config::Endpoint& at);
     bool order(Monitor::Order order, const config::Endpoint& at);
     const health::TopologyPtr& topology() const { return topology_; }
+    void switch_over(const config::Endpoint& at, Monitor::Done done);
+
+    // For a switchover.
+    const config::Cluster& config() const { return state_.config(); }
+    Process& process() const { return process_; }
+    /// The primary gets nothing new from here on, or again.
+    void hold_writes(bool held);
+    void tell(const config::Endpoint& at, std::string text);
+    /// Every node is asked at once.
+    void ask_all();
 
 private:
     void answered(const config::Endpoint& at, const health::Answer& answer,
@@ -51,6 +65,7 @@ private:
     health::Fence written_;
     bool write_failed_ = false;
     net::Story writing_;
+    std::unique_ptr<Switchover> switchover_;  // the last one
 };
 
 }  // namespace pgweir::proxy

@@ -58,21 +58,23 @@ Hooks::~Hooks() {
     ::close(pid_fd_);
 }
 
-void Hooks::run(std::string command, std::vector<std::string> variables) {
+void Hooks::run(std::string command, std::vector<std::string> variables, Done done) {
     if (waiting_.size() >= waiting_max) {
         net::log::print(Level::error, {}, "hook: {} wait to be run, this one is left out: {}",
                         waiting_.size(), command);
         return;
     }
-    waiting_.push_back({std::move(command), std::move(variables)});
+    waiting_.push_back({std::move(command), std::move(variables), std::move(done)});
     next();
 }
 
 void Hooks::next() {
     while (pid_ == 0 && !waiting_.empty()) {
-        const Hook hook = std::move(waiting_.front());
+        Hook hook = std::move(waiting_.front());
         waiting_.pop_front();
+        done_ = std::move(hook.done);
         if (start(hook)) return;
+        ended("it cannot be run");
     }
 }
 
@@ -107,12 +109,23 @@ void Hooks::ready(std::uint32_t) {
     loop_.forget(pid_fd_, *this);
     ::close(std::exchange(pid_fd_, -1));
     pid_ = 0;
+    std::string trouble;
     if (WIFSIGNALED(status)) {
-        net::log::print(Level::warning, {}, "hook: ended by signal {}", WTERMSIG(status));
+        trouble = fmt::format("ended by signal {}", WTERMSIG(status));
     } else if (WEXITSTATUS(status) != 0) {
-        net::log::print(Level::warning, {}, "hook: exit code {}", WEXITSTATUS(status));
+        trouble = fmt::format("exit code {}", WEXITSTATUS(status));
     }
+    if (!trouble.empty()) net::log::print(Level::warning, {}, "hook: {}", trouble);
+    ended(trouble);
     next();
+}
+
+void Hooks::ended(const std::string& trouble) {
+    if (const Done done = std::exchange(done_, {})) done(trouble);
+}
+
+void Hooks::kill() {
+    if (pid_ != 0) ::kill(-pid_, SIGKILL);
 }
 
 void Hooks::expired() {

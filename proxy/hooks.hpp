@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,23 +19,31 @@ public:
     explicit Hooks(net::Loop& loop) : net::Timer(loop), loop_(loop) {}
     ~Hooks() override;
 
+    /// Hears how a command ended; empty: well.
+    using Done = std::function<void(std::string trouble)>;
+
     /// Runs `command` by /bin/sh, with these NAME=value besides the process's own environment.
-    void run(std::string command, std::vector<std::string> variables);
+    void run(std::string command, std::vector<std::string> variables, Done done = {});
+    /// Kills the one that runs.
+    void kill();
 
 private:
     struct Hook {
         std::string command;
         std::vector<std::string> variables;
+        Done done;
     };
 
     void next();
     bool start(const Hook& hook);
+    void ended(const std::string& trouble);
     void ready(std::uint32_t events) override;
     void expired() override;
 
     net::Loop& loop_;
     std::deque<Hook> waiting_;
     pid_t pid_ = 0;  // of the one that runs; 0 = none
+    Done done_;      // of that one
     int pid_fd_ = -1;
 };
 

@@ -81,6 +81,15 @@ bool Monitor::order(Order order, const config::Endpoint& node) {
     return known;
 }
 
+void Monitor::switch_over(const config::Endpoint& node, Done done) {
+    for (const auto& [name, watch] : watches_) {
+        if (watch->topology() && watch->topology()->find(node))
+            return watch->switch_over(node, std::move(done));
+    }
+    done(protocol::Error{protocol::Sqlstate{"55000"}, protocol::Origin::proxy,
+                         "no such node: " + health::name_of(node)});
+}
+
 std::vector<health::TopologyPtr> Monitor::topologies() const {
     std::vector<health::TopologyPtr> all;
     for (const auto& [name, watch] : watches_) {

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,6 +18,7 @@
 #include "health/event.hpp"
 #include "health/topology.hpp"
 #include "pool/net/offload.hpp"
+#include "protocol/error.hpp"
 #include "proxy/hooks.hpp"
 
 namespace pgweir::proxy {
@@ -38,9 +41,18 @@ public:
     /// thread; many calls make one probe.
     void poke(const std::string& cluster, const config::Endpoint& node);
 
+    /// Where the nodes of this cluster are in the log is asked at once. Any thread.
+    void want_sample(const std::string& cluster) { poke(cluster, {.host = {}, .port = 0}); }
+
     enum class Order : std::uint8_t { drain, resume, detach };
     /// Of every cluster that has this node. False: none has.
     bool order(Order order, const config::Endpoint& node);
+
+    /// Hears how a switchover ended, on the main thread; empty: well.
+    using Done = std::function<void(std::optional<protocol::Error> error)>;
+    /// Makes this node the primary of its cluster, and no client notices. `done` is called once,
+    /// perhaps at once, unless the process ends before.
+    void switch_over(const config::Endpoint& node, Done done);
 
     /// The newest of each cluster, by name.
     std::vector<health::TopologyPtr> topologies() const;
@@ -66,9 +78,10 @@ private:
     net::Offload files_{1};  // for the state files: names are looked up elsewhere, and may hang
     std::map<std::string, std::unique_ptr<ClusterWatch>, std::less<>> watches_;
     std::deque<health::Event> events_;
-    std::map<std::string, EventCounts> event_counts_;                      // by cluster
-    std::mutex mutex_;                                                     // guards what follows
-    std::set<std::pair<std::string, std::pair<std::string, int>>> pokes_;  // cluster, host, port
+    std::map<std::string, EventCounts> event_counts_;  // by cluster
+    std::mutex mutex_;                                 // guards what follows
+    std::set<std::pair<std::string, std::pair<std::string, int>>>
+        pokes_;  // cluster, host ("": all), port
 };
 
 }  // namespace pgweir::proxy

@@ -2,23 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "proxy/node_query.hpp"
+
 namespace pgweir::proxy {
-
-namespace {
-
-std::shared_ptr<const pool::PoolSettings> settings_for(const pool::Worker& worker,
-                                                       const config::Cluster& cluster,
-                                                       const config::Endpoint& node) {
-    config::Database entry;
-    entry.name = cluster.name;
-    entry.dbname = cluster.health.dbname;
-    entry.user = cluster.health.user;
-    entry.endpoints = {node};
-    entry.startup_parameters = {{"application_name", "pgweir monitor"}};
-    return pool::make_pool_settings(*worker.config, entry, cluster.health.user);
-}
-
-}  // namespace
 
 Prober::Prober(Listener& listener, pool::Registry& registry, pool::Worker& on,
                const config::Cluster& cluster, const config::Endpoint& node)
@@ -27,7 +13,7 @@ Prober::Prober(Listener& listener, pool::Registry& registry, pool::Worker& on,
       worker_(on),
       node_(node),
       timeout_us_(cluster.health.timeout.count()),
-      pool_(registry, {cluster.name, cluster.health.user, {}}, settings_for(on, cluster, node),
+      pool_(registry, {cluster.name, cluster.health.user, {}}, settings_for_node(on, cluster, node),
             totals_, totals_),
       none_(on.shared.vars.empty()) {
     pool_.internal = true;

@@ -97,8 +97,11 @@ public:
     void reclaim(pool::Pool& pool);
     /// When the newest write was answered that any client of a cluster has made.
     std::int64_t last_write_us() const { return last_write_us_.load(std::memory_order_relaxed); }
+    /// Before it is answered.
     void note_write(std::int64_t now_us) {
-        last_write_us_.store(now_us, std::memory_order_relaxed);
+        std::int64_t last_us = last_write_us_.load(std::memory_order_relaxed);
+        while (last_us < now_us && !last_write_us_.compare_exchange_weak(last_us, now_us)) {
+        }
     }
     /// The main thread.
     admin::ProcessState state() const;

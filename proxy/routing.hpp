@@ -32,6 +32,8 @@ struct RoutedRequest {
     unsigned tries = 0;        // that have failed
     std::optional<RouteReason> why{};  // why it goes there; nullopt: the client keeps its server
     RouteReason sent{};                // why what was sent last went there
+    std::int64_t waits_until_us = 0;   // for a replica that shows enough; 0 = it does not wait
+    std::int64_t asked_us = 0;         // when a replica was asked, for its latency; 0 = it was not
     std::string replay;                // its bytes, while `again`
     std::string withheld;
 };

@@ -10,7 +10,8 @@ namespace pgweir::proxy {
 Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner)
     : worker(index, shared, std::move(config)),
       process(owner),
-      balance(index) {
+      balance(index),
+      fresh_wait(*this) {
     queries.set_max(static_cast<std::size_t>(worker.config->native.query_shapes));
 }
 
@@ -24,6 +25,18 @@ Client& Shard::add_client(int fd, const net::Address& address) {
 health::TopologyPtr Shard::topology(std::string_view cluster) const {
     const auto found = topologies.find(cluster);
     return found == topologies.end() ? nullptr : found->second;
+}
+
+void Shard::take_topology(health::TopologyPtr topology) {
+    topologies.insert_or_assign(topology->cluster, std::move(topology));
+    fresh_wait.look_again();
+}
+
+void Shard::want_sample(const std::string& cluster, std::int64_t gap_us) {
+    const std::int64_t now_us = worker.loop.now_us();
+    if (now_us - sample_wanted_us < gap_us) return;
+    sample_wanted_us = now_us;
+    process.monitor().want_sample(cluster);
 }
 
 pool::Pool& Shard::read_pool(pool::Pool& primary, const config::Endpoint& node) {

@@ -17,6 +17,7 @@
 #include "proxy/balance.hpp"
 #include "proxy/cancel_keys.hpp"
 #include "proxy/catalogs.hpp"
+#include "proxy/fresh_wait.hpp"
 #include "proxy/query_book.hpp"
 #include "proxy/route_reason.hpp"
 #include "router/router.hpp"
@@ -49,6 +50,12 @@ struct Shard {
     /// cluster.
     health::TopologyPtr topology(std::string_view cluster) const;
 
+    void take_topology(health::TopologyPtr topology);
+
+    /// A read could not go to a replica because nobody knows yet what that shows: the nodes of the
+    /// cluster are asked at once, but not more often than every `gap_us` from here.
+    void want_sample(const std::string& cluster, std::int64_t gap_us);
+
     /// The pool for reads of this node, of the same entry and user as `primary`.
     pool::Pool& read_pool(pool::Pool& primary, const config::Endpoint& node);
 
@@ -63,6 +70,8 @@ struct Shard {
     std::map<std::string, RouteCounts> routes;  // by entry; the places stay
     router::Router router;
     Balance balance;
+    FreshWait fresh_wait;
+    std::int64_t sample_wanted_us = 0;
     /// By the primary's pool: those of its nodes.
     std::unordered_map<const pool::Pool*, std::vector<std::pair<config::Endpoint, pool::Pool*>>>
         read_pools;

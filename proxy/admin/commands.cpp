@@ -200,12 +200,13 @@ void run_shutdown(Process& process, const Command& command, const Tell& tell) {
 
 struct NodeAct {
     std::string_view word;
-    Monitor::Order order;
+    std::optional<Monitor::Order> order;
 };
 constexpr NodeAct node_acts[] = {
     {"drain", Monitor::Order::drain},
     {"resume", Monitor::Order::resume},
     {"detach", Monitor::Order::detach},
+    {"switchover", std::nullopt},
 };
 
 const NodeAct* find_node_act(std::string_view word) {
@@ -222,7 +223,14 @@ void run_node(Process& process, const Command& command, const Tell& tell) {
     std::string host = address.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     const config::Endpoint node{std::move(host), static_cast<int>(*port)};
-    if (!process.monitor().order(find_node_act(command.key)->order, node))
+    const std::optional<Monitor::Order> order = find_node_act(command.key)->order;
+    if (!order) {
+        return process.monitor().switch_over(node,
+                                             [tell](const std::optional<protocol::Error>& error) {
+                                                 tell(error ? failure(*error) : done("NODE"));
+                                             });
+    }
+    if (!process.monitor().order(*order, node))
         return tell(failure(refusal("no such node: " + address)));
     tell_after_shards(process, "NODE", tell);
 }

@@ -171,7 +171,7 @@ key_file = "key"
 mode = "require"
 negotiation = "direct"
 [clusters.main]
-nodes = [{ host = "a", weight = 0 }, { host = "b", port = 7, role = "replica" }]
+nodes = [{ host = "a", weight = 0, zone = "z" }, { host = "b", port = 7, role = "replica" }]
 [clusters.main.health]
 user = "u"
 password_file = "pw"
@@ -187,6 +187,10 @@ max_lag = "1s"
 max_lag_bytes = 77
 consistency = "global"
 balance = "random"
+wait = "9ms"
+zone = "z"
+slow_start = "8s"
+ejection = "0"
 replica_safe_functions = ["a.f"]
 primary_functions = ["g"]
 foreign_tables = true
@@ -196,6 +200,8 @@ max_held = 3
 state_file = "state"
 retry_reads = false
 hook = "h"
+switchover_command = "sw"
+switchover_timeout = "9s"
 [clusters.other]
 nodes = [{ host = "c" }]
 health.password = "p"

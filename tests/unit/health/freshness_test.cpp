@@ -47,7 +47,7 @@ TEST(Freshness, NothingWrittenIsFreshEverywhere) {
     const Bound bound = fresh(topology);
     EXPECT_TRUE(may_read(bound, topology, first, Consistency::eventual));
     EXPECT_TRUE(may_read(bound, topology, first, Consistency::session));
-    EXPECT_FALSE(may_read(bound, topology, first, Consistency::global));
+    EXPECT_TRUE(may_read(bound, topology, first, Consistency::global));
 }
 
 TEST(Freshness, OnlyAnEligibleNodeIsRead) {
@@ -100,12 +100,37 @@ TEST(Freshness, TheBoundOnlyRises) {
 
 TEST(Freshness, GlobalNeedsTheNewestSample) {
     const Topology topology = three_nodes(1000, 999);
-    Bound bound = fresh(topology);
+    Bound bound;
+    note_all_writes(bound, topology, 0);
     EXPECT_TRUE(may_read(bound, topology, first, Consistency::global));
     EXPECT_FALSE(may_read(bound, topology, second, Consistency::global));
-    note_write(bound, 400);  // by anybody
-    resolve(bound, topology);
+    Topology later = three_nodes(1050);
+    note_all_writes(bound, later, 400);  // by anybody
+    EXPECT_FALSE(may_read(bound, later, first, Consistency::global));
+    // What is written while it waits for that need not be seen.
+    later.samples.push_back({410, {1050}});
+    later.samples.push_back({420, {2000}});
+    resolve(bound, later);
+    EXPECT_TRUE(may_read(bound, later, first, Consistency::global));
+}
+
+TEST(Freshness, NothingIsGlobalWithoutAPosition) {
+    Topology topology = three_nodes();
+    topology.samples.clear();
+    Bound bound;
+    note_all_writes(bound, topology, 0);
     EXPECT_FALSE(may_read(bound, topology, first, Consistency::global));
+    EXPECT_TRUE(may_read(bound, topology, first, Consistency::session));
+}
+
+TEST(Freshness, NearIsWhoIsNotFarBehind) {
+    Topology topology = three_nodes();
+    topology.nodes[first].lag_us = 5'000;
+    EXPECT_TRUE(is_near(topology, first, 5'000));
+    EXPECT_FALSE(is_near(topology, first, 4'999));
+    EXPECT_FALSE(is_near(topology, primary, 4'999));
+    topology.primary_suspect = true;
+    EXPECT_FALSE(is_near(topology, first, 5'000));
 }
 
 TEST(Freshness, AnotherReplicaMustShowAsMuch) {

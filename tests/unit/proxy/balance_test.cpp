@@ -39,33 +39,81 @@ health::Bound fresh(const health::Topology& topology) {
     return bound;
 }
 
-/// How many of `clients` new clients each node gets, by its port.
-std::map<int, int> shares(const health::Topology& topology, config::Balance method, int clients) {
-    Balance balance(0);
-    std::map<int, int> shares;
-    for (int i = 0; i < clients; ++i) {
-        const auto place = balance.choose(topology, fresh(topology), session, method, std::nullopt);
-        if (!place) continue;
-        const config::Endpoint& at = topology.nodes[*place].node.at;
-        balance.settle(at);
-        ++shares[at.port];
+constexpr std::int64_t now_us = 1'000'000'000;
+
+/// Chooses for sessions that have done nothing yet.
+struct Chooser {
+    health::Topology topology;
+    config::Reads reads{};
+    config::Consistency consistency = session;
+    Balance balance{0};
+    std::int64_t at_us = now_us;
+
+    /// The port of the node; 0: none.
+    int choose(std::optional<int> home = std::nullopt) {
+        const health::Bound bound = fresh(topology);
+        Balance::Wish wish{bound, consistency};
+        if (home) wish.home = config::Endpoint{"h", *home};
+        const auto place = balance.choose(topology, wish, reads, at_us);
+        return place ? topology.nodes[*place].node.at.port : 0;
     }
-    return shares;
+    void settle(int port) { balance.settle({"h", port}); }
+    void leave(int port) { balance.leave({"h", port}); }
+    void answer(int port, std::int64_t took_us) {
+        balance.began({"h", port});
+        balance.answered({"h", port}, took_us, at_us);
+    }
+    /// How many of `clients` new clients each node gets, by its port.
+    std::map<int, int> shares(int clients) {
+        std::map<int, int> shares;
+        for (int i = 0; i < clients; ++i) {
+            if (const int port = choose()) settle(port), ++shares[port];
+        }
+        return shares;
+    }
+    /// How many of those that are at `from` leave it.
+    int leaving(int from) {
+        for (int moved = 0;; ++moved) {
+            const int port = choose(from);
+            if (port == from) return moved;
+            leave(from);
+            settle(port);
+        }
+    }
+};
+
+std::map<int, int> shares(const health::Topology& topology, config::Balance method, int clients) {
+    Chooser chooser{topology};
+    chooser.reads.balance = method;
+    return chooser.shares(clients);
 }
 
 TEST(Balance, SpreadsClientsEvenly) {
     const auto topology = cluster({replica(2), replica(3)});
     for (const auto method : {config::Balance::least_latency, config::Balance::least_connections,
-                              config::Balance::round_robin, config::Balance::random}) {
+                              config::Balance::round_robin}) {
         const auto found = shares(topology, method, 100);
         EXPECT_EQ(found, (std::map<int, int>{{2, 50}, {3, 50}}));
     }
+    EXPECT_NEAR(shares(topology, config::Balance::random, 1000).at(2), 500, 50);
+}
+
+TEST(Balance, WorkersBeginWithDifferentNodes) {
+    std::map<int, int> found;
+    for (unsigned worker = 0; worker < 4; ++worker) {
+        Chooser chooser{cluster({replica(2), replica(3)}), {}, session, Balance(worker)};
+        ++found[chooser.choose()];
+    }
+    EXPECT_EQ(found, (std::map<int, int>{{2, 2}, {3, 2}}));
 }
 
 TEST(Balance, ByWeight) {
     const auto topology = cluster({replica(2, 3), replica(3, 1)});
-    const auto found = shares(topology, config::Balance::least_connections, 100);
-    EXPECT_NEAR(found.at(2), 75, 1);
+    for (const auto method : {config::Balance::least_latency, config::Balance::least_connections,
+                              config::Balance::round_robin}) {
+        EXPECT_NEAR(shares(topology, method, 100).at(2), 75, 1);
+    }
+    EXPECT_NEAR(shares(topology, config::Balance::random, 1000).at(2), 750, 50);
 }
 
 TEST(Balance, WeightZeroOnlyWhenNothingElseIsLeft) {
@@ -87,47 +135,97 @@ TEST(Balance, NobodyIsChosenWhoMayNotBe) {
 }
 
 TEST(Balance, AClientStaysWhereItIs) {
-    const auto topology = cluster({replica(2), replica(3)});
-    Balance balance(0);
-    const config::Endpoint home{"h", 3};
-    for (int i = 0; i < 5; ++i) {
-        const auto place =
-            balance.choose(topology, fresh(topology), session, config::Balance::round_robin, home);
-        ASSERT_TRUE(place);
-        EXPECT_EQ(topology.nodes[*place].node.at.port, 3);
-    }
+    Chooser chooser{cluster({replica(2), replica(3)})};
+    chooser.reads.balance = config::Balance::round_robin;
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(chooser.choose(3), 3);
 }
 
 TEST(Balance, ClientsLeaveACrowdForOneThatHasComeBack) {
-    const auto topology = cluster({replica(2), replica(3)});
-    Balance balance(0);
-    const config::Endpoint crowded{"h", 2};
-    for (int i = 0; i < 4; ++i) balance.settle(crowded);
-    int moved = 0;
-    for (int i = 0; i < 20; ++i) {
-        const auto place = balance.choose(topology, fresh(topology), session,
-                                          config::Balance::least_connections, crowded);
-        ASSERT_TRUE(place);
-        const config::Endpoint& at = topology.nodes[*place].node.at;
-        if (at == crowded) break;
-        balance.leave(crowded);
-        balance.settle(at);
-        ++moved;
-    }
-    EXPECT_EQ(moved, 2);
+    Chooser chooser{cluster({replica(2), replica(3)})};
+    for (int i = 0; i < 4; ++i) chooser.settle(2);
+    EXPECT_EQ(chooser.leaving(2), 2);
+}
+
+TEST(Balance, ANodeThatCameUpHasItsShareLittleByLittle) {
+    auto back = replica(3);
+    back.status_since_us = now_us;
+    Chooser chooser{cluster({replica(2), back})};
+    chooser.reads.slow_start = std::chrono::seconds(10);
+    for (int i = 0; i < 20; ++i) chooser.settle(2);
+    EXPECT_EQ(chooser.leaving(2), 1);
+    chooser.at_us += 5'000'000;
+    const int half = 1 + chooser.leaving(2);
+    EXPECT_GT(half, 4);
+    EXPECT_LT(half, 8);
+    chooser.at_us += 5'000'000;
+    EXPECT_EQ(half + chooser.leaving(2), 10);
+}
+
+TEST(Balance, ASlowNodeHasFewerClients) {
+    Chooser chooser{cluster({replica(2), replica(3)})};
+    for (int i = 0; i < 100; ++i) chooser.answer(2, 1'000), chooser.answer(3, 1'500);
+    EXPECT_EQ(chooser.shares(10), (std::map<int, int>{{2, 5}, {3, 5}})) << "that may be chance";
+    for (int i = 0; i < 100; ++i) chooser.answer(2, 1'000), chooser.answer(3, 31'000);
+    const int left = chooser.leaving(3);
+    EXPECT_GE(left, 2);
+    EXPECT_LE(left, 3);
+    EXPECT_EQ(chooser.leaving(2), 0);
+    chooser.at_us += 60'000'000;  // nobody has asked it since: it may be well again
+    EXPECT_EQ(chooser.leaving(2), left);
+}
+
+TEST(Balance, OneLongReportSaysNothing) {
+    Chooser chooser{cluster({replica(2), replica(3)})};
+    for (int i = 0; i < 100; ++i) chooser.answer(2, 500), chooser.answer(3, 500);
+    chooser.shares(10);
+    chooser.answer(3, 20'000'000);
+    for (int i = 0; i < 20; ++i) chooser.answer(3, 500);
+    EXPECT_EQ(chooser.leaving(3), 0);
+}
+
+TEST(Balance, WhoLosesOneReadAfterTheOtherGetsNone) {
+    Chooser chooser{cluster({replica(2), replica(3)})};
+    const config::Endpoint bad{"h", 2};
+    const config::Duration ejection = std::chrono::seconds(10);
+    for (int i = 0; i < 4; ++i) EXPECT_FALSE(chooser.balance.missed(bad, ejection, chooser.at_us));
+    chooser.answer(2, 100);
+    for (int i = 0; i < 4; ++i) EXPECT_FALSE(chooser.balance.missed(bad, ejection, chooser.at_us));
+    EXPECT_TRUE(chooser.balance.missed(bad, ejection, chooser.at_us));
+    EXPECT_EQ(chooser.shares(4), (std::map<int, int>{{3, 4}}));
+    chooser.at_us += 10'000'001;
+    EXPECT_EQ(chooser.choose(), 2);
+    for (int i = 0; i < 5; ++i) chooser.balance.missed(bad, ejection, chooser.at_us);
+    chooser.at_us += 19'000'000;  // twice as long this time
+    EXPECT_EQ(chooser.choose(), 3);
+    chooser.at_us += 1'000'001;
+    EXPECT_EQ(chooser.choose(), 2);
+}
+
+TEST(Balance, TheOwnZoneComesFirst) {
+    auto here = replica(2), there = replica(3);
+    here.node.zone = "a", there.node.zone = "b";
+    Chooser chooser{cluster({here, there})};
+    chooser.reads.zone = "b";
+    EXPECT_EQ(chooser.shares(10), (std::map<int, int>{{3, 10}}));
+    EXPECT_EQ(chooser.choose(2), 3) << "it comes back";
+    chooser.topology.nodes[2].eligible = false;
+    EXPECT_EQ(chooser.choose(3), 2);
 }
 
 TEST(Balance, AnyReplicaWhenNothingIsPromised) {
-    const auto topology = cluster({replica(2), replica(3)});
-    Balance balance(0);
+    Chooser chooser{cluster({replica(2), replica(3)}), {}, eventual};
+    chooser.reads.balance = config::Balance::round_robin;
     std::map<int, int> found;
-    for (int i = 0; i < 10; ++i) {
-        const auto place = balance.choose(topology, fresh(topology), eventual,
-                                          config::Balance::round_robin, config::Endpoint{"h", 3});
-        ASSERT_TRUE(place);
-        ++found[topology.nodes[*place].node.at.port];
-    }
+    for (int i = 0; i < 10; ++i) ++found[chooser.choose(3)];
     EXPECT_EQ(found, (std::map<int, int>{{2, 5}, {3, 5}}));
+}
+
+TEST(Balance, OfTwoThatAreDrawnTheLessBusy) {
+    Chooser chooser{cluster({replica(2), replica(3)}), {}, eventual};
+    for (int i = 0; i < 5; ++i) chooser.balance.began({"h", 2});
+    std::map<int, int> found;
+    for (int i = 0; i < 1000; ++i) ++found[chooser.choose()];
+    EXPECT_NEAR(found[2], 250, 50);  // drawn twice
 }
 
 }  // namespace
