@@ -19,7 +19,11 @@ net::Task<bool> CancelConnection::connect(Way way) {
 /// The server says nothing; it closes when the signal is on its way.
 net::Task<void> CancelConnection::send(std::string packet) {
     socket_.send(packet);
-    while (co_await conversation_.more()) inbox_.keep({});
+    // Not `while (co_await …)`: g++ 12 traps there in a task without a value.
+    for (bool more = true; more;) {
+        more = co_await conversation_.more();
+        inbox_.keep({});
+    }
 }
 
 namespace {
@@ -50,13 +54,12 @@ public:
 
 private:
     net::Task<void> run(CancelConnection::Way way, std::string packet) {
-        if (co_await connection_.connect(std::move(way))) {
+        const bool connected = co_await connection_.connect(std::move(way));
+        if (connected) {
             sent_ = true;
             co_await connection_.send(std::move(packet));
-            ended(hold_, "successfully sent cancel request");
-        } else {
-            ended(hold_, "connect failed");
         }
+        ended(hold_, connected ? "successfully sent cancel request" : "connect failed");
         over();
     }
 

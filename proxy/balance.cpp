@@ -118,7 +118,8 @@ bool Balance::should_leave(const Candidate& home) const {
 
 const Balance::Candidate& Balance::pick(std::vector<Candidate>& from, config::Balance method,
                                         bool settles) {
-    std::ranges::rotate(from, from.begin() + turn_ % static_cast<unsigned>(from.size()));
+    std::rotate(from.begin(), from.begin() + turn_ % static_cast<unsigned>(from.size()),
+                from.end());
     const auto cost = [](const Candidate& one) {
         return (one.load->active + one.load->clients + 1) / one.weight;
     };

@@ -31,7 +31,9 @@ private:
     net::Task<void> run() {
         const char* outcome = "connect failed";
         pool::CancelConnection::Way way;
-        if (co_await find(way) && co_await connection_.connect(std::move(way))) {
+        bool good = co_await find(way);
+        if (good) good = co_await connection_.connect(std::move(way));
+        if (good) {
             --load().connecting;
             ++load().active;
             connected_ = true;
