@@ -41,7 +41,7 @@ public:
     void began(const config::Endpoint& node) { ++load(node).active; }
     void answered(const config::Endpoint& node, std::int64_t took_us, std::int64_t now_us);
     void dropped(const config::Endpoint& node) { --load(node).active; }
-    /// A read was lost there, or found no connection. `ejection`: config::Reads::ejection. True: it
+    /// A read was lost there. `ejection`: config::Reads::ejection. True: it
     /// was one after the other, so the node gets nothing for a while.
     bool missed(const config::Endpoint& node, config::Duration ejection, std::int64_t now_us);
 

@@ -65,7 +65,6 @@ void Client::refused(const protocol::Error& error) {
     // The replica has gone: another, or the primary. Not from here, which may be amid checkout().
     constexpr unsigned replicas_max = 3;
     RoutedRequest& request = routing_->request;
-    read_lost();
     request.for_primary = unwelcome || ++request.tries > replicas_max;
     state_ = ClientState::waiting;
     shard_.worker.loop.post([&shard = shard_, id = id_] {

@@ -232,7 +232,8 @@ void Client::look_for_replica() {
     go_on();
 }
 
-/// Neither an answer nor a refusal came from the replica that it was sent to, or no connection.
+/// Neither an answer nor a refusal came from the replica that it was sent to. (That there is no
+/// connection says nothing about the node: it may be this user whom it does not let in.)
 void Client::read_lost() {
     const config::Cluster* const cluster = shard_.worker.config->cluster(routing_->rules().cluster);
     if (!routing_->home || !cluster) return;
