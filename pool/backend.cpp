@@ -87,15 +87,26 @@ std::string renamed(std::string text, const protocol::NamedStatement& named, Req
     return text.replace(at, ours.size(), named.name);
 }
 
-/// The error with the client's name for the statement where the server used ours.
-std::string with_clients_name(Bytes payload, const Outstanding& request) {
-    const bool unknown = protocol::read_report(payload).sqlstate == "26000";
+/// The ErrorResponse of that payload, each field's text as `change(field, text)` leaves it.
+template <class Change>
+std::string changed_error(Bytes payload, const Change& change) {
     std::string out;
     protocol::Writer writer(out);
     writer.begin('E');
     protocol::Reader reader(payload);
     while (const auto field = reader.u8()) {
         std::string text(reader.cstring());
+        change(static_cast<char>(field), text);
+        writer.u8(field).cstring(text);
+    }
+    writer.u8(0).end();
+    return out;
+}
+
+/// The error with the client's name for the statement where the server used ours.
+std::string with_clients_name(Bytes payload, const Outstanding& request) {
+    const bool unknown = protocol::read_report(payload).sqlstate == "26000";
+    return changed_error(payload, [&](char field, std::string& text) {
         if (field == 'M' && request.named)
             text = renamed(std::move(text), *request.named, request.request, unknown);
         if (field == 'M' && request.renames) {
@@ -103,10 +114,7 @@ std::string with_clients_name(Bytes payload, const Outstanding& request) {
                 text = renamed(std::move(text), *item.named, request.request, unknown);
         }
         if (field == 'P' && request.renames) text = shifted_back(text, *request.renames);
-        writer.u8(field).cstring(text);
-    }
-    writer.u8(0).end();
-    return out;
+    });
 }
 
 /// An error that preparing a statement gave, as the client would have it from the EXECUTE that
@@ -118,20 +126,11 @@ std::string late_error(Bytes payload, const protocol::Statement& statement,
     });
     const bool moved = statement.is_sql() && item != renames.items.end();
     const auto head = moved ? static_cast<long>(protocol::prepare_head(statement).size()) : 0;
-    std::string out;
-    protocol::Writer writer(out);
-    writer.begin('E');
-    protocol::Reader reader(payload);
-    while (const auto field = reader.u8()) {
-        std::string text(reader.cstring());
-        if (field == 'P' && moved) {
-            const long place = std::strtol(text.c_str(), nullptr, 10) - head;
-            text = std::to_string(place + static_cast<long>(item->named->behind));
-        }
-        writer.u8(field).cstring(text);
-    }
-    writer.u8(0).end();
-    return out;
+    return changed_error(payload, [&](char field, std::string& text) {
+        if (field != 'P' || !moved) return;
+        const long place = std::strtol(text.c_str(), nullptr, 10) - head;
+        text = std::to_string(place + static_cast<long>(item->named->behind));
+    });
 }
 
 }  // namespace

@@ -3,7 +3,7 @@ import json
 
 import pytest
 from harness import Cluster, ServerError, eventually
-from harness.split import LOGGING, place_of, ran_on, split_toml, tag
+from harness.split import LOGGING, ran_on, split_toml, tag, wait_for_reads
 from harness.wire import SYNC, bind, execute, parse
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
@@ -22,19 +22,9 @@ def split_cluster():
         yield made
 
 
-def wait_for_reads(made, cluster):
-    with made.wire() as wire:  # the catalog is there once a read of a table goes to a replica
-        def known():
-            mark = tag()
-            wire.query(f"select count(*) from numbers {mark}")
-            return place_of(cluster, mark) == "replica"
-        eventually(known, what="reads on replicas")
-    return made
-
-
 @pytest.fixture
 def split(pgweir, split_cluster):
-    return wait_for_reads(pgweir(toml=split_toml(split_cluster)), split_cluster)
+    return wait_for_reads(pgweir(toml=split_toml(split_cluster)), split_cluster, "numbers")
 
 
 def queries(proxy, text):
@@ -205,7 +195,7 @@ def test_slow_queries_are_logged_without_literals(pgweir, cluster):
 
 def test_slow_queries_in_json_carry_their_facts(pgweir, split_cluster):
     toml = split_toml(split_cluster) + '[log]\nslow_query = "50ms"\nslow_query_literals = true\nformat = "json"\n'
-    proxy = wait_for_reads(pgweir(toml=toml), split_cluster)
+    proxy = wait_for_reads(pgweir(toml=toml), split_cluster, "numbers")
     with proxy.wire() as wire:
         wire.rows(f"select pg_sleep(0.1), 'shown' /*traceparent='{PARENT}'*/")
 

@@ -4,7 +4,7 @@ import pytest
 from harness import Cluster, eventually
 from harness.postgres import HBA
 from harness.processes import write
-from harness.split import LOGGING, place_of, split_toml, tag
+from harness.split import LOGGING, place_of, split_toml, tag, wait_for_reads
 from harness.wire import FLUSH, SYNC, bind, describe_portal, describe_statement, execute, parse, query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
@@ -33,14 +33,7 @@ def split_cluster():
 
 @pytest.fixture
 def proxy(pgweir, split_cluster):
-    made = pgweir(toml=split_toml(split_cluster))
-    with made.wire() as wire:  # the catalog is there once a read of a table goes to a replica
-        def known():
-            mark = tag()
-            wire.query(f"select count(*) from numbers {mark}")
-            return place_of(split_cluster, mark) == "replica"
-        eventually(known, what="reads on replicas")
-    return made
+    return wait_for_reads(pgweir(toml=split_toml(split_cluster)), split_cluster, "numbers")
 
 
 def run(wire, cluster, sql):

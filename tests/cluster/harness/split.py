@@ -49,6 +49,17 @@ role = "replica"
 """
 
 
+def wait_for_reads(proxy, cluster, relation):
+    """The proxy, once a read of that table goes to a replica: the catalog is there then."""
+    with proxy.wire() as wire:
+        def known():
+            mark = tag()
+            wire.query(f"select count(*) from {relation} {mark}")
+            return place_of(cluster, mark) == "replica"
+        eventually(known, what="reads on replicas")
+    return proxy
+
+
 def tag():
     """A comment that nobody else uses."""
     return f"/*tag{next(_numbers)}*/"
