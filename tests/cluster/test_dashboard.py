@@ -45,7 +45,7 @@ def names_in(expression):
 def live(cluster):
     """A pgweir with a bit of everything behind it, and the Prometheus that has seen it."""
     with closing(Port()) as port:
-        toml = split_toml(cluster, pool="max_db_connections = 50").replace('http = ""', f'http = "127.0.0.1:{port.number}"')
+        toml = split_toml(cluster, pool="max_db_connections = 50", http=f"127.0.0.1:{port.number}")
         with Pgweir(toml=toml) as proxy, Prometheus(port.number, RULES) as prometheus:
             eventually(lambda: scrape(port.number).one("pgweir_cluster_readable_nodes", cluster="main") == 2)
             proxy.http = port.number

@@ -30,7 +30,7 @@ def companion(port):
 
 
 def split(cluster, port, **tables):
-    return split_toml(cluster, **tables).replace('http = ""', f'http = "127.0.0.1:{port}"')
+    return split_toml(cluster, http=f"127.0.0.1:{port}", **tables)
 
 
 @pytest.mark.short

@@ -3,41 +3,18 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
-from harness.wire import ServerError
 from harness.processes import eventually
+from harness.split import split_toml
+from harness.wire import ServerError
 
 pytestmark = pytest.mark.pgweir
 
-TOML = """
-[listen]
-host = "127.0.0.1"
-port = @PORT@
-unix_socket_dir = "@DIR@"
-[admin]
-users = ["postgres"]
-stats_users = ["monitor"]
-[auth]
-method = "trust"
-file = "userlist.txt"
-[clusters.main]
-nodes = [{nodes}]
-[clusters.main.health]
-user = "monitor"
-{health}
-[clusters.main.reads]
-{reads}
-[clusters.main.failover]
-{failover}
-[databases.app]
-cluster = "main"
-"""
 
-
-def config(nodes, health="", reads="", failover='state_file = "main.state"'):
-    entries = ", ".join(f'{{ host = "{node.host}", port = {node.port} }}' for node in nodes)
-    return TOML.format(nodes=entries, health=health, reads=reads, failover=failover)
+def config(nodes, state_file="main.state", **tables):
+    return split_toml(SimpleNamespace(nodes=nodes), state_file=state_file, **tables)
 
 
 def row(proxy, node):
@@ -220,7 +197,7 @@ def test_hung_nodes(private_cluster, pgweir):
 
 def test_hooks(cluster, pgweir):
     hook = 'echo "$PGWEIR_EVENT $PGWEIR_CLUSTER $PGWEIR_NODE $PGWEIR_TIMELINE $PGWEIR_TEXT" >> hooks.txt; exit 3'
-    proxy = pgweir(toml=config(cluster.nodes, failover=f"state_file = 'main.state'\nhook = '{hook}'"))
+    proxy = pgweir(toml=config(cluster.nodes, failover=f"hook = '{hook}'"))
     wait_for(proxy, cluster.primary, role="primary")
     node = cluster.replicas[0]
     proxy.console(f"node drain {name(node)}")
@@ -282,7 +259,7 @@ def test_a_cut_off_state_file_is_told_and_passed_over(cluster, pgweir):
 
 
 def test_without_a_place_for_the_state(cluster, pgweir):
-    proxy = pgweir(toml=config(cluster.nodes, failover=""))
+    proxy = pgweir(toml=config(cluster.nodes, state_file=""))
     wait_for(proxy, cluster.primary, role="primary")
     assert "no state file" in proxy.log()
     assert list(proxy.directory.glob("*.state")) == []
@@ -292,6 +269,6 @@ def test_the_state_directory_of_systemd(cluster, pgweir, tmp_path):
     tmp_path.chmod(0o777)
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
-    proxy = pgweir(toml=config(cluster.nodes, failover=""), environment={"STATE_DIRECTORY": str(tmp_path)})
+    proxy = pgweir(toml=config(cluster.nodes, state_file=""), environment={"STATE_DIRECTORY": str(tmp_path)})
     wait_for(proxy, cluster.primary, role="primary")
     eventually((tmp_path / "main.state").exists, what="the state file")

@@ -42,7 +42,7 @@ def test_what_it_shows(cluster, pgweir, http_port, tmp_path):
     entry = f'[databases."{HOSTILE}"]\ncluster = "main"\ndbname = "app"\nrole = "primary"\n' \
             "[databases.small]\ncluster = \"main\"\ndbname = \"app\"\nrole = \"primary\"\n" \
             "[databases.small.pool]\nsize = 1\n"
-    toml = split_toml(cluster, databases=entry).replace('http = ""', f'http = "127.0.0.1:{http_port}"')
+    toml = split_toml(cluster, databases=entry, http=f"127.0.0.1:{http_port}")
     proxy = pgweir(toml=toml)
     eventually(lambda: get_json(http_port, "/readyz")[1]["clusters"]["main"]["readable_nodes"] == 2)
     assert proxy.rows("select 1", dbname=HOSTILE) == [("1",)]

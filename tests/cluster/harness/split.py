@@ -8,8 +8,10 @@ _numbers = itertools.count(1)
 LOGGING = {"log_statement": "all", "log_min_duration_statement": "-1"}
 
 
-def split_toml(cluster, health="", reads="", failover="", databases="", pool=""):
-    """pgweir.toml with every node of the cluster; the other arguments are more lines of their tables."""
+def split_toml(cluster, health="", reads="", failover="", databases="", pool="", http="",
+               state_file="@DIR@/main.state"):
+    """pgweir.toml with every node of the cluster; `http` and `state_file` are values, the other arguments more lines
+    of their tables."""
     nodes = ", ".join(f'{{ host = "{node.host}", port = {node.port} }}' for node in cluster.nodes)
     return f"""
 [listen]
@@ -19,7 +21,7 @@ unix_socket_dir = "@DIR@"
 [admin]
 users = ["postgres"]
 stats_users = ["monitor"]
-http = ""
+http = "{http}"
 [auth]
 method = "trust"
 file = "@DIR@/userlist.txt"
@@ -33,7 +35,7 @@ user = "monitor"
 [clusters.main.reads]
 {reads}
 [clusters.main.failover]
-state_file = "@DIR@/main.state"
+state_file = "{state_file}"
 {failover}
 [databases.app]
 cluster = "main"
