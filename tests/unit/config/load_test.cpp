@@ -44,7 +44,9 @@ late = host=127.0.0.2
     EXPECT_EQ(settings.max_client_conn, 100);
     EXPECT_EQ(loaded.config->databases.size(), 2u);
     EXPECT_TRUE(loaded.config->user("bob"));
-    EXPECT_EQ(loaded.config->native, Native{.slow_query = 0s});  // as PgBouncer
+    Native as_pgbouncer;
+    as_pgbouncer.slow_query = 0s;
+    EXPECT_EQ(loaded.config->native, as_pgbouncer);
     EXPECT_EQ(lines_of(loaded.warnings), Lines{});
 }
 
