@@ -23,6 +23,7 @@ from harness.steady import steady_workloads
 from harness.syscalls import syscall_workloads
 from harness.targets import Bouncer, Direct, Haproxy, Target, parse_programs
 from harness.workload import Context, Workload
+from report import write_folder
 
 BENCH = Path(__file__).resolve().parent
 PGWEIR = BENCH.parent / "build" / "release" / "pgweir"
@@ -113,8 +114,9 @@ def print_list() -> None:
 
 
 def write_results(path: Path, options: argparse.Namespace, plan: session.Plan,
-                  results: Results, verdicts: list[budgets.Verdict]) -> None:
+                  results: Results) -> None:
     """The whole run as one JSON document."""
+    verdicts = budgets.judge(budgets.load(), results)
     document = {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": sys.argv[1:],
@@ -125,6 +127,9 @@ def write_results(path: Path, options: argparse.Namespace, plan: session.Plan,
         "rounds": plan.rounds,
         "seconds": options.seconds,
         "cores": options.cores,
+        "workloads": {workload.name: {"group": workload.group, "text": workload.text,
+                                      "ratio_figure": workload.ratio_figure}
+                      for workload in plan.workloads},
         "results": results.to_json(),
         "budgets": [{"budget": verdict.budget.title, "limit": verdict.budget.limit_text,
                      "measured": verdict.measured and round(verdict.measured, 4),
@@ -134,16 +139,21 @@ def write_results(path: Path, options: argparse.Namespace, plan: session.Plan,
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
-def measure(options: argparse.Namespace, plan: session.Plan) -> Results:
-    """With a PostgreSQL of its own, in a folder that is removed."""
+def measure(options: argparse.Namespace, plan: session.Plan, path: Path) -> Results:
+    """With a PostgreSQL of its own, in a folder that is removed; written after each workload."""
+    results = Results()
     folder = Path(tempfile.mkdtemp(prefix="pgweir-bench-"))
     try:
         processes.give_to_account(folder)
         with Postgres(folder, options.scale) as postgres:
             context = Context(postgres, options.seconds, options.quick, options.cores == "one")
-            return session.run(plan, context)
+            session.run(plan, context, results,
+                        lambda: write_results(path, options, plan, results))
+    except KeyboardInterrupt:
+        print("bench: interrupted; what there is so far follows", file=sys.stderr)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    return results
 
 
 def end_on_signal(number: int, _frame: object) -> None:
@@ -163,16 +173,15 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_on_signal)
     processes.raise_file_limit()
+    stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    path = options.output or BENCH / "results" / f"{stamp}.json"
     try:
         plan = make_plan(options)
-        results = measure(options, plan)
+        results = measure(options, plan, path)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     verdicts = budgets.judge(budgets.load(), results)
-    stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    path = options.output or BENCH / "results" / f"{stamp}.json"
-    write_results(path, options, plan, results, verdicts)
     print(f"{options.repeat} rounds of {options.seconds:g} s, {options.cores} core"
           f"{'s' if options.cores == 'all' else ''}, load {machine.describe()['load_average']}\n")
     for workload in plan.workloads:
@@ -180,7 +189,8 @@ def main() -> int:
     if options.aa:
         print(report.noise_line(results, plan.workloads, "pgbouncer-again", "pgbouncer"))
     print(report.budget_table(verdicts, options.tolerance))
-    print(f"written to {path}")
+    if results.workloads():
+        print(f"written to {path}; pictures and tables: {write_folder([path], path.with_suffix(''))}")
     kept = all(verdict.passed(options.tolerance) for verdict in verdicts)
     return 1 if options.check and not kept else 0
 

@@ -80,6 +80,7 @@ class IdleClients:
                 connection.query("SELECT 1")
             queried_kib = _resident_kib(endpoint)
         return Measured({"client_kib": (many_kib - few_kib) / extra,
+                         "idle_kib": (many_kib - few_kib) / extra,
                          "queried_client_kib": (queried_kib - few_kib) / extra,
                          "clients": float(extra), "resident_kib": many_kib})
 
@@ -113,7 +114,9 @@ class IdleServers:
             self._fill_pool(clients.all)
             many_kib = _resident_kib(endpoint)
         extra = _SERVERS - _SERVERS_BEFORE
-        return Measured({"server_kib": (many_kib - few_kib) / extra, "resident_kib": many_kib})
+        server_kib = (many_kib - few_kib) / extra
+        return Measured({"server_kib": server_kib, "idle_kib": server_kib,
+                         "resident_kib": many_kib})
 
     @staticmethod
     def _fill_pool(clients: list[wire.Connection]) -> None:

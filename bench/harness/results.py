@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 from harness.workload import Figures
 
@@ -86,3 +87,16 @@ class Results:
         if cell.problem:
             found["failed" if cell.failed else "unsupported"] = cell.problem
         return found
+
+    @staticmethod
+    def from_json(found: dict[str, Any]) -> Results:
+        """The opposite of to_json()."""
+        results = Results()
+        for workload, cells in found.items():
+            for target, entry in cells.items():
+                cell = results.cell(workload, target)
+                cell.rounds = list(entry["rounds"])
+                cell.note = entry.get("note", "")
+                cell.problem = entry.get("failed", "") or entry.get("unsupported", "")
+                cell.failed = "failed" in entry
+        return results

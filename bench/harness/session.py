@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.errors import BenchError, Unsupported
@@ -54,6 +55,15 @@ def _record(workload: Workload, cell: Cell, found: Measured | Exception, label: 
 
 
 def _measure(workload: Separate, context: Context, target: Target) -> Measured | Exception:
+    """A failure gets a second try: a long run is not to lose a target to one bad moment."""
+    found = _measure_once(workload, context, target)
+    if isinstance(found, BenchError):
+        _say(f"{workload.name} {target.name}: {found}; once more")
+        return _measure_once(workload, context, target)
+    return found
+
+
+def _measure_once(workload: Separate, context: Context, target: Target) -> Measured | Exception:
     try:
         return workload.measure(context, target)
     except (BenchError, Unsupported) as error:
@@ -86,13 +96,12 @@ def _run_round(workload: Workload, context: Context, targets: list[Target], resu
                 _measure(workload, context, target), f"{label} {target.name}")
 
 
-def run(plan: Plan, context: Context) -> Results:
-    """Measure everything: A B C A B C … within each workload."""
-    results = Results()
+def run(plan: Plan, context: Context, results: Results, keep: Callable[[], None]) -> None:
+    """Measure everything: A B C A B C … within each workload; `keep` is called after each."""
     for workload in plan.workloads:
         targets = plan.targets_of(workload)
         rounds = 1 if workload.once else plan.rounds
         for number in range(rounds):
             _run_round(workload, context, targets, results,
                        f"{workload.name} {number + 1}/{rounds}")
-    return results
+        keep()
