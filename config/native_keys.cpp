@@ -44,7 +44,7 @@ constexpr NativeKey table[] = {
      "the same while no primary is known or a node is suspect"},
     {"clusters.X.health.timeout", R"("500ms")", "how long a probe may take"},
     {"clusters.X.health.failures", "2", "failed probes in a row that make a node count as down"},
-    {"clusters.X.health.patroni", "[]", "base URLs of Patroni's REST endpoints"},
+    {"clusters.X.health.patroni", "[]", "base URLs of Patroni's REST endpoints, see failover.md"},
     {"clusters.X.reads.split", "true", "send reads to replicas"},
     {"clusters.X.reads.max_lag", R"("10s")", "a replica further behind gets no reads"},
     {"clusters.X.reads.max_lag_bytes", R"("64MiB")", "the same in bytes of the log"},
@@ -73,7 +73,7 @@ constexpr NativeKey table[] = {
      "shell command run on every event of the cluster, see failover.md"},
     {"clusters.X.failover.switchover_command", R"("")",
      "shell command that promotes the node of NODE SWITCHOVER, see failover.md; empty = "
-     "pg_promote()"},
+     "Patroni or pg_promote()"},
     {"clusters.X.failover.switchover_timeout", R"("30s")", "how long a NODE SWITCHOVER may take"},
     {"databases.X.cluster", R"("")", "the cluster to connect to, instead of `host` and `port`"},
     {"databases.X.role", R"("any")", "any, primary or replica"},

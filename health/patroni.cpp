@@ -1,6 +1,9 @@
 #include "health/patroni.hpp"
 
+#include <algorithm>
 #include <charconv>
+
+#include <fmt/format.h>
 
 // The library's own code, so that nothing has to be linked.
 #include <boost/json/src.hpp>
@@ -30,44 +33,74 @@ std::uint32_t number_of(const json::object& object, std::string_view key) {
 
 }  // namespace
 
-protocol::Result<std::optional<Leader>> read_patroni_cluster(std::string_view text) {
+protocol::Result<std::vector<Member>> read_patroni_members(std::string_view text) {
     json::error_code failure;
     const json::value whole = json::parse(text, failure);
     const json::object* const object = failure ? nullptr : whole.if_object();
     const json::value* const members = object ? object->if_contains("members") : nullptr;
     const json::array* const list = members ? members->if_array() : nullptr;
     if (!list) return bad("expected the members of a cluster from Patroni");
+    std::vector<Member> found;
     for (const json::value& one : *list) {
         const json::object* const member = one.if_object();
-        if (!member) continue;
+        if (!member || text_of(*member, "host").empty()) continue;
         const std::string_view role = text_of(*member, "role"), state = text_of(*member, "state");
         const bool leads = role == "leader" || role == "master" || role == "primary";
-        if (!leads || (state != "running" && !state.empty())) continue;
         const std::uint32_t port = number_of(*member, "port");
-        Leader leader{{std::string(text_of(*member, "host")), static_cast<int>(port ? port : 5432)},
-                      number_of(*member, "timeline")};
-        if (!leader.at.host.empty()) return leader;
+        found.push_back(
+            {.name = std::string(text_of(*member, "name")),
+             .at = {std::string(text_of(*member, "host")), static_cast<int>(port ? port : 5432)},
+             .timeline = number_of(*member, "timeline"),
+             .leads = leads && (state == "running" || state.empty())});
     }
-    return std::optional<Leader>();
+    return found;
 }
 
-std::optional<config::Endpoint> patroni_endpoint(std::string_view url) {
+protocol::Result<std::optional<Leader>> read_patroni_cluster(std::string_view text) {
+    const auto members = read_patroni_members(text);
+    if (members.has_error()) return members.error();
+    const auto leader = std::ranges::find_if(*members, &Member::leads);
+    if (leader == members->end()) return std::optional<Leader>();
+    return std::optional(Leader{leader->at, leader->timeline});
+}
+
+protocol::Result<std::string> patroni_switchover(const std::vector<Member>& members,
+                                                 const config::Endpoint& from,
+                                                 const config::Endpoint& to) {
+    const auto leader = std::ranges::find_if(members, &Member::leads);
+    const auto candidate = std::ranges::find(members, to, &Member::at);
+    if (leader == members.end()) return bad("Patroni knows of no leader");
+    if (leader->at != from) {
+        return bad(fmt::format("Patroni's leader is {}:{}, not {}:{}", leader->at.host,
+                               leader->at.port, from.host, from.port));
+    }
+    if (candidate == members.end())
+        return bad(fmt::format("Patroni does not know {}:{}", to.host, to.port));
+    return json::serialize(json::object{{"leader", leader->name}, {"candidate", candidate->name}});
+}
+
+std::optional<PatroniUrl> patroni_url(std::string_view url) {
     constexpr std::string_view scheme = "http://";
     if (!url.starts_with(scheme)) return std::nullopt;
     url.remove_prefix(scheme.size());
     url = url.substr(0, url.find('/'));
-    config::Endpoint at{std::string(url), 8008};
+    PatroniUrl found;
+    if (const std::size_t sign = url.rfind('@'); sign != std::string_view::npos) {
+        found.user_password = url.substr(0, sign);
+        url.remove_prefix(sign + 1);
+    }
+    found.at = {std::string(url), 8008};
     const std::size_t colon = url.rfind(':');
     if (colon != std::string_view::npos && !url.ends_with(']')) {
         const std::string_view port = url.substr(colon + 1);
-        const auto read = std::from_chars(port.data(), port.data() + port.size(), at.port);
+        const auto read = std::from_chars(port.data(), port.data() + port.size(), found.at.port);
         if (read.ec != std::errc() || read.ptr != port.data() + port.size()) return std::nullopt;
-        at.host = url.substr(0, colon);
+        found.at.host = url.substr(0, colon);
     }
-    if (at.host.starts_with('[') && at.host.ends_with(']'))
-        at.host = at.host.substr(1, at.host.size() - 2);
-    if (at.host.empty()) return std::nullopt;
-    return at;
+    std::string& host = found.at.host;
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    if (host.empty()) return std::nullopt;
+    return found;
 }
 
 }  // namespace pgweir::health

@@ -1,10 +1,11 @@
-// What Patroni's REST API says of a cluster: who is the leader.
+// Patroni's REST API: what it says of a cluster, and what it is told.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/cluster.hpp"
 #include "protocol/error.hpp"
@@ -18,11 +19,38 @@ struct Leader {
     friend bool operator==(const Leader&, const Leader&) = default;
 };
 
+/// One node as Patroni knows it. Value.
+struct Member {
+    std::string name{};
+    config::Endpoint at{};
+    std::uint32_t timeline = 0;  // 0 = it does not say
+    bool leads = false;          // and runs
+};
+
+/// The members in the answer to GET /cluster that have an address.
+/// Errors   F0000: it is no such answer.
+protocol::Result<std::vector<Member>> read_patroni_members(std::string_view json);
+
 /// The leader in the answer to GET /cluster; nullopt: it names none that runs.
 /// Errors   F0000: it is no such answer.
 protocol::Result<std::optional<Leader>> read_patroni_cluster(std::string_view json);
 
-/// The host and port of "http://host:port/…"; nullopt: not such a URL. Without a port: 8008.
-std::optional<config::Endpoint> patroni_endpoint(std::string_view url);
+/// The body of POST /switchover.
+/// Errors   F0000 when `from` does not lead, or Patroni does not know one of them.
+protocol::Result<std::string> patroni_switchover(const std::vector<Member>& members,
+                                                 const config::Endpoint& from,
+                                                 const config::Endpoint& to);
+
+/// Where Patroni is asked. Value.
+struct PatroniUrl {
+    config::Endpoint at{};
+    std::string user_password{};  // for what changes something; "" = none
+
+    friend bool operator==(const PatroniUrl&, const PatroniUrl&) = default;
+};
+
+/// Of "http://user:password@host:port/…", of which only the host is necessary; nullopt: not such a
+/// URL. Without a port: 8008.
+std::optional<PatroniUrl> patroni_url(std::string_view url);
 
 }  // namespace pgweir::health

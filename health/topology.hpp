@@ -80,6 +80,8 @@ struct Topology {
 
     /// nullptr: writes have to wait.
     const NodeView* primary_node() const { return primary ? &nodes[*primary] : nullptr; }
+    /// May the primary be sent anything?
+    bool takes_requests() const { return primary && !primary_suspect; }
     /// The place of the node at this address.
     std::optional<std::size_t> find(const config::Endpoint& at) const;
 };

@@ -71,7 +71,7 @@ public:
     /// Instead of start(): another process's client goes on here.
     void move_in(const HandedClient& handed);
     /// Its read has waited for a replica that shows enough: there may be one now, or it has waited
-    /// enough.
+    /// enough. Or it waits for the primary, which takes nothing now, and a replica may do.
     void look_for_replica();
     // From the hub that listens for it.
     /// It listens to what it was told with this number.
@@ -173,6 +173,7 @@ private:
     pool::Pool* choose_pool(const Unit& unit);
     bool wait_for_replica(const health::Topology& topology, const config::Reads& reads,
                           std::int64_t until_us);
+    void leave_primary();
     void read_lost();
     void forward_routed(Bytes input);
     void note_sent(Bytes input);

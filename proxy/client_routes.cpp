@@ -160,7 +160,8 @@ std::optional<std::size_t> Client::find_replica(const Unit& unit,
                                                 RouteReason& why) {
     const Routing::Aim aim = routing_->aim(unit, transaction_defaults());
     why = aim.why;
-    const bool no_primary = topology && (!topology->primary || topology->primary_suspect);
+    routing_->request.replica_may_do = aim.replica || aim.without_primary;
+    const bool no_primary = topology && !topology->takes_requests();
     if (!aim.replica && !(aim.without_primary && no_primary)) return std::nullopt;
     const config::Cluster* const cluster =
         topology ? shard_.worker.config->cluster(topology->cluster) : nullptr;
@@ -227,9 +228,37 @@ bool Client::wait_for_replica(const health::Topology& topology, const config::Re
 }
 
 void Client::look_for_replica() {
-    if (!routing_ || routing_->request.waits_until_us == 0) return;
-    if (state_ != ClientState::idle || server_) return;
+    if (!routing_) return;
+    const RoutedRequest& request = routing_->request;
+    if (server_) return leave_primary();
+    if (state_ == ClientState::idle && request.waits_until_us > 0) return go_on();
+    if (state_ != ClientState::waiting || target_ != pool_ || !request.replica_may_do) return;
+    // It keeps its place in the primary's queue unless a replica is certain.
+    RouteReason why;
+    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    if (!find_replica(look_at(inbox_.kept()), topology, why)) return;
+    target_->stop_waiting(*this);
+    state_ = ClientState::idle;
     go_on();
+}
+
+/// A read that the primary has not answered runs on a replica when the primary is lost. One that
+/// may only be late keeps what it was asked long ago.
+void Client::leave_primary() {
+    const RoutedRequest& request = routing_->request;
+    const Bytes read = preparing_ ? inbox_.kept() : request.again ? request.replay : Bytes();
+    const bool stays = session_ && session_->pins() != 0;
+    if (stays || read.empty() || !server_->pool().node().empty()) return;
+    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const config::Cluster* const cluster =
+        topology ? shard_.worker.config->cluster(topology->cluster) : nullptr;
+    if (!cluster || topology->takes_requests()) return;
+    const std::int64_t long_us = (cluster->health.interval + cluster->health.timeout).count();
+    if (topology->primary && shard_.worker.loop.now_us() - query_began_us_ > long_us) return;
+    RouteReason why;
+    if (!find_replica(look_at(read), topology, why)) return;
+    server_->close({protocol::sqlstate::connection_failure, protocol::Origin::proxy,
+                    "the primary does not answer"});
 }
 
 /// Neither an answer nor a refusal came from the replica that it was sent to. (That there is no

@@ -1,5 +1,6 @@
 #include "proxy/patroni_watch.hpp"
 
+#include "health/cluster.hpp"
 #include "pool/net/log.hpp"
 
 namespace pgweir::proxy {
@@ -13,19 +14,20 @@ PatroniWatch::PatroniWatch(pool::Worker& worker, const config::Cluster& cluster,
       interval_us_(cluster.health.interval.count()),
       timeout_us_(cluster.health.timeout.count()),
       tell_(std::move(tell)),
-      get_(worker, [this](const protocol::Result<std::string>& body) { answered(body); }) {
+      call_(worker, [this](const protocol::Result<std::string>& body) { answered(body); }) {
     expire_in(1);
 }
 
 void PatroniWatch::expired() {
-    const auto at = health::patroni_endpoint(urls_[next_]);
-    if (!at) {
-        net::log::print(Level::error, {}, "cluster {}: cannot ask Patroni at {}: expected http://",
-                        cluster_, urls_[next_]);
+    const auto url = health::patroni_url(urls_[next_]);
+    if (!url) {
+        net::log::print(Level::error, {}, "cluster {}: health.patroni[{}]: expected http://",
+                        cluster_, next_);
         next_ = (next_ + 1) % urls_.size();
         return expire_in(60'000'000);
     }
-    get_.start(*at, "/cluster", timeout_us_);
+    at_ = health::name_of(url->at);
+    call_.start({.at = url->at, .path = "/cluster"}, timeout_us_);
 }
 
 void PatroniWatch::answered(const protocol::Result<std::string>& body) {
@@ -42,7 +44,7 @@ void PatroniWatch::answered(const protocol::Result<std::string>& body) {
     }
     if (++failures_ == urls_.size()) {
         net::log::print(Level::warning, {}, "cluster {}: no answer from Patroni, {}: {}", cluster_,
-                        urls_[next_], leader.error().message);
+                        at_, leader.error().message);
     }
     next_ = (next_ + 1) % urls_.size();
 }

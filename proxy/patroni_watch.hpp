@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "health/patroni.hpp"
-#include "proxy/http_get.hpp"
+#include "proxy/http_call.hpp"
 
 namespace pgweir::proxy {
 
@@ -27,7 +27,8 @@ private:
     const std::vector<std::string> urls_;
     const std::int64_t interval_us_, timeout_us_;
     const Tell tell_;
-    HttpGet get_;
+    HttpCall call_;
+    std::string at_;            // who was asked last
     std::size_t next_ = 0;      // place in urls_
     std::size_t failures_ = 0;  // in a row
 };

@@ -29,7 +29,8 @@ struct RoutedRequest {
     bool holds = false;        // the transaction on the replica has what cannot move
     bool leaving = false;      // what is open at the replica is being ended, for the primary
     bool for_primary = false;  // whatever it is
-    unsigned tries = 0;        // that have failed
+    bool replica_may_do = false;       // what waits for the primary need not, if that is gone
+    unsigned tries = 0;                // that have failed
     std::optional<RouteReason> why{};  // why it goes there; nullopt: the client keeps its server
     RouteReason sent{};                // why what was sent last went there
     std::int64_t waits_until_us = 0;   // for a replica that shows enough; 0 = it does not wait

@@ -28,8 +28,11 @@ health::TopologyPtr Shard::topology(std::string_view cluster) const {
 }
 
 void Shard::take_topology(health::TopologyPtr topology) {
+    const bool serves_all = topology->takes_requests() && !topology->writes_held;
     topologies.insert_or_assign(topology->cluster, std::move(topology));
     fresh_wait.look_again();
+    // Who asked before that was noticed waits in the primary's queue.
+    if (!serves_all) for_each_client([](Client& client) { client.look_for_replica(); });
 }
 
 void Shard::want_sample(const std::string& cluster, std::int64_t gap_us) {

@@ -44,10 +44,8 @@ std::int64_t Switchover::left_us() const {
 net::Task<void> Switchover::run() {
     co_await net::Sleep(loop_, 1);
     watch_.tell(target_, fmt::format("switchover from {} begins", health::name_of(old_)));
-    watch_.hold_writes(true);
     const Trouble trouble = co_await carry_out();
     watch_.tell(target_, trouble ? "switchover failed: " + *trouble : "switchover is done");
-    watch_.hold_writes(false);
     finish(trouble);
 }
 
@@ -58,62 +56,25 @@ void Switchover::finish(const Trouble& trouble) {
     done(protocol::Error{not_in_state, protocol::Origin::proxy, "switchover failed: " + *trouble});
 }
 
-net::Task<Switchover::Trouble> Switchover::carry_out() {
-    Trouble trouble = co_await drain();
+net::Task<Trouble> Switchover::carry_out() {
+    const config::Cluster& cluster = watch_.config();
+    if (cluster.failover.switchover_command.empty() && !cluster.health.patroni.empty()) {
+        patroni_ =
+            std::make_unique<PatroniSwitchover>(watch_.process().main().worker, cluster.health);
+        if (Trouble trouble = co_await patroni_->prepare(old_, target_)) co_return trouble;
+    }
+    Drain drain(watch_);
+    Trouble trouble = co_await drain.run(left_us() / 3);
+    drained_us_ = drain.over_us();
     if (!trouble) trouble = co_await wait_for_replay();
     if (!trouble) trouble = co_await promote();
     if (!trouble) trouble = co_await wait_for_promotion();
     co_return trouble;
 }
 
-// ---------------------------------------------------------------- nothing runs at the old primary
-
-net::Task<Switchover::Trouble> Switchover::drain() {
-    for (const pool::Pool* const pool : watch_.process().registry().pools()) {
-        if (pool->cluster() == watch_.config().name && pool->node().empty()) pools_.insert(pool);
-    }
-    const std::int64_t limit_us = left_us() / 3;
-    const std::int64_t until_us = net::monotonic_us() + limit_us;
-    while (const int busy = co_await count_busy()) {
-        if (net::monotonic_us() > until_us) {
-            co_return fmt::format("{} transactions are still under way at {} after {} ms", busy,
-                                  health::name_of(old_), limit_us / 1000);
-        }
-        co_await net::Sleep(loop_, look_us);
-    }
-    // Who keeps a server between transactions could still write there.
-    co_await take_back();
-    drained_us_ = net::monotonic_us();
-    co_return std::nullopt;
-}
-
-net::Task<int> Switchover::count_busy() {
-    struct Round {
-        std::atomic<int> busy = 0;
-        std::atomic<bool> over = false;
-    };
-    const auto round = std::make_shared<Round>();
-    watch_.process().visit_shards(
-        [round, pools = pools_](Shard& shard) {
-            round->busy.fetch_add(pool::Pool::busy(pools, shard.worker));
-        },
-        [round] { round->over = true; });
-    while (!round->over) co_await net::Sleep(loop_, 1'000);
-    co_return round->busy.load();
-}
-
-net::Task<bool> Switchover::take_back() {
-    const auto over = std::make_shared<std::atomic<bool>>(false);
-    watch_.process().visit_shards(
-        [pools = pools_](Shard& shard) { pool::Pool::take_back(pools, shard.worker); },
-        [over] { *over = true; });
-    while (!*over) co_await net::Sleep(loop_, 1'000);
-    co_return true;
-}
-
 // ---------------------------------------------------------------- the target takes over
 
-net::Task<Switchover::Trouble> Switchover::wait_for_replay() {
+net::Task<Trouble> Switchover::wait_for_replay() {
     while (true) {
         const health::TopologyPtr topology = watch_.topology();
         const health::NodeView* const primary = topology->primary_node();
@@ -137,8 +98,12 @@ net::Task<Switchover::Trouble> Switchover::wait_for_replay() {
     }
 }
 
-net::Task<Switchover::Trouble> Switchover::promote() {
+net::Task<Trouble> Switchover::promote() {
     if (!watch_.config().failover.switchover_command.empty()) co_return co_await run_command();
+    if (patroni_) {
+        patroni_->begin(left_us());
+        co_return std::nullopt;
+    }
     const auto answer = std::make_shared<std::optional<pool::Backend::OwnAnswer>>();
     NodeQuery query(watch_.process().registry(), watch_.process().main().worker, watch_.config(),
                     target_, "select pg_catalog.pg_promote(false)",
@@ -150,7 +115,7 @@ net::Task<Switchover::Trouble> Switchover::promote() {
     co_return std::nullopt;
 }
 
-net::Task<Switchover::Trouble> Switchover::run_command() {
+net::Task<Trouble> Switchover::run_command() {
     const auto end = std::make_shared<std::optional<std::string>>();
     const health::TopologyPtr topology = watch_.topology();
     command_.run(
@@ -168,7 +133,7 @@ net::Task<Switchover::Trouble> Switchover::run_command() {
     co_return std::nullopt;
 }
 
-net::Task<Switchover::Trouble> Switchover::wait_for_promotion() {
+net::Task<Trouble> Switchover::wait_for_promotion() {
     while (true) {
         const health::TopologyPtr topology = watch_.topology();
         const health::NodeView* const primary = topology->primary_node();
@@ -177,6 +142,7 @@ net::Task<Switchover::Trouble> Switchover::wait_for_promotion() {
         if (primary && primary->node.at != old_) {
             co_return fmt::format("{} is the primary now", health::name_of(primary->node.at));
         }
+        if (patroni_ && patroni_->trouble()) co_return patroni_->trouble();
         if (left_us() <= 0) {
             co_return fmt::format("{} has been told to take over and has not",
                                   health::name_of(target_));

@@ -1,20 +1,16 @@
 // NODE SWITCHOVER: another node becomes the primary, and clients wait for a moment.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "config/cluster.hpp"
 #include "pool/net/task.hpp"
+#include "proxy/drain.hpp"
 #include "proxy/hooks.hpp"
 #include "proxy/monitor.hpp"
-
-namespace pgweir::pool {
-class Pool;
-}
+#include "proxy/patroni_switchover.hpp"
 
 namespace pgweir::proxy {
 
@@ -23,8 +19,9 @@ class ClusterWatch;
 /// One switchover. Resource; of its cluster's watch, on the main thread.
 ///
 /// The primary gets nothing new; when what is under way there has ended and the target has replayed
-/// all of it, the target is promoted, by the operator's command or by pg_promote(). What comes then
-/// is what comes of every promotion. If it fails before, the old primary serves again.
+/// all of it, the target is promoted, by the operator's command, by Patroni or by pg_promote().
+/// What comes then is what comes of every promotion. If it fails before, the old primary serves
+/// again.
 class Switchover {
 public:
     /// `done` is called once, not from within; also when this is destroyed before its end.
@@ -37,13 +34,8 @@ public:
     bool running() const { return story_.running(); }
 
 private:
-    using Trouble = std::optional<std::string>;  // why it cannot be; empty: it can
-
     net::Task<void> run();
     net::Task<Trouble> carry_out();
-    net::Task<Trouble> drain();
-    net::Task<int> count_busy();
-    net::Task<bool> take_back();
     net::Task<Trouble> wait_for_replay();
     net::Task<Trouble> promote();
     net::Task<Trouble> run_command();
@@ -57,8 +49,8 @@ private:
     config::Endpoint old_;
     Monitor::Done done_;
     std::int64_t began_us_ = 0, drained_us_ = 0;
-    std::set<const pool::Pool*> pools_;  // whose clients wait
     Hooks command_;
+    std::unique_ptr<PatroniSwitchover> patroni_;  // nullptr: it is not Patroni's business
     net::Story story_;
 };
 

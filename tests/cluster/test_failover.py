@@ -12,9 +12,9 @@ SETUP = "create table ledger (id int primary key); grant all on ledger to public
 @pytest.fixture
 def made(private_cluster, pgweir):
     """Makes a cluster with a pgweir in front of it whose requests wait for a primary as long as `hold` says."""
-    def make(replicas, hold="30s"):
+    def make(replicas, hold="30s", **options):
         cluster = private_cluster(replicas=replicas, setup=SETUP)
-        proxy = pgweir(toml=split_toml(cluster, failover=f'hold = "{hold}"'))
+        proxy = pgweir(toml=split_toml(cluster, failover=f'hold = "{hold}"', **options))
         return cluster, proxy
     return make
 
@@ -66,6 +66,29 @@ def test_reads_go_on_and_replicas_speak_for_the_node(made):
         cluster.replicas[0].promote()
         assert ends(writes.read_until("Z")) == (None, "I")
         assert reads.rows("select pg_is_in_recovery()") == [("f",)]
+
+
+def test_who_waits_for_the_lost_primary_is_served_by_a_replica(made):
+    cluster, proxy = made(1, pool="size = 1")
+    with proxy.wire() as holds, proxy.wire() as tells, proxy.wire() as reads, proxy.wire() as writes:
+        eventually(lambda: "its catalog is known" in proxy.log(), what="what is a read is known")
+        replica = f"127.0.0.1:{cluster.replicas[0].port}"
+        proxy.console(f"node drain {replica}")
+        cluster.catch_up()
+        holds.query("begin")
+        holds.query("insert into ledger values (1)")
+        writes.send(query("insert into ledger values (2)"))
+        tells.send(query("select pg_is_in_recovery()"))
+        reads.send(query("select count(*) from ledger"))
+        eventually(lambda: sum(int(row["cl_waiting"]) for row in proxy.console("show pools")) == 3, what="all wait")
+        proxy.console(f"node resume {replica}")
+        primary_lost(cluster, proxy)
+        assert [m.columns() for m in tells.read_until("Z") if m.type == "D"] == [("t",)]
+        assert [m.columns() for m in reads.read_until("Z") if m.type == "D"] == [("0",)]
+        assert ends(holds.query("commit"))[0] in ("40001", "08007")
+        cluster.replicas[0].promote()
+        assert ends(writes.read_until("Z")) == (None, "I")
+        assert writes.rows("select id from ledger") == [("2",)]
 
 
 def test_an_open_transaction_fails_once(made):

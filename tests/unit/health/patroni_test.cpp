@@ -1,9 +1,9 @@
-// Reading Patroni's answers (health/patroni), and HTTP's around them (proxy/http_get).
+// Reading Patroni's answers (health/patroni), and HTTP's around them (proxy/http_call).
 #include "health/patroni.hpp"
 
 #include <gtest/gtest.h>
 
-#include "proxy/http_get.hpp"
+#include "proxy/http_call.hpp"
 
 namespace pgweir::health {
 namespace {
@@ -38,21 +38,58 @@ TEST(Patroni, WhatIsNoAnswer) {
 }
 
 TEST(Patroni, Urls) {
-    EXPECT_EQ(patroni_endpoint("http://10.0.0.1:8009/x"), (config::Endpoint{"10.0.0.1", 8009}));
-    EXPECT_EQ(patroni_endpoint("http://pg1"), (config::Endpoint{"pg1", 8008}));
-    EXPECT_EQ(patroni_endpoint("http://[::1]"), (config::Endpoint{"::1", 8008}));
-    EXPECT_EQ(patroni_endpoint("http://[::1]:80/"), (config::Endpoint{"::1", 80}));
-    for (const char* url : {"https://pg1:8008", "http://", "http://:8008", "http://pg1:x", "pg1"}) {
+    const auto at = [](const char* host, int port) {
+        return PatroniUrl{.at = {host, port}, .user_password = {}};
+    };
+    EXPECT_EQ(patroni_url("http://10.0.0.1:8009/x"), at("10.0.0.1", 8009));
+    EXPECT_EQ(patroni_url("http://pg1"), at("pg1", 8008));
+    EXPECT_EQ(patroni_url("http://[::1]"), at("::1", 8008));
+    EXPECT_EQ(patroni_url("http://[::1]:80/"), at("::1", 80));
+    EXPECT_EQ(patroni_url("http://me:p@ss:w@pg1:80"),
+              (PatroniUrl{.at = {"pg1", 80}, .user_password = "me:p@ss:w"}));
+    for (const char* url : {"https://pg1:8008", "http://", "http://:8008", "http://pg1:x", "pg1",
+                            "http://me:secret@"}) {
         SCOPED_TRACE(url);
-        EXPECT_EQ(patroni_endpoint(url), std::nullopt);
+        EXPECT_EQ(patroni_url(url), std::nullopt);
     }
+}
+
+TEST(Patroni, WhatASwitchoverIsToldAs) {
+    const auto members = read_patroni_members(R"({"members": [
+        {"name": "b \"1\"", "role": "leader", "state": "running", "host": "h", "port": 2},
+        {"name": "a", "role": "sync_standby", "state": "streaming", "host": "h", "port": 1}]})");
+    ASSERT_TRUE(members.has_value());
+    const config::Endpoint leader{"h", 2}, other{"h", 1}, unknown{"h", 3};
+    EXPECT_EQ(*patroni_switchover(*members, leader, other),
+              R"({"leader":"b \"1\"","candidate":"a"})");
+    EXPECT_EQ(patroni_switchover(*members, other, leader).error().message,
+              "Patroni's leader is h:2, not h:1");
+    EXPECT_EQ(patroni_switchover(*members, leader, unknown).error().message,
+              "Patroni does not know h:3");
+    EXPECT_EQ(patroni_switchover({}, leader, other).error().message, "Patroni knows of no leader");
 }
 
 TEST(Patroni, Http) {
     EXPECT_EQ(*proxy::body_of("HTTP/1.0 200 OK\r\nServer: x\r\n\r\n{}"), "{}");
-    EXPECT_TRUE(proxy::body_of("HTTP/1.0 503 Service Unavailable\r\n\r\n{}").has_error());
+    EXPECT_EQ(proxy::body_of("HTTP/1.0 503 Service Unavailable\r\n\r\nnot now\nx").error().message,
+              "HTTP status 503: not now");
+    EXPECT_TRUE(proxy::body_of("HTTP/1.0 503 Service Unavailable\r\n\r\n").has_error());
     EXPECT_TRUE(proxy::body_of("HTTP/1.0 200 OK\r\n").has_error());
     EXPECT_TRUE(proxy::body_of("").has_error());
+}
+
+TEST(Patroni, HttpRequests) {
+    proxy::HttpCall::Request request{.at = {"pg1", 8008}, .path = "/cluster"};
+    EXPECT_EQ(proxy::request_text(request),
+              "GET /cluster HTTP/1.0\r\nHost: pg1:8008\r\nAccept: application/json\r\n"
+              "Connection: close\r\n\r\n");
+    request.path = "/switchover";
+    request.user_password = "me:secret";
+    request.json = "{}";
+    EXPECT_EQ(proxy::request_text(request),
+              "POST /switchover HTTP/1.0\r\nHost: pg1:8008\r\nAccept: application/json\r\n"
+              "Authorization: Basic bWU6c2VjcmV0\r\nContent-Type: application/json\r\n"
+              "Content-Length: 2\r\nConnection: close\r\n\r\n{}");
 }
 
 }  // namespace

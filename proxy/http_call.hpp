@@ -1,7 +1,8 @@
-// One GET over HTTP/1.0, within a time limit.
+// One request over HTTP/1.0, within a time limit.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "config/cluster.hpp"
@@ -12,22 +13,29 @@
 namespace pgweir::proxy {
 
 /// Resource; one request at a time, on its worker.
-class HttpGet final : private net::Socket::Owner, private net::Timer {
+class HttpCall final : private net::Socket::Owner, private net::Timer {
 public:
-    /// `done` hears of each end once; it must neither begin another one nor destroy this.
+    /// What is asked for. Value.
+    struct Request {
+        config::Endpoint at{};
+        std::string path{};
+        std::string user_password{};        // "user:password" for basic authentication; "" = none
+        std::optional<std::string> json{};  // the body of a POST; nullopt: it is a GET
+    };
+    /// Hears of each end once; it must neither begin another one nor destroy this.
     using Done = std::function<void(protocol::Result<std::string> body)>;
 
-    HttpGet(pool::Worker& worker, Done done)
+    HttpCall(pool::Worker& worker, Done done)
         : net::Timer(worker.loop),
           worker_(worker),
           done_(std::move(done)) {}
 
     /// Errors   08006 when it fails or takes too long, F0000 for another answer than 200.
-    void start(const config::Endpoint& at, std::string path, std::int64_t timeout_us);
+    void start(Request request, std::int64_t timeout_us);
 
 private:
-    net::Task<void> run(config::Endpoint at, std::string path);
-    net::Task<protocol::Result<std::string>> get(config::Endpoint at, std::string path);
+    net::Task<void> run(Request request);
+    net::Task<protocol::Result<std::string>> ask(Request request);
     void finish(protocol::Result<std::string> body);
     void on_readable() override { readable_.set(true); }
     void on_drained() override {}
@@ -40,7 +48,10 @@ private:
     net::Story story_;
 };
 
-/// The body of an answer; see HttpGet::start() for errors.
+/// The bytes of a request.
+std::string request_text(const HttpCall::Request& request);
+
+/// The body of an answer; see HttpCall::start() for errors, which have the first line of the body.
 protocol::Result<std::string> body_of(std::string_view answer);
 
 }  // namespace pgweir::proxy
