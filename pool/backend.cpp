@@ -1,8 +1,8 @@
 #include "pool/backend.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
+#include "pool/renamed_error.hpp"
 #include "protocol/requests.hpp"
 
 namespace pgweir::pool {
@@ -54,96 +54,35 @@ std::uint64_t rows_of(std::string_view tag) {
     return rows;
 }
 
-const std::string& server_name(const protocol::NamedStatement& named, Request request) {
-    if (named.statement) return named.statement->server_name();
-    return request == Request::parse ? protocol::taken_statement_name : protocol::no_statement_name;
-}
-
-/// Where a name of ours stands in a message, whatever quotation marks its language has.
-std::size_t find_name(std::string_view text, std::string_view name) {
-    const std::size_t at = text.find(name);
-    if (at == std::string_view::npos || at + name.size() == text.size()) return at;
-    const char next = text[at + name.size()];
-    return next >= '0' && next <= '9' ? std::string_view::npos : at;  // a longer number
-}
-
-/// A place in the text that the client sent, of one in the text that the server got.
-std::string shifted_back(const std::string& place, const protocol::Renames& renames) {
-    const long at = std::strtol(place.c_str(), nullptr, 10);
-    long shift = 0;
-    for (const protocol::Renames::Shift& next : renames.shifts) {
-        if (at > next.at) shift = next.by;
-    }
-    return std::to_string(at - shift);
-}
-
-/// The text with the client's name for the statement.
-std::string renamed(std::string text, const protocol::NamedStatement& named, Request request,
-                    bool unknown) {
-    const std::string& ours = server_name(named, request);
-    const std::size_t at = find_name(text, ours);
-    if (at == std::string::npos) return text;
-    if (named.name.empty() && unknown) return "unnamed prepared statement does not exist";
-    return text.replace(at, ours.size(), named.name);
-}
-
-/// The ErrorResponse of that payload, each field's text as `change(field, text)` leaves it.
-template <class Change>
-std::string changed_error(Bytes payload, const Change& change) {
-    std::string out;
-    protocol::Writer writer(out);
-    writer.begin('E');
-    protocol::Reader reader(payload);
-    while (const auto field = reader.u8()) {
-        std::string text(reader.cstring());
-        change(static_cast<char>(field), text);
-        writer.u8(field).cstring(text);
-    }
-    writer.u8(0).end();
-    return out;
-}
-
-/// The error with the client's name for the statement where the server used ours.
-std::string with_clients_name(Bytes payload, const Outstanding& request) {
-    const bool unknown = protocol::read_report(payload).sqlstate == "26000";
-    return changed_error(payload, [&](char field, std::string& text) {
-        if (field == 'M' && request.named)
-            text = renamed(std::move(text), *request.named, request.request, unknown);
-        if (field == 'M' && request.renames) {
-            for (const protocol::Renames::Item& item : request.renames->items)
-                text = renamed(std::move(text), *item.named, request.request, unknown);
-        }
-        if (field == 'P' && request.renames) text = shifted_back(text, *request.renames);
-    });
-}
-
-/// An error that preparing a statement gave, as the client would have it from the EXECUTE that
-/// finds the statement to be of no use any more: with the place in the text of its PREPARE.
-std::string late_error(Bytes payload, const protocol::Statement& statement,
-                       const protocol::Renames& renames) {
-    const auto item = std::find_if(renames.items.begin(), renames.items.end(), [&](const auto& i) {
-        return i.named->statement.get() == &statement;
-    });
-    const bool moved = statement.is_sql() && item != renames.items.end();
-    const auto head = moved ? static_cast<long>(protocol::prepare_head(statement).size()) : 0;
-    return changed_error(payload, [&](char field, std::string& text) {
-        if (field != 'P' || !moved) return;
-        const long place = std::strtol(text.c_str(), nullptr, 10) - head;
-        text = std::to_string(place + static_cast<long>(item->named->behind));
-    });
-}
-
 }  // namespace
 
-/// Without giving back what nothing was put into: this is done for each read.
 void Backend::Findings::clear() {
-    ready = own_ready = discarded_all = schema_changed = functions_changed = fatal = false;
-    if (!notifications.empty()) notifications.clear();
-    if (!echoes.empty()) echoes.clear();
-    if (!parameters.empty()) parameters.clear();
+    ready = own_ready = false;
+    if (!std::exchange(more, false)) return;
+    discarded_all = schema_changed = functions_changed = fatal = false;
+    notifications.clear();
+    echoes.clear();
+    parameters.clear();
     fatal_error.reset();
-    if (!again.empty()) again.clear();
-    if (!errors.empty()) errors.clear();
+    again.clear();
+    errors.clear();
+}
+
+/// Bytes at the front of the input that are whole rows, or say what is in them, in answer to what
+/// the client asked: most of what servers say, and there is nothing to be learnt from it.
+std::size_t Backend::rows_at(Bytes input) const {
+    if (pipeline_.empty() || pipeline_.front().reply != Reply::forward) return 0;
+    const Request request = pipeline_.front().request;
+    if (request != Request::query && request != Request::execute) return 0;
+    std::size_t at = 0;
+    while (input.size() - at >= protocol::header_size) {
+        const char type = input[at];
+        if (type != 'D' && (type != 'T' || request != Request::query)) break;
+        const std::size_t length = protocol::load_u32(input.data() + at + 1);
+        if (length < 4 || length >= input.size() - at) break;
+        at += 1 + length;
+    }
+    return at;
 }
 
 Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
@@ -155,6 +94,12 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
             if (passing_) out.add(input.substr(0, part));
             missing_ -= part;
             input.remove_prefix(part);
+            continue;
+        }
+        if (const std::size_t rows = rows_at(input); rows > 0) {
+            pipeline_.heard();
+            out.add(input.substr(0, rows));
+            input.remove_prefix(rows);
             continue;
         }
         const protocol::CutFrame cut = protocol::cut_frame(input, payload_max);
@@ -183,11 +128,11 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
 
 Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
     switch (frame.type) {
-        case 'N': return by_owner();
-        case 'A': return apply_notification(frame, out);
-        case 'S': return apply_parameter(frame);
         case 'Z': return apply_ready(frame);
-        case 'E': return apply_error(frame, out);
+        case 'N': return by_owner();
+        case 'A': findings_.more = true; return apply_notification(frame, out);
+        case 'S': findings_.more = true; return apply_parameter(frame);
+        case 'E': findings_.more = true; return apply_error(frame, out);
         default: break;
     }
     pipeline_.heard();
@@ -295,6 +240,7 @@ Backend::Fate Backend::apply_tag(const Frame& frame) {
     if (renames && (tag == "PREPARE" || tag == "DEALLOCATE")) renames->advance();
     if (pipeline_.front().request == Request::execute) pipeline_.pop();
     if (tag.starts_with('S')) return fate;  // SELECT, SET and the like change nothing here
+    findings_.more = true;
     inserted_ |= tag.starts_with("INSERT ") || tag.starts_with("COPY ");
     if (changes_schema(tag)) {
         findings_.schema_changed = true;

@@ -93,6 +93,7 @@ public:
     struct Findings {
         bool ready = false;                       // a ReadyForQuery to a request of the client's
         bool own_ready = false;                   // a ReadyForQuery to a request of our own
+        bool more = false;                        // any of what follows may have been found
         bool discarded_all = false;               // DISCARD ALL or DEALLOCATE ALL was run
         bool schema_changed = false;              // CREATE, ALTER or DROP was run …
         bool functions_changed = false;           // … of a function, perhaps
@@ -129,6 +130,7 @@ public:
 private:
     enum class Fate : std::uint8_t { forward, skip, replaced, unexpected };
 
+    std::size_t rows_at(Bytes input) const;
     Fate apply(const protocol::Frame& frame, Segments& out);
     Fate apply_error(const protocol::Frame& frame, Segments& out);
     Fate apply_tag(const protocol::Frame& frame);

@@ -13,6 +13,7 @@
 #include "config/config.hpp"
 #include "pool/aim.hpp"
 #include "pool/ledger.hpp"
+#include "pool/lock.hpp"
 #include "pool/server.hpp"
 #include "pool/server_login.hpp"
 #include "pool/stats.hpp"
@@ -229,7 +230,7 @@ private:
     std::int64_t unused_since_us_ = 0;  // 0: it is in use
     std::atomic<std::uint32_t> epoch_ = 0;
 
-    mutable std::mutex mutex_;  // guards what follows
+    mutable Lock mutex_;  // guards what follows
     std::shared_ptr<const PoolSettings> current_;
     Ledger ledger_;
     ServerCredentials credentials_;

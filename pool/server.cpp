@@ -154,7 +154,7 @@ bool Server::take(Bytes input) {
         return false;
     }
     inbox_.keep(input.substr(*taken));
-    report_findings();
+    if (backend_.findings().more || !backend_.pipeline().undone().empty()) report_findings();
     if (!out.empty()) {
         reply_bytes += out.size();
         if (peer_) {

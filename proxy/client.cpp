@@ -226,9 +226,11 @@ void Client::forward(Bytes input, std::size_t size) {
         stats_->bind_count.add(step->binds);
     }
 
-    out.clear();
-    backend.flush_fakes(out);
-    if (!out.empty()) deliver(out);
+    if (backend.pipeline().front_is_fake()) {
+        out.clear();
+        backend.flush_fakes(out);
+        if (!out.empty()) deliver(out);
+    }
     undecided_ = step->undecided || size < input.size();
     if (server_->full() || undecided_ || backend.pipeline().size() > outstanding_max)
         socket_.pause();
@@ -238,6 +240,7 @@ void Client::forward(Bytes input, std::size_t size) {
 RequestRules Client::rules() const {
     const config::Settings& settings = shard_.worker.config->settings;
     RequestRules rules;
+    rules.texts = &shard_.texts;
     rules.message_max =
         static_cast<std::size_t>(std::max<std::int64_t>(settings.max_packet_size, 0));
     rules.simple_query = !settings.disable_pqexec;

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "protocol/vars.hpp"
-#include "router/plain.hpp"
 
 namespace pgweir::proxy {
 
@@ -184,7 +183,9 @@ Frontend::Take Frontend::take_query(const Frame& frame, Bytes whole, Translation
     if (!step.rules.simple_query) return refuse(step, bad_message("PQexec disallowed"));
     if (frame.missing > 0 && frame.payload.size() < beginning_of_sql) return Take::more;
     const Bytes sql = text_of(frame);
-    const bool plain = frame.missing == 0 && router::is_plain(sql);
+    const router::Familiar familiar =
+        frame.missing > 0 ? router::Familiar() : step.rules.look_at(sql);
+    const bool plain = familiar.plain;
     Session* const session = step.rules.session;
     if (session && !plain) {
         if (frame.missing > 0 && frame.size() <= query_read_max) return Take::more;
@@ -205,7 +206,7 @@ Frontend::Take Frontend::take_query(const Frame& frame, Bytes whole, Translation
         if (session->minds_sequences(traces)) discard_sequences(step);
         frame.missing > 0 ? session->note_unread() : session->note(sql, traces);
     }
-    if (step.rules.queries && frame.missing == 0) step.rules.queries->query(sql);
+    if (step.rules.queries && frame.missing == 0) step.rules.queries->query(sql, familiar.number);
     statements_.simple_query(step.server, !plain && discards(frame.payload));
     step.pipeline().push({Request::query, Reply::forward, {}, {}});
     step.out.add(whole);

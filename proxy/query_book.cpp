@@ -14,7 +14,6 @@ namespace {
 constexpr std::size_t shown_max = 4096;      // bytes of a text that is shown
 constexpr std::size_t key_max = 8 << 10;     // bytes by which texts are told apart
 constexpr std::size_t room_kept = 16 << 10;  // bytes of scratch memory between calls
-constexpr std::size_t recent_size = 64;      // likewise
 constexpr std::size_t known_size = 512;      // a power of two
 constexpr double fading = 0.99;              // of usage, with every eviction
 constexpr std::uint64_t mixer = 0x9e3779b97f4a7c15U;
@@ -39,47 +38,6 @@ std::uint64_t hash_of(const pool::Pool* pool, std::string_view text) {
         hash = mixed(hash, word);
     }
     return hash ^ (hash >> 32);
-}
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool is_in_name(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
-           static_cast<unsigned char>(c) >= 128;
-}
-
-/// Nothing in it but names, numbers and operators: no digit of it is in quotes or in a comment.
-bool has_numbers_only(std::string_view sql) {
-    return std::memchr(sql.data(), '\'', sql.size()) == nullptr &&
-           sql.find_first_of("\"$/-\\") == std::string_view::npos;
-}
-
-/// Are both the same but for numbers? One of them has_numbers_only().
-bool differ_in_numbers(std::string_view one, std::string_view other) {
-    const char *p = one.data(), *q = other.data();
-    const char *const p_end = p + one.size(), *const q_end = q + other.size();
-    while (true) {
-        std::uint64_t a, b;
-        while (p_end - p >= 8 && q_end - q >= 8) {
-            std::memcpy(&a, p, 8);
-            std::memcpy(&b, q, 8);
-            if (a != b) break;
-            p += 8, q += 8;
-        }
-        while (p < p_end && q < q_end && *p == *q) ++p, ++q;
-        if (p == p_end && q == q_end) return true;
-        const char* begin = p;
-        while (begin > one.data() && is_digit(begin[-1])) --begin;
-        if (begin > one.data() && is_in_name(begin[-1])) return false;
-        q -= p - begin;
-        p = begin;
-        const char* const q_begin = q;
-        while (p < p_end && is_digit(*p)) ++p;
-        while (q < q_end && is_digit(*q)) ++q;
-        if (p == begin || q == q_begin) return false;
-        if (p == p_end || q == q_end) return p == p_end && q == q_end;
-        if (*p != *q) return false;
-    }
 }
 
 }  // namespace
@@ -107,7 +65,6 @@ void QueryBook::clear() {
     free_.clear();
     index_.assign(shapes_max_ == 0 ? 0 : std::bit_ceil(2 * shapes_max_), 0);
     known_.assign(shapes_max_ == 0 ? 0 : known_size, {});
-    recent_.assign(shapes_max_ == 0 ? 0 : recent_size, {});
 }
 
 const QueryBook::Entry* QueryBook::at(Id id) const {
@@ -128,41 +85,17 @@ QueryBook::Id QueryBook::note(Id id, bool on_replica) {
     return at(id) ? count(id, on_replica) : Id();
 }
 
-QueryBook::Id QueryBook::note(const pool::Pool& pool, std::string_view sql, bool on_replica) {
-    return count(find(pool, sql), on_replica);
-}
-
-QueryBook::Id QueryBook::note(const pool::Pool& pool, const protocol::Statement& statement,
+QueryBook::Id QueryBook::note(const pool::Pool& pool, std::string_view sql, std::uint64_t number,
                               bool on_replica) {
-    Known& known = known_[statement.id() & (known_size - 1)];
-    if (known.statement != statement.id() || known.pool != &pool || !at(known.id))
-        known = {statement.id(), &pool, find(pool, statement.query())};
+    if (number == 0) return count(find(pool, sql), on_replica);
+    Known& known = known_[number & (known_size - 1)];
+    if (known.number != number || known.pool != &pool || !at(known.id))
+        known = {number, &pool, find(pool, sql)};
     return count(known.id, on_replica);
 }
 
-/// Where such a text would be, by its beginning; nullptr: it is too short, or too long.
-QueryBook::Recent* QueryBook::recent(const pool::Pool& pool, std::string_view sql) {
-    constexpr std::size_t least = 24, most = 1024;
-    if (sql.size() < least || sql.size() > most) return nullptr;
-    std::uint64_t words[3];
-    std::memcpy(words, sql.data(), sizeof words);
-    std::uint64_t hash = reinterpret_cast<std::uintptr_t>(&pool);
-    for (const std::uint64_t word : words) hash = mixed(hash, word);
-    return &recent_[(hash >> 32) & (recent_size - 1)];
-}
-
 QueryBook::Id QueryBook::find(const pool::Pool& pool, std::string_view sql) {
-    if (sql.size() > text_max) return {};
-    Recent* const known = recent(pool, sql);
-    if (known && known->pool == &pool && at(known->id) && differ_in_numbers(known->text, sql))
-        return known->id;
-    const Id id = look_up(pool, sql);
-    if (known && has_numbers_only(sql)) {
-        known->pool = &pool;
-        known->text = sql;
-        known->id = id;
-    }
-    return id;
+    return sql.size() > text_max ? Id() : look_up(pool, sql);
 }
 
 QueryBook::Id QueryBook::look_up(const pool::Pool& pool, std::string_view sql) {

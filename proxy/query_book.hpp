@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "protocol/statement.hpp"
 #include "proxy/quantiles.hpp"
 
 namespace pgweir::pool {
@@ -32,8 +31,8 @@ struct QueryFigures {
 
 /// Texts that are alike but for literals, parameters and comments (in their first 8 KiB), of one
 /// pool, are one shape. Pure; one a worker, and bounded: beyond `shapes_max` the least used make
-/// room. A query is noted when
-/// it is sent, by a look-up that allocates nothing when its shape is known.
+/// room. A query is noted when it is sent, by a look-up that allocates nothing when its shape is
+/// known.
 class QueryBook {
 public:
     /// An entry; it may be gone by the time it is used, which is found out.
@@ -48,9 +47,10 @@ public:
     void set_max(std::size_t shapes_max);
     bool counts() const { return shapes_max_ > 0; }
 
-    /// A call begins. Returns no entry for texts of more than text_max bytes.
-    Id note(const pool::Pool& pool, std::string_view sql, bool on_replica);
-    Id note(const pool::Pool& pool, const protocol::Statement& statement, bool on_replica);
+    /// A call begins. Whatever has that number is of one shape: it is of a protocol::Statement or
+    /// of router::RecentTexts, by which a shape is found sooner; 0: the text has none. Returns no
+    /// entry for texts of more than text_max bytes.
+    Id note(const pool::Pool& pool, std::string_view sql, std::uint64_t number, bool on_replica);
     Id note(Id id, bool on_replica);
     /// The entry of a text of which no call begins yet.
     Id find(const pool::Pool& pool, std::string_view sql);
@@ -87,28 +87,18 @@ private:
     void evict();
     void index(std::uint32_t place);
 
-    /// Where the entry of a statement is, by its number: most recent ones only.
+    /// Where the entry of a number is: most recent ones only.
     struct Known {
-        std::uint64_t statement = 0;
+        std::uint64_t number = 0;
         const pool::Pool* pool = nullptr;
         Id id;
     };
-
-    /// A text that came, for others that differ in their numbers only: telling that takes a third
-    /// of what a look-up does.
-    struct Recent {
-        const pool::Pool* pool = nullptr;
-        std::string text;
-        Id id;
-    };
-    Recent* recent(const pool::Pool& pool, std::string_view sql);
 
     std::size_t shapes_max_ = 0;
     std::vector<Entry> entries_;
     std::vector<std::uint32_t> free_;   // places
     std::vector<std::uint32_t> index_;  // 1 + place, by hash; 0: free. A power of two of them
     std::vector<Known> known_;
-    std::vector<Recent> recent_;
     std::uint32_t numbers_ = 0;
     std::string room_, shown_;
 };

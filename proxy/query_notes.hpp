@@ -21,14 +21,12 @@ struct QueryNotes {
     QueryBook::Id last{};     // empty: nothing that is counted was sent
     std::string_view text{};  // of it, a slice of the input or of what is prepared
 
-    void query(std::string_view sql) {
-        last = book.note(pool, sql, on_replica);
+    /// A text, and its number as QueryBook has it.
+    void query(std::string_view sql, std::uint64_t number = 0) {
+        last = book.note(pool, sql, number, on_replica);
         text = sql;
     }
-    void statement(const protocol::Statement& what) {
-        last = book.note(pool, what, on_replica);
-        text = what.query();
-    }
+    void statement(const protocol::Statement& what) { query(what.query(), what.id()); }
 
     /// In session pooling servers know statements by the client's own names: what each stands for.
     using Names = std::unordered_map<std::string, QueryBook::Id>;

@@ -20,6 +20,7 @@
 #include "proxy/fresh_wait.hpp"
 #include "proxy/query_book.hpp"
 #include "proxy/route_reason.hpp"
+#include "router/recent_texts.hpp"
 #include "router/router.hpp"
 
 namespace pgweir::pool {
@@ -67,6 +68,7 @@ struct Shard {
     Process& process;
     std::map<CatalogKey, KnownCatalog> catalogs;
     QueryBook queries;
+    router::RecentTexts texts;
     std::map<std::string, RouteCounts> routes;  // by entry; the places stay
     router::Router router;
     Balance balance;

@@ -9,6 +9,8 @@
 #include "protocol/requests.hpp"
 #include "proxy/query_notes.hpp"
 #include "proxy/session.hpp"
+#include "router/plain.hpp"
+#include "router/recent_texts.hpp"
 
 namespace pgweir::proxy {
 
@@ -29,8 +31,13 @@ struct RequestRules {
     std::uint64_t schema_epoch = 0;        // goes up when the schema changes
     /// What a client without a server is in, for all it knows.
     protocol::TxStatus alone = protocol::TxStatus::idle;
-    bool cache_unnamed = false;     // unnamed statements are shared when they are repeated
-    QueryNotes* queries = nullptr;  // told what is sent; nullptr: nobody wants to know
+    bool cache_unnamed = false;            // unnamed statements are shared when they are repeated
+    QueryNotes* queries = nullptr;         // told what is sent; nullptr: nobody wants to know
+    router::RecentTexts* texts = nullptr;  // by which texts are known again; nullptr: none are
+
+    router::Familiar look_at(Bytes sql) const {
+        return texts ? texts->look_at(sql) : router::Familiar{router::is_plain(sql), 0};
+    }
 };
 
 /// One step of translating requests: where to, and what came of it.
