@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import shutil
 import signal
 import sys
@@ -13,23 +14,33 @@ import tempfile
 from pathlib import Path
 
 from harness import budgets, machine, processes, report, session
+from harness.backends import Backends, Maker
+from harness.bouncers import Bouncer, parse_programs
+from harness.closed_loop import closed_loop_workloads
+from harness.copying import copy_workloads
+from harness.counted import can_trace, counted_workloads
 from harness.errors import BenchError
 from harness.instructions import instruction_workloads
 from harness.latency import Latency
-from harness.memory import IdleClients, IdleServers
-from harness.postgres import Postgres
+from harness.memory import memory_workloads
+from harness.pgpool import Pgpool
+from harness.postgres import Nodes, Postgres
 from harness.results import Results
-from harness.steady import steady_workloads
+from harness.steady_table import steady_workloads
+from harness.stub import PROGRAM as STUB
+from harness.stub import Stub
 from harness.syscalls import syscall_workloads
-from harness.targets import Bouncer, Direct, Haproxy, Target, parse_programs
+from harness.targets import Direct, Haproxy, Relay, Target
 from harness.workload import Context, Workload
 from report import write_folder
 
 BENCH = Path(__file__).resolve().parent
-PGWEIR = BENCH.parent / "build" / "release" / "pgweir"
+PGWEIR = Path(os.environ.get("PGWEIR_PROGRAM", BENCH.parent / "build" / "release" / "pgweir"))
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 SESSION_STATE_OFF = '[pool]\nsession_state = "off"\n'
 CACHE_UNNAMED_OFF = "[pool]\ncache_unnamed = false\n"
+BACKENDS: dict[str, Maker] = {"postgres": Postgres, "nodes": Nodes, "stub": Stub}
+NOT_FOR_SANITIZERS = 5        # an exit code; ctest takes it for "skipped"
 QUICK = ["simple", "extended", "prepared", "simple-200", "tpcb", "latency", "bulk-row",
          "bulk-rows", "idle-clients", "idle-servers", "syscalls-simple", "syscalls-prepared",
          "instructions-simple"]
@@ -37,8 +48,8 @@ QUICK = ["simple", "extended", "prepared", "simple-200", "tpcb", "latency", "bul
 
 def all_workloads() -> list[Workload]:
     """In the order they run."""
-    return [*steady_workloads(), Latency(), IdleClients(), IdleServers(), *syscall_workloads(),
-            *instruction_workloads()]
+    return [*steady_workloads(), *copy_workloads(), Latency(), *closed_loop_workloads(),
+            *memory_workloads(), *counted_workloads(), *syscall_workloads(), *instruction_workloads()]
 
 
 def arguments() -> argparse.Namespace:
@@ -49,9 +60,13 @@ def arguments() -> argparse.Namespace:
     add("--only", default="", metavar="NAME,…", help="workloads or groups, see --list")
     add("--syscalls", action="store_true", help="the same as --only syscalls")
     add("--instructions", action="store_true", help="the same as --only instructions")
+    add("--budgets", action="store_true",
+        help="only what does not depend on the machine, against its budgets: half a minute, no "
+             "PostgreSQL; exit code 1 when one is not kept")
     add("--targets", default="", metavar="NAME,…",
-        help="of direct, haproxy, pgbouncer, pgweir, pgweir-2, pgweir-off (session_state), "
-             "pgweir-uncached (cache_unnamed) and the names of --program")
+        help="of direct, relay, haproxy, pgpool, pgbouncer, pgbouncer-x2 (two that share a port), "
+             "pgweir, pgweir-2 (threads), pgweir-off (session_state), pgweir-uncached "
+             "(cache_unnamed) and the names of --program")
     add("--program", action="append", default=[], metavar="NAME=PATH",
         help="another program that takes a pgbouncer.ini; may be repeated")
     add("--aa", action="store_true", help="pgbouncer against itself: how noisy this machine is")
@@ -74,6 +89,9 @@ def chosen_workloads(options: argparse.Namespace) -> list[Workload]:
     """Errors: BenchError on a name that does not exist."""
     names = [name for name in options.only.split(",") if name]
     names += ["syscalls"] * options.syscalls + ["instructions"] * options.instructions
+    if options.budgets:
+        names += ["counted-instructions", "idle-clients"]
+        names += ["counted-syscalls-simple-1", "counted-syscalls-prepared-16"] * can_trace()
     if not names:
         names = QUICK if options.quick else [workload.name for workload in all_workloads()]
     known = {name for workload in all_workloads() for name in (workload.name, workload.group)}
@@ -90,14 +108,16 @@ def make_plan(options: argparse.Namespace) -> session.Plan:
     programs = parse_programs(options.program)
     if options.aa:
         programs.append(Bouncer("pgbouncer-again", PGBOUNCER))
-    targets: list[Target] = [Direct(), Haproxy(), Bouncer("pgbouncer", PGBOUNCER),
+    targets: list[Target] = [Direct(), Relay(STUB), Haproxy(), Pgpool(),
+                             Bouncer("pgbouncer", PGBOUNCER),
+                             Bouncer("pgbouncer-x2", PGBOUNCER, count=2),
                              Bouncer("pgweir", PGWEIR, 1), Bouncer("pgweir-2", PGWEIR, 2),
                              Bouncer("pgweir-off", PGWEIR, 1, SESSION_STATE_OFF),
                              Bouncer("pgweir-uncached", PGWEIR, 1, CACHE_UNNAMED_OFF), *programs]
     known = [target.name for target in targets]
     names = [name for name in options.targets.split(",") if name]
     if not names:
-        names = ["pgbouncer"] if options.aa else ["pgbouncer", "pgweir"] if options.quick else known
+        names = ["pgweir"] if options.budgets else ["pgbouncer"] if options.aa else ["pgbouncer", "pgweir"] if options.quick else known
     for name in names:
         if name not in known:
             raise BenchError(f"no target {name}; there are {', '.join(known)}")
@@ -140,13 +160,13 @@ def write_results(path: Path, options: argparse.Namespace, plan: session.Plan,
 
 
 def measure(options: argparse.Namespace, plan: session.Plan, path: Path) -> Results:
-    """With a PostgreSQL of its own, in a folder that is removed; written after each workload."""
+    """With backends of its own, in a folder that is removed; written after each workload."""
     results = Results()
     folder = Path(tempfile.mkdtemp(prefix="pgweir-bench-"))
     try:
         processes.give_to_account(folder)
-        with Postgres(folder, options.scale) as postgres:
-            context = Context(postgres, options.seconds, options.quick, options.cores == "one")
+        with Backends(BACKENDS, folder, options.scale) as backends:
+            context = Context(backends, options.seconds, options.quick, options.cores == "one")
             session.run(plan, context, results,
                         lambda: write_results(path, options, plan, results))
     except KeyboardInterrupt:
@@ -170,9 +190,12 @@ def main() -> int:
     options.repeat = options.repeat or (1 if options.quick else 5)
     options.seconds = options.seconds or 2.0
     options.cores = options.cores or ("one" if options.quick else "all")
+    options.check = options.check or options.budgets
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_on_signal)
     processes.raise_file_limit()
+    if options.budgets and "PGWEIR_TESTS_SHORT" in os.environ:
+        return NOT_FOR_SANITIZERS
     stamp = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
     path = options.output or BENCH / "results" / f"{stamp}.json"
     try:

@@ -2,7 +2,8 @@
 
 An entry: `workload`, `figure`, optional `target` (pgweir), optional `ratio_to` (a target: the
 figure is divided by that target's in the same round), `at_most` or `at_least`, optional `aim`
-(reported, never failed), `machine_independent` (it does not depend on what else the machine does).
+(reported, never failed), `machine_independent` (it does not depend on what else the machine does),
+`note` (why the limit is what it is).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Budget:
     at_least: float | None = None
     aim: float | None = None
     machine_independent: bool = False
+    note: str = ""
 
     @property
     def title(self) -> str:

@@ -21,7 +21,7 @@ _TRANSACTIONS = 16000         # of all clients in the long run
 _STOP_TIMEOUT_S = 60.0        # callgrind writes its file at the end
 
 
-def _total(path: Path) -> int:
+def total_of(path: Path) -> int:
     """The instructions of a callgrind file; all threads."""
     text = path.read_text(errors="replace")
     found = re.findall(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
@@ -61,15 +61,15 @@ class Instructions:
         settings = Settings(self.clients, prepared=self.mode == "prepared", wrapper=wrapper)
         arguments = ["-S", "-M", self.mode, "-c", str(self.clients),
                      "-j", str(min(2, self.clients)), "-t", str(transactions // self.clients)]
-        with (context.postgres.on_one_core(),
+        with (context.core(context.postgres, always=True),
               target.running(context.postgres, settings) as endpoint):
             if endpoint.daemon is None:
                 raise Unsupported("no proxy")
-            with Pgbench(context.postgres, endpoint.port, arguments, None) as load:
+            with Pgbench(context.postgres, endpoint, arguments, None) as load:
                 if len(load.log()) != transactions:
                     raise BenchError("not every transaction was made")
             endpoint.daemon.stop(_STOP_TIMEOUT_S)
-            return _total(endpoint.daemon.folder / "callgrind.out"), endpoint.note
+            return total_of(endpoint.daemon.folder / "callgrind.out"), endpoint.note
 
 
 def instruction_workloads() -> list[Instructions]:

@@ -17,9 +17,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from harness import wire
+from harness.backends import DATABASE
 from harness.errors import BenchError, Unsupported
 from harness.pgbench import Window
-from harness.postgres import DATABASE
 from harness.targets import Settings, Target
 from harness.workload import Column, Context, Measured
 
@@ -52,7 +52,7 @@ class Latency:
         """For each target its figures, or the BenchError or Unsupported that kept it out."""
         found: dict[str, Measured | Exception] = {}
         with ExitStack() as stack:
-            stack.enter_context(context.postgres.on_one_core())
+            stack.enter_context(context.core(context.postgres, always=True))
             connections: dict[str, wire.Connection] = {}
             for target in targets:
                 try:

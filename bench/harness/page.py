@@ -58,7 +58,8 @@ def _count_table(document: Document) -> list[str]:
             ours = results.median(name, _SUBJECT, figure)
             theirs = results.median(name, document.reference, figure)
             counted = document.group(name) in ("syscalls", "instructions", "memory", "latency",
-                                               "bulk", "copy")
+                                               "bulk", "copy", "counted-syscalls",
+                                               "counted-instructions")
             if ours is None or not counted:
                 continue
             other = "" if theirs is None else f"{theirs:.{decimals}f}"

@@ -15,8 +15,10 @@ from types import TracebackType
 from typing import Any
 
 from harness import processes, secrets
+from harness.backends import DATABASE, Backend
 from harness.errors import BenchError
-from harness.postgres import BINARIES, DATABASE, Postgres
+from harness.postgres import BINARIES
+from harness.targets import Endpoint
 
 _LOGIN_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 30.0
@@ -66,6 +68,11 @@ class Log:
                     self._ends_s.append(int(fields[4]) + int(fields[5]) / 1e6)
                     self._latencies_us.append(float(fields[2]))
 
+    def add(self, other: Log) -> None:
+        """Those of another run as well."""
+        self._ends_s += other._ends_s
+        self._latencies_us += other._latencies_us
+
     def __len__(self) -> int:
         return len(self._ends_s)
 
@@ -86,21 +93,29 @@ class Log:
         return Window(transactions, end_s - begin_s, sorted(latencies_us))
 
 
+def merged(logs: list[Log]) -> Log:
+    """One log of several runs at the same time."""
+    for log in logs[1:]:
+        logs[0].add(log)
+    return logs[0]
+
+
 class Pgbench:
     """One run of pgbench. Resource: leaving the `with` ends the process.
 
     Use: wait_steady() until all clients are logged in and one second has passed, measure, then
-    log(). `duration_s` must leave a second for the warm-up and one for the end.
+    log(). `port` is another than the endpoint's. `duration_s` must leave a second for the warm-up and one for the end.
     """
 
-    def __init__(self, postgres: Postgres, port: int, arguments: list[str],
-                 duration_s: int | None, tls: bool = False) -> None:
-        self._folder = postgres.folder / "pgbench"
+    def __init__(self, backend: Backend, endpoint: Endpoint, arguments: list[str],
+                 duration_s: int | None, tls: bool = False, port: int = 0) -> None:
+        self._folder = backend.folder / f"pgbench-{port or endpoint.port}"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         processes.give_to_account(self._folder)
-        self._argv = [str(BINARIES / "pgbench"), "-h", "127.0.0.1", "-p", str(port),
-                      "-U", postgres.user, "-n", "-D", f"scale={postgres.scale}", "-l",
+        self._argv = [str(BINARIES / "pgbench"), "-h", endpoint.host, "-p",
+                      str(port or endpoint.port), "-U", backend.user, "-n", "-D",
+                      f"scale={backend.scale}", "-l",
                       "--progress=1", *(["-T", str(duration_s)] if duration_s else []),
                       *arguments, DATABASE]
         self._sslmode = "require" if tls else "disable"

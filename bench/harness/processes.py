@@ -6,10 +6,13 @@ import ctypes
 import os
 import pwd
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +20,7 @@ from typing import Any
 from harness.errors import BenchError
 
 _PR_SET_PDEATHSIG = 1
+_COPY_ATTEMPTS = 10           # a second apart
 _libc = ctypes.CDLL(None)
 
 
@@ -62,8 +66,8 @@ def spawn(argv: list[str], cwd: Path, die_with: int = signal.SIGKILL,
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     try:
-        return subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, preexec_fn=prepare,
-                                **account(), **keywords)
+        return subprocess.Popen(argv, cwd=cwd, preexec_fn=prepare,
+                                **{"stdin": subprocess.DEVNULL, **account(), **keywords})
     except OSError as error:
         raise BenchError(f"{argv[0]}: {error}") from error
 
@@ -83,6 +87,44 @@ def run_once(argv: list[str], cwd: Path, timeout_s: float = 120.0) -> str:
         said = (err or out).strip().replace("\n", " | ")
         raise BenchError(f"{argv[0]} exited with {child.returncode}: {said[-300:]}")
     return str(out)
+
+
+def copy_program(path: Path, folder: Path) -> Path:
+    """A copy that a build meanwhile does not change; waits for a linker. Made once in a folder."""
+    copy = folder / str(path.parent).replace("/", "_") / path.name
+    for attempt in range(_COPY_ATTEMPTS):
+        try:
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, copy)
+            return copy
+        except OSError as error:
+            copy.unlink(missing_ok=True)
+            if attempt + 1 == _COPY_ATTEMPTS or not path.exists():
+                raise BenchError(f"{path}: {error}") from error
+            time.sleep(1.0)
+    raise AssertionError
+
+
+def make_certificate(folder: Path) -> None:
+    """server.crt and server.key (P-256, signed by itself) of the account, in a folder of its own."""
+    run_once(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+              "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=bench",
+              "-keyout", "server.key", "-out", "server.crt"], folder)
+    (folder / "server.key").chmod(0o600)
+
+
+@contextmanager
+def on_one_core(pids: tuple[int, ...]) -> Iterator[None]:
+    """Keep this process and those, and what they start meanwhile, on the last core."""
+    before = os.sched_getaffinity(0)
+    try:
+        for pid in (0, *pids):
+            os.sched_setaffinity(pid, {max(before)})
+        yield
+    finally:
+        for pid in (0, *pids):
+            os.sched_setaffinity(pid, before)
 
 
 class Daemon:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.errors import BenchError
 
 _TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
@@ -64,6 +67,31 @@ def process_usage(pid: int, with_switches: bool = True) -> Usage:
                  voluntary, involuntary)
 
 
+def family_proportional_kib(parent: int) -> float:
+    """Resident memory of a process and its children; a page that n share counts as 1/n in each."""
+    total = 0.0
+    for pid in (parent, *_children(parent)):
+        try:
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += float(line.split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total
+
+
+def wait_for_listeners(port: int, count: int, timeout_s: float = 10.0) -> None:
+    """Until so many sockets listen on a TCP port. Errors: BenchError."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        if sum(int(row[1].split(":")[1], 16) == port and row[3] == "0A" for row in rows) >= count:
+            return
+        if time.monotonic() > deadline:
+            raise BenchError(f"fewer than {count} processes listen on port {port}")
+        time.sleep(0.05)
+
+
 def _children(parent: int) -> Iterable[int]:
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
@@ -74,13 +102,13 @@ def _children(parent: int) -> Iterable[int]:
                 continue
 
 
-def family_usage(parent: int) -> Usage:
+def family_usage(parent: int, switches: bool = True) -> Usage:
     """A process, its children alive, and its children already waited for (those in 10 ms steps)."""
     fields = _stat_fields(parent)
     user_us, system_us = int(fields[13]) * _TICK_US, int(fields[14]) * _TICK_US
-    total = process_usage(parent, False) + Usage(user_us + system_us, user_us, system_us)
+    total = process_usage(parent, switches) + Usage(user_us + system_us, user_us, system_us)
     for child in _children(parent):
-        total += process_usage(child, False)
+        total += process_usage(child, switches)
     return total
 
 

@@ -27,7 +27,8 @@ class Plan:
         A program given by --program makes sense everywhere.
         """
         usual = {"direct", "haproxy", "pgbouncer", "pgweir"}
-        known = usual | {"pgweir-2", "pgweir-off", "pgweir-uncached"}
+        known = usual | {"relay", "pgpool", "pgbouncer-x2", "pgweir-2", "pgweir-off",
+                         "pgweir-uncached"}
         sensible = set(workload.targets) or usual
         return [target for target in self.targets
                 if target.name in workload.needs

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from harness import procfs, wire
-from harness.pgbench import Pgbench, Window
-from harness.postgres import DATABASE, Postgres
-from harness.targets import Settings, Target
+from harness.backends import DATABASE, Backend
+from harness.pgbench import Pgbench, Window, merged
+from harness.targets import Endpoint, Settings, Target
 from harness.workload import Column, Context, Figures, Measured
-
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
 COLUMNS = (
     Column("tps", "tps", 0),
@@ -45,24 +42,24 @@ class Sample:
     client: procfs.Usage
 
     @staticmethod
-    def take(proxy_pid: int | None, client_pid: int, postgres: Postgres) -> Sample:
+    def take(endpoint: Endpoint, client_pids: list[int], backend: Backend) -> Sample:
         """The proxy is read next to the clock; the others a moment later."""
-        proxy = procfs.process_usage(proxy_pid) if proxy_pid else procfs.Usage()
+        proxy = endpoint.usage()
         now_s = time.time()
-        client = procfs.process_usage(client_pid, False)
-        return Sample(now_s, proxy, postgres.usage(), client)
+        client = sum((procfs.process_usage(pid, False) for pid in client_pids), procfs.Usage())
+        return Sample(now_s, proxy, backend.usage(), client)
 
 
-def _proxy_figures(proxy: procfs.Usage, window: Window) -> Figures:
-    """What the proxy used; the split into user and system is the kernel's, in 10 ms steps."""
-    count = window.transactions
+def proxy_figures(proxy: procfs.Usage, count: float, duration_s: float) -> Figures:
+    """What the proxy used for so many transactions; the kernel's split into user and system has 10 ms
+    steps."""
     ticks_us = proxy.user_us + proxy.system_us
     user_share = proxy.user_us / ticks_us if ticks_us else 0.0
     return {
         "cpu_us_per_tx": proxy.cpu_us / count,
         "cpu_user_us_per_tx": proxy.cpu_us * user_share / count,
         "cpu_system_us_per_tx": proxy.cpu_us * (1 - user_share) / count,
-        "cpu_share": proxy.cpu_us / 1e6 / window.duration_s,
+        "cpu_share": proxy.cpu_us / 1e6 / duration_s,
         "switches_voluntary_per_tx": proxy.voluntary / count,
         "switches_involuntary_per_tx": proxy.involuntary / count,
         "switches_per_tx": (proxy.voluntary + proxy.involuntary) / count,
@@ -85,11 +82,15 @@ def _load_figures(window: Window, before: Sample, after: Sample) -> Figures:
     }
 
 
-@lru_cache(maxsize=None)
-def answer_bytes(port: int, user: str, script: Path) -> int:
+_answer_bytes: dict[Path, int] = {}
+
+
+def answer_bytes(backend: Backend, script: Path) -> int:
     """Bytes PostgreSQL sends for a script of one query."""
-    with wire.Connection(port, user, DATABASE) as connection:
-        return connection.query(script.read_text().strip().rstrip(";"))
+    if script not in _answer_bytes:
+        with wire.Connection(backend.port, backend.user, DATABASE) as connection:
+            _answer_bytes[script] = connection.query(script.read_text().strip().rstrip(";"))
+    return _answer_bytes[script]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,9 @@ class Steady:
     auth: str = "trust"
     prepared: bool = False
     tls: bool = False                     # with clients
+    tls_servers: bool = False
+    unix: bool = False
+    backend: str = "postgres"             # or "nodes"
     script: Path | None = None            # a file of one bulk query: bytes are counted too
     group: str = "steady"
     columns: tuple[Column, ...] = COLUMNS
@@ -114,92 +118,43 @@ class Steady:
 
     def measure(self, context: Context, target: Target) -> Measured:
         """Start the target, load it, measure between log-in and the end."""
-        settings = Settings(self.clients, auth=self.auth, prepared=self.prepared,
-                            tls=self.tls)
-        arguments = [*self.arguments, "-c", str(self.clients), "-j", str(self.client_threads)]
-        if self.script:
-            arguments += ["-f", str(self.script)]
-        duration_s = math.ceil(context.window_s + 2)
-        core = context.postgres.on_one_core() if context.one_core else nullcontext()
-        with core, target.running(context.postgres, settings) as endpoint:
-            with Pgbench(context.postgres, endpoint.port, arguments, duration_s,
-                         self.tls) as load:
+        settings = Settings(self.clients, auth=self.auth, prepared=self.prepared, tls=self.tls,
+                            tls_servers=self.tls_servers, unix=self.unix)
+        backend = context.backends.get(self.backend)
+        with (context.core(backend), target.running(backend, settings) as endpoint,
+              ExitStack() as stack):
+            loads = [stack.enter_context(load) for load in self._loads(context, backend, endpoint)]
+            for load in loads:
                 load.wait_steady()
-                before = Sample.take(endpoint.pid, load.pid, context.postgres)
-                time.sleep(max(0.0, before.time_s + context.window_s - time.time()))
-                after = Sample.take(endpoint.pid, load.pid, context.postgres)
-                resident_kib = procfs.resident_kib(endpoint.pid) if endpoint.pid else 0.0
-                log = load.log()
-        window = log.window(before.time_s, after.time_s)
+            pids = [load.pid for load in loads]
+            before = Sample.take(endpoint, pids, backend)
+            time.sleep(max(0.0, before.time_s + context.window_s - time.time()))
+            after = Sample.take(endpoint, pids, backend)
+            resident_kib = endpoint.resident_kib()
+            window = merged([load.log() for load in loads]).window(before.time_s, after.time_s)
         figures = _load_figures(window, before, after)
         if endpoint.pid:
-            figures |= _proxy_figures(after.proxy - before.proxy, window)
-            figures["both_cpu_us_per_tx"] = (figures["cpu_us_per_tx"]
-                                             + figures["postgres_cpu_us_per_tx"])
+            figures |= proxy_figures(after.proxy - before.proxy, window.transactions,
+                                     window.duration_s)
             figures["resident_kib"] = resident_kib
-        if self.script:
-            size = answer_bytes(context.postgres.port, context.postgres.user, self.script)
+        figures["both_cpu_us_per_tx"] = (figures.get("cpu_us_per_tx", 0.0)
+                                         + figures["postgres_cpu_us_per_tx"])
+        figures["beside_cpu_us_per_tx"] = (figures["client_cpu_us_per_tx"]
+                                           + figures["postgres_cpu_us_per_tx"])
+        if self.script and self.script.name.startswith("bulk"):
+            size = answer_bytes(backend, self.script)
             figures["gb_per_s"] = figures["tps"] * size / 1e9
             if endpoint.pid:
                 figures["cpu_s_per_gb"] = figures["cpu_us_per_tx"] / size * 1e3
         return Measured(figures, endpoint.note)
 
-
-def steady_workloads() -> list[Steady]:
-    """The table of them, in the order they run and print."""
-    two = ("direct", "haproxy", "pgbouncer", "pgweir", "pgweir-2")
-    session = ("pgbouncer", "pgweir", "pgweir-off")
-    tls = ("pgbouncer", "pgweir", "pgweir-2")
-
-    def script(name: str) -> Path:
-        return SCRIPTS / name
-
-    set_5 = ("-M", "simple", "-D", "begun=0", "-f", str(script("set_5.sql")))
-    return [
-        Steady("simple", "pgbench -S, simple protocol, 16 clients on 16 servers",
-               ("-S", "-M", "simple"), targets=(*two, "pgweir-off")),
-        Steady("extended", "pgbench -S, extended protocol (unnamed), 16 on 16",
-               ("-S", "-M", "extended"), targets=(*two, "pgweir-off", "pgweir-uncached")),
-        Steady("prepared", "pgbench -S, named statements, 16 on 16",
-               ("-S", "-M", "prepared"), prepared=True, targets=two),
-        Steady("simple-200", "pgbench -S, simple, 200 clients on 16 servers",
-               ("-S", "-M", "simple"), 200, 4, targets=two),
-        Steady("prepared-200", "pgbench -S, named statements, 200 on 16",
-               ("-S", "-M", "prepared"), 200, 4, prepared=True, targets=two),
-        Steady("set-5", "simple-200 by clients that began with five SETs, all with the same values",
-               (*set_5, "-D", "kinds=1"), 200, 4, targets=session),
-        Steady("set-5-kinds", "the same, values of four kinds of clients",
-               (*set_5, "-D", "kinds=4"), 200, 4, targets=session),
-        Steady("simple-2000", "pgbench -S, simple, 2000 clients on 16 servers",
-               ("-S", "-M", "simple"), 2000, 4, targets=two),
-        Steady("tpcb", "pgbench's TPC-B, 7 statements, 8 clients on 16 servers",
-               ("-M", "simple"), 8, targets=two),
-        Steady("pipeline", "10 reads in one pipeline, extended, 16 on 16; per pipeline",
-               ("-M", "extended", "-f", str(script("pipeline.sql")))),
-        Steady("held", "simple held at 4000 tps (pgbench -R), 16 on 16",
-               ("-S", "-M", "simple", "-R", "4000")),
-        Steady("one-client", "one client, SELECT 1, simple",
-               ("-M", "simple", "-f", str(script("select_one.sql"))), 1, 1),
-        Steady("bulk-row", "one 1 MB row, 4 clients", ("-M", "simple"), 4,
-               script=script("bulk_row.sql"), group="bulk", columns=BULK_COLUMNS,
-               ratio_figure="cpu_s_per_gb"),
-        Steady("bulk-rows", "10 MB in 100 k rows, 4 clients", ("-M", "simple"), 4,
-               script=script("bulk_rows.sql"), group="bulk", columns=BULK_COLUMNS,
-               ratio_figure="cpu_s_per_gb"),
-        Steady("churn", "a connection a transaction (pgbench -C), trust, 8 clients",
-               ("-C", "-S", "-M", "simple"), 8, group="churn"),
-        Steady("churn-scram", "the same, SCRAM against a stored secret",
-               ("-C", "-S", "-M", "simple"), 8, auth="scram", group="churn"),
-        Steady("churn-scram-plain", "the same, SCRAM against a plain password in the file",
-               ("-C", "-S", "-M", "simple"), 8, auth="scram-plain", group="churn"),
-        Steady("churn-tls", "a TLS connection a transaction (TLS 1.3, P-256), trust, 8 clients",
-               ("-C", "-S", "-M", "simple"), 8, tls=True, group="churn", targets=tls),
-        Steady("churn-tls-scram", "the same, SCRAM against a stored secret",
-               ("-C", "-S", "-M", "simple"), 8, auth="scram", tls=True, group="churn",
-               targets=tls),
-        Steady("simple-tls", "simple with clients by TLS", ("-S", "-M", "simple"), tls=True,
-               group="tls", targets=tls),
-        Steady("bulk-row-tls", "one 1 MB row, 4 clients by TLS", ("-M", "simple"), 4, tls=True,
-               script=script("bulk_row.sql"), group="tls", columns=BULK_COLUMNS,
-               ratio_figure="cpu_s_per_gb", targets=tls),
-    ]
+    def _loads(self, context: Context, backend: Backend, endpoint: Endpoint) -> list[Pgbench]:
+        """One pgbench, or one for each port with its share of the clients."""
+        ports = endpoint.ports or (endpoint.port,)
+        clients = max(1, self.clients // len(ports))
+        threads = max(1, self.client_threads // len(ports))
+        arguments = [*self.arguments, "-c", str(clients), "-j", str(threads)]
+        if self.script:
+            arguments += ["-f", str(self.script)]
+        duration_s = math.ceil(context.window_s + 2) + (len(ports) - 1)
+        return [Pgbench(backend, endpoint, arguments, duration_s, self.tls, port) for port in ports]

@@ -84,11 +84,11 @@ class Syscalls:
         settings = Settings(self.clients, prepared=self.prepared)
         arguments = [*self.arguments, "-c", str(self.clients), "-j", str(self.client_threads)]
         duration_s = math.ceil(context.window_s + 2 + _ATTACH_S)
-        with (context.postgres.on_one_core(),
+        with (context.core(context.postgres, always=True),
               target.running(context.postgres, settings) as endpoint):
             if endpoint.pid is None:
                 raise Unsupported("no proxy")
-            with Pgbench(context.postgres, endpoint.port, arguments, duration_s) as load:
+            with Pgbench(context.postgres, endpoint, arguments, duration_s) as load:
                 load.wait_steady()
                 sockets = procfs.socket_descriptors(endpoint.pid)
                 with trace.Strace(endpoint.pid, context.postgres.folder) as tracer:

@@ -1,4 +1,4 @@
-"""What is measured: PostgreSQL itself, haproxy, PgBouncer, pgweir and programs like them.
+"""What is measured, and what every kind of it has in common. PostgreSQL itself, haproxy, a relay.
 
 A target is started afresh for every measurement, runs as the unprivileged account in a folder of
 its own, listens on a free loopback port, and is ended by pid.
@@ -6,22 +6,20 @@ its own, listens on a free loopback port, and is ended by pid.
 
 from __future__ import annotations
 
-import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from harness import processes, secrets, wire
+from harness import processes, procfs, wire
+from harness.backends import DATABASE, Backend
 from harness.errors import BenchError, Unsupported
-from harness.postgres import CONNECTIONS_MAX, DATABASE, Postgres
 
-_START_TIMEOUT_S = 5.0
-_COPY_ATTEMPTS = 10           # a second apart
+_START_TIMEOUT_S = 10.0
 _WRAPPED_START_TIMEOUT_S = 60.0
+LOOPBACK = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")   # each has its own client ports
 
 
 @dataclass(frozen=True)
@@ -33,34 +31,59 @@ class Settings:
     auth: str = "trust"            # trust | scram (stored secret) | scram-plain (plain password)
     prepared: bool = False         # named statements are used
     tls: bool = False              # with clients
+    tls_servers: bool = False      # with PostgreSQL
+    unix: bool = False             # Unix sockets on both sides
+    hosts: int = 1                 # how many of LOOPBACK it listens on
+    metrics: bool = False          # it serves /metrics, if it can
+    processes: int = 1             # that share its port, when one may not have enough descriptors
     wrapper: tuple[str, ...] = ()  # put before the program: valgrind and its options
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a running target listens. `pid` is None for PostgreSQL itself. A value."""
+    """Where a running target listens. A value."""
 
     port: int
-    pid: int | None
+    pids: tuple[int, ...]          # none for PostgreSQL itself
     note: str = ""
     daemon: processes.Daemon | None = None
+    host: str = "127.0.0.1"        # or the folder of its Unix socket
+    family: bool = False           # what its children use counts as well
+    metrics_port: int = 0          # where it serves /metrics
+    ports: tuple[int, ...] = ()    # the load is spread over these instead
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, the first one where there are several; None for PostgreSQL itself."""
+        return self.pids[0] if self.pids else None
+
+    def usage(self) -> procfs.Usage:
+        """What all its processes have used so far."""
+        count = procfs.family_usage if self.family else procfs.process_usage
+        return sum((count(pid) for pid in self.pids), procfs.Usage())
+
+    def resident_kib(self) -> float:
+        """Memory; pages that its processes share count once."""
+        if self.family:
+            return sum(procfs.family_proportional_kib(pid) for pid in self.pids)
+        return sum(procfs.resident_kib(pid) for pid in self.pids)
 
 
 class Target(Protocol):
-    """Something that can be started in front of `postgres`."""
+    """Something that can be started in front of a backend."""
 
     name: str
 
     def version(self) -> str:
         """One line; what a program says of itself is known once it has run."""
 
-    def running(self, postgres: Postgres,
+    def running(self, backend: Backend,
                 settings: Settings) -> AbstractContextManager[Endpoint]:
         """It runs inside the `with`. Errors: BenchError when it does not start, Unsupported."""
 
 
 class Direct:
-    """No proxy: clients connect to PostgreSQL."""
+    """No proxy: clients connect to PostgreSQL, to each of its nodes where there are several."""
 
     name = "direct"
 
@@ -68,12 +91,20 @@ class Direct:
         return "PostgreSQL itself"
 
     @contextmanager
-    def running(self, postgres: Postgres, settings: Settings) -> Iterator[Endpoint]:
-        if settings.auth != "trust" or settings.wrapper or settings.tls:
+    def running(self, backend: Backend, settings: Settings) -> Iterator[Endpoint]:
+        if settings.auth != "trust" or settings.wrapper:
             raise Unsupported("PostgreSQL here trusts everybody")
-        if settings.clients > CONNECTIONS_MAX - 100:
+        if settings.clients > backend.connections_max - 100:
             raise Unsupported("more clients than max_connections")
-        yield Endpoint(postgres.port, None)
+        yield Endpoint(backend.port, (), ports=backend.ports,
+                       host=str(backend.folder) if settings.unix else "127.0.0.1")
+
+
+def _knows_no_protocol(backend: Backend, settings: Settings) -> None:
+    if settings.auth != "trust" or settings.wrapper or settings.tls or settings.processes > 1:
+        raise Unsupported("no protocol")
+    if settings.clients > backend.connections_max - 100:
+        raise Unsupported("more clients than max_connections")
 
 
 class Haproxy:
@@ -88,120 +119,50 @@ class Haproxy:
         return processes.run_once([self._path, "-v"], Path("/")).splitlines()[0]
 
     @contextmanager
-    def running(self, postgres: Postgres, settings: Settings) -> Iterator[Endpoint]:
-        if settings.auth != "trust" or settings.wrapper or settings.tls:
-            raise Unsupported("no protocol")
-        if settings.clients > CONNECTIONS_MAX - 100:
-            raise Unsupported("more clients than max_connections")
-        folder, port = _fresh_folder(postgres, self.name), processes.free_port()
+    def running(self, backend: Backend, settings: Settings) -> Iterator[Endpoint]:
+        _knows_no_protocol(backend, settings)
+        folder, port = fresh_folder(backend, self.name), processes.free_port()
+        bind, server = f"127.0.0.1:{port}", f"127.0.0.1:{backend.port}"
+        if settings.unix:
+            bind = f"unix@{folder}/.s.PGSQL.{port} mode 777\n  bind {bind}"
+            server = f"unix@{backend.folder}/.s.PGSQL.{backend.port}"
         (folder / "haproxy.cfg").write_text(
-            f"global\n  nbthread 1\n  maxconn {CONNECTIONS_MAX}\n"
+            f"global\n  nbthread 1\n  maxconn {backend.connections_max}\n"
             "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n"
-            f"  timeout server 1h\nlisten pg\n  bind 127.0.0.1:{port}\n"
-            f"  server pg 127.0.0.1:{postgres.port}\n")
-        with _started(self.name, [self._path, "-db", "-f", "haproxy.cfg"], folder) as daemon:
-            _wait_for_login(daemon, postgres, port, settings)
-            yield Endpoint(port, daemon.pid, daemon=daemon)
+            f"  timeout server 1h\nlisten pg\n  bind {bind}\n  server pg {server}\n")
+        with started(self.name, [self._path, "-db", "-f", "haproxy.cfg"], folder) as daemon:
+            wait_for_login(daemon, backend, port, settings)
+            yield Endpoint(port, (daemon.pid,), daemon=daemon,
+                           host=str(folder) if settings.unix else "127.0.0.1")
 
 
-class Bouncer:
-    """PgBouncer, pgweir, or any program that takes a pgbouncer.ini."""
+class Relay:
+    """`bench_stub relay`: recv and send, one connection each, nothing else. The kernel's own floor."""
 
-    def __init__(self, name: str, path: Path, threads: int | None = None,
-                 companion: str = "") -> None:
-        self.name = name
-        self.path = path
-        self._threads = threads    # written to the companion file; None: there is no such file
-        self._companion = companion     # what else that file says
-        self._version = "not run"
-        self._copy: Path | None = None
+    name = "relay"
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
 
     def version(self) -> str:
-        return self._version
-
-    def _program(self, postgres: Postgres) -> Path:
-        """A copy made once a run, so that a build meanwhile changes nothing; waits for a linker."""
-        if self._copy is None:
-            folder = postgres.folder / "programs" / str(self.path).replace("/", "_")
-            copy = folder / self.path.name
-            for attempt in range(_COPY_ATTEMPTS):
-                try:
-                    if not copy.exists():
-                        folder.mkdir(parents=True, exist_ok=True)
-                        shutil.copy2(self.path, copy)
-                    said = processes.run_once([str(copy), "--version"], folder, 5.0)
-                    self._version = said.partition("\n")[0]
-                    break
-                except (BenchError, OSError) as error:
-                    copy.unlink(missing_ok=True)
-                    if attempt + 1 == _COPY_ATTEMPTS or not self.path.exists():
-                        raise BenchError(f"{self.path}: {error}") from error
-                    time.sleep(1.0)
-            self._copy = copy
-        return self._copy
-
-    def _knows_prepared(self) -> bool:
-        found = re.match(r"PgBouncer (\d+)\.(\d+)", self._version)
-        if found is None:
-            return self._threads is not None
-        return (int(found[1]), int(found[2])) >= (1, 21)
-
-    def ini(self, postgres: Postgres, port: int, settings: Settings, session_mode: bool) -> str:
-        """The configuration: the same text for every program, but for what a version lacks."""
-        lines = [
-            "[databases]",
-            f"{DATABASE} = host=127.0.0.1 port={postgres.port} dbname={DATABASE}",
-            "[pgbouncer]",
-            "listen_addr = 127.0.0.1",
-            f"listen_port = {port}",
-            "unix_socket_dir =",
-            f"auth_type = {'trust' if settings.auth == 'trust' else 'scram-sha-256'}",
-            "auth_file = userlist.txt",
-            f"admin_users = {postgres.user}",
-            f"pool_mode = {'session' if session_mode else 'transaction'}",
-            f"default_pool_size = {settings.pool_size}",
-            f"max_client_conn = {settings.clients + 100}",
-            "ignore_startup_parameters = extra_float_digits",
-            "log_connections = 0",
-            "log_disconnections = 0",
-        ]
-        if self._knows_prepared():
-            lines.append("max_prepared_statements = 200")
-        if settings.tls:
-            lines += ["client_tls_sslmode = require", "client_tls_cert_file = server.crt",
-                      "client_tls_key_file = server.key"]
-        return "\n".join(lines) + "\n"
-
-    def _write_files(self, folder: Path, postgres: Postgres, port: int, settings: Settings,
-                     session_mode: bool) -> None:
-        secret = secrets.scram_secret() if settings.auth == "scram" else secrets.PASSWORD
-        (folder / "userlist.txt").write_text(f'"{postgres.user}" "{secret}"\n')
-        if settings.tls:
-            processes.run_once(
-                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                 "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=bench",
-                 "-keyout", "server.key", "-out", "server.crt"], folder)
-        (folder / "bouncer.ini").write_text(self.ini(postgres, port, settings, session_mode))
-        if self._threads is not None:
-            (folder / "bouncer.pgweir.toml").write_text(
-                f"{self._companion}[workers]\nthreads = {self._threads}\n")
+        return "bench_stub relay"
 
     @contextmanager
-    def running(self, postgres: Postgres, settings: Settings) -> Iterator[Endpoint]:
-        program = self._program(postgres)
-        session_mode = settings.prepared and not self._knows_prepared()
-        if session_mode and settings.clients > settings.pool_size:
-            raise Unsupported("no prepared statements in transaction mode")
-        folder, port = _fresh_folder(postgres, self.name), processes.free_port()
-        self._write_files(folder, postgres, port, settings, session_mode)
-        argv = [*settings.wrapper, str(program), "bouncer.ini"]
-        with _started(self.name, argv, folder) as daemon:
-            _wait_for_login(daemon, postgres, port, settings)
-            yield Endpoint(port, daemon.pid, "session mode" if session_mode else "", daemon)
+    def running(self, backend: Backend, settings: Settings) -> Iterator[Endpoint]:
+        _knows_no_protocol(backend, settings)
+        if settings.unix:
+            raise Unsupported("TCP only")
+        folder, port = fresh_folder(backend, self.name), processes.free_port()
+        program = processes.copy_program(self._program, backend.folder / "programs")
+        with started(self.name, [str(program), "relay", str(port), str(backend.port)],
+                     folder) as daemon:
+            wait_for_login(daemon, backend, port, settings)
+            yield Endpoint(port, (daemon.pid,), daemon=daemon)
 
 
-def _fresh_folder(postgres: Postgres, name: str) -> Path:
-    folder = postgres.folder / "targets" / name
+def fresh_folder(backend: Backend, name: str) -> Path:
+    """For one life of a target."""
+    folder = backend.folder / "targets" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     processes.give_to_account(folder)
@@ -209,7 +170,7 @@ def _fresh_folder(postgres: Postgres, name: str) -> Path:
 
 
 @contextmanager
-def _started(name: str, argv: list[str], folder: Path) -> Iterator[processes.Daemon]:
+def started(name: str, argv: list[str], folder: Path) -> Iterator[processes.Daemon]:
     """The program while the `with` lasts; a failure inside says how it ended and what it wrote."""
     with processes.Daemon(name, argv, folder) as daemon:
         try:
@@ -218,24 +179,12 @@ def _started(name: str, argv: list[str], folder: Path) -> Iterator[processes.Dae
             raise BenchError(f"{error} [{daemon.state()}: {daemon.log_tail()}]") from error
 
 
-def _wait_for_login(daemon: processes.Daemon, postgres: Postgres, port: int,
+def wait_for_login(daemon: processes.Daemon, backend: Backend, port: int,
                     settings: Settings) -> None:
     """Until it carries a query, so that a broken target fails here and says why."""
     timeout_s = _WRAPPED_START_TIMEOUT_S if settings.wrapper else _START_TIMEOUT_S
     daemon.wait_for_port(port, timeout_s)
-    if settings.auth != "trust" or settings.tls:
+    if settings.auth != "trust" or settings.tls or settings.processes > 1:
         return                     # the raw client knows neither; pgbench will tell
-    with wire.Connection(port, postgres.user, DATABASE, timeout_s) as connection:
+    with wire.Connection(port, backend.user, DATABASE, timeout_s) as connection:
         connection.query("SELECT 1")
-
-
-def parse_programs(texts: list[str]) -> list[Bouncer]:
-    """NAME=PATH options. A program whose file name starts with pgweir gets one thread."""
-    programs = []
-    for text in texts:
-        name, separator, path = text.partition("=")
-        if not separator or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-            raise BenchError(f"--program {text}: expected NAME=PATH")
-        threads = 1 if Path(path).name.startswith("pgweir") else None
-        programs.append(Bouncer(name, Path(path).resolve(), threads))
-    return programs

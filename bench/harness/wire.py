@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 
 from harness.errors import BenchError
@@ -19,9 +20,11 @@ def _error_text(payload: bytes) -> str:
 class Connection:
     """One logged-in connection. Resource: close() or `with`."""
 
-    def __init__(self, port: int, user: str, database: str, timeout_s: float = 20.0) -> None:
+    def __init__(self, port: int, user: str, database: str, timeout_s: float = 20.0,
+                 tls: ssl.SSLContext | None = None) -> None:
         self._buffer = b""
         self._read = 0               # bytes of the buffer already looked at
+        self._socket: socket.socket
         try:
             self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         except OSError as error:
@@ -29,6 +32,8 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pairs = b"user\0%b\0database\0%b\0\0" % (user.encode(), database.encode())
         try:
+            if tls:
+                self._encrypt(tls)
             self._socket.sendall(struct.pack("!II", 8 + len(pairs), 196608) + pairs)
             self._until_ready()
         except BaseException:
@@ -40,6 +45,12 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _encrypt(self, context: ssl.SSLContext) -> None:
+        self._socket.sendall(struct.pack("!II", 8, 80877103))
+        if self._socket.recv(1) != b"S":
+            raise BenchError("no TLS")
+        self._socket = context.wrap_socket(self._socket)
 
     def close(self) -> None:
         """Terminate politely."""

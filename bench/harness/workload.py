@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from harness.postgres import Postgres
+from harness import processes
+from harness.backends import Backend, Backends
 from harness.targets import Target
 
 Figures = dict[str, float]      # name with its unit last -> value
@@ -15,10 +17,21 @@ Figures = dict[str, float]      # name with its unit last -> value
 class Context:
     """What a measurement runs in. A value."""
 
-    postgres: Postgres
+    backends: Backends
     window_s: float             # length of the steady stretch that is measured
     quick: bool                 # fewer connections
-    one_core: bool              # client, target and PostgreSQL share a core in every workload
+    one_core: bool              # client, target and backend share a core in every workload
+
+    @property
+    def postgres(self) -> Backend:
+        """The one that most workloads are measured with."""
+        return self.backends.get("postgres")
+
+    def core(self, backend: Backend, always: bool = False) -> AbstractContextManager[None]:
+        """Everything shares one core in there, if it is to."""
+        if always or self.one_core:
+            return processes.on_one_core(backend.pids())
+        return nullcontext()
 
 
 @dataclass(frozen=True)
