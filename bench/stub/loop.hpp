@@ -82,8 +82,8 @@ Fd accept_from(int listener);
 /// Begins to connect to 127.0.0.`host`; EPOLLOUT tells the end.
 Fd connect_to(std::uint8_t host, std::uint16_t port);
 
-/// Reads once. The view is into a buffer of the thread's, good until the next call; it is empty when
-/// there is nothing, and `gone` says whether the peer has closed or the connection is broken.
+/// Reads once. The view is into a buffer of the thread's, good until the next call; it is empty
+/// when there is nothing, and `gone` says whether the peer has closed or the connection is broken.
 struct Received {
     std::string_view bytes;
     bool gone;
