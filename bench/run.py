@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import budgets, machine, processes, report, session
+from harness import budgets, machine, pictures, processes, report, session
 from harness.backends import Backends, Maker
 from harness.bouncers import Bouncer, parse_programs
 from harness.closed_loop import closed_loop_workloads
@@ -32,7 +32,8 @@ from harness.stub import Stub
 from harness.syscalls import syscall_workloads
 from harness.targets import Direct, Haproxy, Relay, Target
 from harness.workload import Context, Workload
-from report import write_folder
+from report import PAGE as PAGE_FILE
+from report import write_folder, write_page
 
 BENCH = Path(__file__).resolve().parent
 PGWEIR = Path(os.environ.get("PGWEIR_PROGRAM", BENCH.parent / "build" / "release" / "pgweir"))
@@ -40,6 +41,13 @@ PGBOUNCER = Path("/usr/sbin/pgbouncer")
 SESSION_STATE_OFF = '[pool]\nsession_state = "off"\n'
 CACHE_UNNAMED_OFF = "[pool]\ncache_unnamed = false\n"
 BACKENDS: dict[str, Maker] = {"postgres": Postgres, "nodes": Nodes, "stub": Stub}
+PAGE = ["simple", "extended", "prepared", "pipeline", "tpcb", "held", "simple-200", "simple-2000",
+        "set-heavy", "simple-unix", "simple-tls", "simple-tls-both", "bulk-row", "bulk-rows",
+        "bulk-100mb", "churn-scram", "churn-tls-scram", "split-reads", "split-mixed", "copy-out",
+        "copy-in", "latency", "stub-simple", "stub-prepared", "stub-simple-200", "scale-few",
+        "scale-many", "scale-200", "scale-10000", "idle-1000", "idle-10000", "idle-50000",
+        "idle-tls-1000", "syscalls-simple", "syscalls-prepared", "syscalls-simple-200",
+        "instructions-simple", "instructions-extended", "instructions-prepared"]
 NOT_FOR_SANITIZERS = 5        # an exit code; ctest takes it for "skipped"
 QUICK = ["simple", "extended", "prepared", "simple-200", "tpcb", "latency", "bulk-row",
          "bulk-rows", "idle-clients", "idle-servers", "syscalls-simple", "syscalls-prepared",
@@ -57,6 +65,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="about two minutes: a choice of workloads, one round")
+    add("--page", action="store_true",
+        help="the choice of workloads that docs/benchmark.md shows, and the page made anew: half an "
+             "hour, three rounds of a second")
     add("--only", default="", metavar="NAME,…", help="workloads or groups, see --list")
     add("--syscalls", action="store_true", help="the same as --only syscalls")
     add("--instructions", action="store_true", help="the same as --only instructions")
@@ -70,8 +81,9 @@ def arguments() -> argparse.Namespace:
     add("--program", action="append", default=[], metavar="NAME=PATH",
         help="another program that takes a pgbouncer.ini; may be repeated")
     add("--aa", action="store_true", help="pgbouncer against itself: how noisy this machine is")
-    add("--repeat", type=int, default=0, metavar="N", help="rounds (5; 1 with --quick)")
-    add("--seconds", type=float, default=0.0, metavar="S", help="of each measurement (2)")
+    add("--repeat", type=int, default=0, metavar="N", help="rounds (3; 1 with --quick)")
+    add("--seconds", type=float, default=0.0, metavar="S",
+        help="of each measurement (2; 1 with --page)")
     add("--scale", type=int, default=10, metavar="N", help="of pgbench's tables (10)")
     add("--reference", default="pgbouncer", metavar="NAME", help="ratios are against this target")
     add("--cores", choices=("one", "all"), default="",
@@ -93,13 +105,26 @@ def chosen_workloads(options: argparse.Namespace) -> list[Workload]:
         names += ["counted-instructions", "idle-clients"]
         names += ["counted-syscalls-simple-1", "counted-syscalls-prepared-16"] * can_trace()
     if not names:
-        names = QUICK if options.quick else [workload.name for workload in all_workloads()]
+        names = [workload.name for workload in all_workloads()]
+        if options.page or options.quick:
+            names = PAGE if options.page else QUICK
     known = {name for workload in all_workloads() for name in (workload.name, workload.group)}
     for name in names:
         if name not in known:
             raise BenchError(f"no workload or group {name}; see --list")
     return [workload for workload in all_workloads()
             if workload.name in names or workload.group in names]
+
+
+def default_targets(options: argparse.Namespace, known: list[str]) -> list[str]:
+    """When none are named."""
+    if options.budgets:
+        return ["pgweir"]
+    if options.aa:
+        return ["pgbouncer"]
+    if options.quick:
+        return ["pgbouncer", "pgweir"]
+    return [name for name in known if not (options.page and name in pictures.NOT_SHOWN)]
 
 
 def make_plan(options: argparse.Namespace) -> session.Plan:
@@ -117,7 +142,7 @@ def make_plan(options: argparse.Namespace) -> session.Plan:
     known = [target.name for target in targets]
     names = [name for name in options.targets.split(",") if name]
     if not names:
-        names = ["pgweir"] if options.budgets else ["pgbouncer"] if options.aa else ["pgbouncer", "pgweir"] if options.quick else known
+        names = default_targets(options, known)
     for name in names:
         if name not in known:
             raise BenchError(f"no target {name}; there are {', '.join(known)}")
@@ -187,8 +212,8 @@ def main() -> int:
     if options.list:
         print_list()
         return 0
-    options.repeat = options.repeat or (1 if options.quick else 5)
-    options.seconds = options.seconds or 2.0
+    options.repeat = options.repeat or (1 if options.quick else 3)
+    options.seconds = options.seconds or (1.0 if options.page else 2.0)
     options.cores = options.cores or ("one" if options.quick else "all")
     options.check = options.check or options.budgets
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -214,6 +239,8 @@ def main() -> int:
     print(report.budget_table(verdicts, options.tolerance))
     if results.workloads():
         print(f"written to {path}; pictures and tables: {write_folder([path], path.with_suffix(''))}")
+    if options.page:
+        write_page([path], PAGE_FILE)
     kept = all(verdict.passed(options.tolerance) for verdict in verdicts)
     return 1 if options.check and not kept else 0
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 import urllib.request
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from harness import wire
 from harness.backends import Backend
 from harness.errors import BenchError
+from harness.futexes import FutexCount
 from harness.steady import proxy_figures
 from harness.stub import Load
 from harness.targets import Endpoint, Settings, Target
@@ -31,13 +33,15 @@ COLUMNS = (
     Column("latency_p999_over_mean", "p99.9/mean", 2),
     Column("least_over_most", "least/most", 3),
     Column("switches_per_tx", "csw", 3),
+    Column("futex_per_tx", "futex", 4),
     Column("resident_kib", "RSS KiB", 0),
     Column("console_ms", "SHOW POOLS ms", 1),
     Column("clients_ms", "SHOW CLIENTS ms", 1),
     Column("metrics_ms", "/metrics ms", 1),
 )
-_ROUNDS_MIN = 12              # answers a client should get, so that fairness can be seen
-_PROBE_PAUSE_S = 0.1
+_ROUNDS_MIN = 8               # answers a client should get, so that fairness can be seen
+_WINDOW_MAX_S = 40.0
+_PROBE_PAUSE_S = 0.5
 _DRAIN_S = 60.0
 
 
@@ -59,12 +63,16 @@ class _Probes:
         took_ms = (time.monotonic() - began_s) * 1e3
         self.figures[figure] = max(took_ms, self.figures.get(figure, 0.0))
 
+    def _ask(self, figure: str, command: str) -> None:
+        began_s = time.monotonic()
+        self._console.query(command)
+        self._worst(figure, began_s)
+
     def look(self) -> None:
-        """Once at each."""
-        for figure, command in (("console_ms", "SHOW POOLS"), ("clients_ms", "SHOW CLIENTS")):
-            began_s = time.monotonic()
-            self._console.query(command)
-            self._worst(figure, began_s)
+        """Once at each; SHOW CLIENTS, a row for each client, only the first time."""
+        if not self.figures:
+            self._ask("clients_ms", "SHOW CLIENTS")
+        self._ask("console_ms", "SHOW POOLS")
         if self._endpoint.metrics_port:
             began_s = time.monotonic()
             address = f"http://127.0.0.1:{self._endpoint.metrics_port}/metrics"
@@ -115,21 +123,22 @@ class ClosedLoop:
         if not report["transactions"]:
             raise BenchError("nothing was answered")
         turn_s = self.clients / (report["transactions"] / report["seconds"])
-        return max(window_s, turn_s * _ROUNDS_MIN)
+        return max(window_s, min(turn_s * _ROUNDS_MIN, _WINDOW_MAX_S))
 
     def _window(self, endpoint: Endpoint, backend: Backend, load: Load,
                 window_s: float) -> Figures:
         load.command("reset")
         before, began_s = endpoint.usage(), time.monotonic()
         probed: Figures = {}
-        if self.probes and endpoint.pid and not endpoint.family:
-            with _Probes(endpoint, backend) as probes:
-                while time.monotonic() < began_s + window_s:
-                    probes.look()
-                    time.sleep(_PROBE_PAUSE_S)
-                probed = probes.figures
-        time.sleep(max(0.0, began_s + window_s - time.monotonic()))
-        report = load.command("report")
+        with FutexCount(endpoint.pids) if endpoint.pids else nullcontext() as futexes:
+            if self.probes and endpoint.pid and not endpoint.family:
+                with _Probes(endpoint, backend) as probes:
+                    while time.monotonic() < began_s + window_s:
+                        probes.look()
+                        time.sleep(_PROBE_PAUSE_S)
+                    probed = probes.figures
+            time.sleep(max(0.0, began_s + window_s - time.monotonic()))
+            report = load.command("report")
         used, took_s = endpoint.usage() - before, time.monotonic() - began_s
         tps = report["transactions"] / report["seconds"]
         figures = {"tps": tps, "transactions": float(report["transactions"]),
@@ -141,6 +150,8 @@ class ClosedLoop:
         if endpoint.pid:
             figures |= proxy_figures(used, tps * took_s, took_s)
             figures["resident_kib"] = endpoint.resident_kib()
+        if futexes and futexes.count is not None:
+            figures["futex_per_tx"] = futexes.count / (tps * took_s)
         return figures
 
 

@@ -9,7 +9,7 @@ from harness import svg
 from harness.document import Document
 
 # Variants of pgweir that say what one of its features costs, not how it compares with its peers.
-_NOT_SHOWN = {"pgweir-off", "pgweir-uncached"}
+NOT_SHOWN = {"pgweir-off", "pgweir-uncached"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def make(document: Document) -> dict[str, str]:
 def _dots(document: Document, workload: str, figure: str) -> dict[str, svg.Ratio]:
     dots = {}
     for target in document.results.targets(workload):
-        if target in _NOT_SHOWN or target == document.reference:
+        if target in NOT_SHOWN or target == document.reference:
             continue
         ratio = document.results.ratio(workload, target, document.reference, figure)
         if ratio and ratio.median > 0:

@@ -217,6 +217,8 @@ void add_longest(std::vector<const Client*>& waiting, std::int64_t now_us, Part&
 void look(const Shard& shard, unsigned parts, Part& part) {
     const std::int64_t now_us = shard.worker.loop.now_us();
     std::vector<const Client*> waiting;
+    if (parts & Snapshot::connections_part)
+        part.connections.reserve(shard.clients.size() + shard.worker.servers.size());
     for (const auto& [id, client] : shard.clients) {
         if (parts & Snapshot::pools_part) count(*client, now_us, part);
         if (parts & Snapshot::connections_part)
@@ -372,6 +374,20 @@ void add_queries(std::vector<Part>& seen, Snapshot& to) {
                              [](const QueryFigure& query) { return query.figures.total_us; });
 }
 
+/// What one shard saw is in no order. Connections are large: their places are sorted first.
+std::vector<Connection> by_id(std::vector<Part>& seen) {
+    std::vector<Connection*> order;
+    for (Part& part : seen) {
+        for (Connection& connection : part.connections) order.push_back(&connection);
+    }
+    std::sort(order.begin(), order.end(),
+              [](const Connection* a, const Connection* b) { return a->id < b->id; });
+    std::vector<Connection> sorted;
+    sorted.reserve(order.size());
+    for (Connection* const connection : order) sorted.push_back(std::move(*connection));
+    return sorted;
+}
+
 Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     const net::Loop& loop = process.main().worker.loop;
     Snapshot to;
@@ -383,14 +399,11 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     std::map<const pool::Pool*, PoolCounts> counts;
     for (Part& part : seen) {
         for (const auto& [pool, some] : part.pools) counts[pool] += some;
-        std::move(part.connections.begin(), part.connections.end(),
-                  std::back_inserter(to.connections));
         to.clients += part.clients;
         to.clients_logging_in += part.clients_logging_in;
         to.servers += part.servers;
     }
-    std::sort(to.connections.begin(), to.connections.end(),
-              [](const Connection& a, const Connection& b) { return a.id < b.id; });
+    to.connections = by_id(seen);
     if (parts & Snapshot::peers_part) {
         for (const auto& [id, peer] : to.config->peers) to.peers[id] = process.peers().load(id);
     }
