@@ -74,7 +74,8 @@ constexpr NativeKey table[] = {
     {"clusters.X.failover.switchover_command", R"("")",
      "shell command that promotes the node of NODE SWITCHOVER, see failover.md; empty = "
      "Patroni or pg_promote()"},
-    {"clusters.X.failover.switchover_timeout", R"("30s")", "how long a NODE SWITCHOVER may take"},
+    {"clusters.X.failover.switchover_timeout", R"("30s")",
+     "how long a NODE SWITCHOVER or NODE UPGRADE may take"},
     {"databases.X.cluster", R"("")", "the cluster to connect to, instead of `host` and `port`"},
     {"databases.X.role", R"("any")", "any, primary or replica"},
     {"users.X.password", "", "as a line of the auth file; wins over it"},

@@ -17,6 +17,7 @@ std::string name_of(const config::Endpoint& at) { return fmt::format("{}:{}", at
 
 Cluster::Cluster(config::Cluster config, const Fence& kept, std::int64_t now_us)
     : system_(kept.system),
+      systems_(kept.systems),
       highest_(kept.timeline),
       kept_(kept),
       last_primary_(kept.primary) {
@@ -211,13 +212,11 @@ std::int64_t Cluster::next_us(std::int64_t now_us) const {
 
 // ---------------------------------------------------------------- the fence, the operator
 
-Fence Cluster::fence() const { return {system_, highest_, last_primary_}; }
+Fence Cluster::fence() const { return {system_, highest_, last_primary_, systems_}; }
 
 void Cluster::kept(const Fence& fence, const Fence& known, std::int64_t now_us) {
-    const Fence all = merged(fence, known);
-    if (all.system == system_) highest_ = std::max(highest_, all.timeline);
-    kept_ = fence;
-    judge(now_us);
+    kept_ = merged(fence, known);
+    heard_elsewhere(known, now_us);
     if (!primary_ || suspect_ || !samples_.empty()) return;
     // Its answer has waited for this.
     const Node& leader = nodes_[*primary_];
@@ -226,9 +225,32 @@ void Cluster::kept(const Fence& fence, const Fence& known, std::int64_t now_us) 
     judge(now_us);
 }
 
+void Cluster::heard_elsewhere(const Fence& known, std::int64_t now_us) {
+    if (known.system != 0 && (system_ == 0 || known.systems > systems_)) {
+        begin_system(known, now_us);
+    } else if (known.system == system_ && known.systems == systems_) {
+        // Of two primaries on one timeline the one that another process uses is the one.
+        const bool newer = known.timeline >= highest_ && !known.primary.empty();
+        if (!primary_ && newer) last_primary_ = known.primary;
+        highest_ = std::max(highest_, known.timeline);
+    }
+    judge(now_us);
+}
+
+/// Nothing holds any more that was known of the nodes' parts.
+void Cluster::begin_system(const Fence& fence, std::int64_t now_us) {
+    if (primary_) lose(now_us);
+    system_ = fence.system;
+    systems_ = fence.systems;
+    highest_ = fence.timeline;
+    last_primary_ = fence.primary;
+    leader_.reset();
+}
+
 /// A leader that is none of our nodes, by another name perhaps, says nothing.
 void Cluster::leader_said(const std::optional<Leader>& leader, std::int64_t now_us) {
-    const bool known = leader && find(leader->at);
+    const Node* const named = leader ? find(leader->at) : nullptr;
+    const bool known = named && !is_foreign(*named);
     const bool news = known && (!leader_ || leader_->at != leader->at);
     leader_us_ = now_us;
     leader_ = known ? leader : std::nullopt;
@@ -270,6 +292,36 @@ bool Cluster::resume(const config::Endpoint& at, std::int64_t now_us) {
 
 void Cluster::hold_writes(bool held, std::int64_t now_us) {
     writes_held_ = held;
+    judge(now_us);
+}
+
+void Cluster::hold_reads(bool held, std::int64_t now_us) {
+    reads_held_ = held;
+    judge(now_us);
+}
+
+std::string Cluster::why_not_adopt(const config::Endpoint& at) const {
+    const Node* const node = find(at);
+    if (!node) return "no such node: " + name_of(at);
+    const std::string name = name_of(at);
+    if (!node->last || !node->up || node->suspect || node->detached)
+        return name + " does not answer" + (node->trouble.empty() ? "" : ": " + node->trouble);
+    if (!is_foreign(*node)) return name + " is not of another cluster";
+    if (node->last->in_recovery) return name + " is a standby";
+    const auto fixed = std::ranges::find(nodes_, config::NodeRole::primary,
+                                         [](const Node& one) { return one.config.role; });
+    const bool other = fixed != nodes_.end() && &*fixed != node;
+    if (node->config.role == config::NodeRole::replica || other)
+        return name + " is not to be the primary by the roles in the configuration";
+    return {};
+}
+
+void Cluster::adopt(const config::Endpoint& at, std::int64_t now_us) {
+    const Node& node = *find(at);
+    const Fence fence{node.last->system, node.timeline, name_of(at), systems_ + 1};
+    say(Event::Kind::operator_act, &node,
+        fmt::format("system {} takes the place of system {}", fence.system, system_), now_us);
+    begin_system(fence, now_us);
     judge(now_us);
 }
 

@@ -58,6 +58,8 @@ public:
     Fence fence() const;
     /// That has been kept; `known`: what the file knew before, from another process perhaps.
     void kept(const Fence& fence, const Fence& known, std::int64_t now_us);
+    /// Another process knows this.
+    void heard_elsewhere(const Fence& known, std::int64_t now_us);
 
     /// Patroni says who leads: its timeline counts as seen, and others on that one or an older one
     /// get nothing for as long as it says so.
@@ -70,6 +72,12 @@ public:
 
     /// From here on the primary gets nothing new, or again: NODE SWITCHOVER.
     void hold_writes(bool held, std::int64_t now_us);
+    /// The same of replicas: NODE UPGRADE.
+    void hold_reads(bool held, std::int64_t now_us);
+    /// Why this node cannot take over from the primary, whose system is another; empty: it can.
+    std::string why_not_adopt(const config::Endpoint& at) const;
+    /// From here on the cluster is that node's, whom nothing speaks against: NODE UPGRADE.
+    void adopt(const config::Endpoint& at, std::int64_t now_us);
     /// An event of the operator's making.
     void operator_said(const config::Endpoint& at, std::string text, std::int64_t now_us);
 
@@ -129,6 +137,7 @@ private:
     void lead(std::size_t place, std::int64_t now_us);
     void lose(std::int64_t now_us);
     void enter_epoch(Node& node);
+    void begin_system(const Fence& fence, std::int64_t now_us);
     Role role_of(const Node& node) const;
     std::string why_not(const Node& node) const;
     NodeView view(const Node& node) const;
@@ -136,13 +145,14 @@ private:
     config::Cluster config_;
     std::vector<Node> nodes_;
     std::uint64_t system_ = 0;   // 0 = not known yet
+    std::uint32_t systems_ = 0;  // how often it was replaced, see Fence
     std::uint32_t highest_ = 0;  // timeline seen
     Fence kept_;                 // what is known to be kept
     std::string last_primary_;   // host:port; in use now or before
     std::optional<std::size_t> primary_;
     bool suspect_ = false;  // the primary is
     bool split_ = false;    // said so
-    bool writes_held_ = false;
+    bool writes_held_ = false, reads_held_ = false;
     std::optional<Leader> leader_{};  // as Patroni said of late
     std::int64_t leader_us_ = 0;      // when
     Epoch epoch_;

@@ -25,8 +25,8 @@ bool read_number(std::string_view text, Number& value) {
 }  // namespace
 
 std::string format_fence(const Fence& fence, std::string_view cluster) {
-    return fmt::format("{}cluster {}\nsystem {}\ntimeline {}\nprimary {}\n{}", head, cluster,
-                       fence.system, fence.timeline, fence.primary, tail);
+    return fmt::format("{}cluster {}\nsystem {}\ntimeline {}\nprimary {}\nsystems {}\n{}", head,
+                       cluster, fence.system, fence.timeline, fence.primary, fence.systems, tail);
 }
 
 protocol::Result<Fence> parse_fence(std::string_view text, std::string_view cluster) {
@@ -47,12 +47,16 @@ protocol::Result<Fence> parse_fence(std::string_view text, std::string_view clus
     if (!read_number(values["system"], fence.system)) return bad("bad system identifier");
     if (!read_number(values["timeline"], fence.timeline)) return bad("bad timeline");
     fence.primary = values["primary"];
+    const auto systems = values.find("systems");  // files of older versions have none
+    if (systems != values.end() && !read_number(systems->second, fence.systems))
+        return bad("bad number of systems");
     return fence;
 }
 
 Fence merged(Fence ours, const Fence& kept) {
-    if (ours.system == 0) return kept;
-    if (ours.system == kept.system && kept.timeline > ours.timeline) {
+    if (ours.system == 0 || kept.systems > ours.systems) return kept;
+    const bool alike = ours.system == kept.system && ours.systems == kept.systems;
+    if (alike && kept.timeline > ours.timeline) {
         ours.timeline = kept.timeline;
         ours.primary = kept.primary;
     }

@@ -60,9 +60,9 @@ void Cluster::judge_system(std::int64_t now_us) {
             fmt::format("all nodes are of system {} now, not of {}: it is a new cluster",
                         most->first, system_),
             now_us);
-        if (primary_) lose(now_us);
+        begin_system({most->first, 0, {}, systems_ + 1}, now_us);
     }
-    if (system_ == 0 || replaced) {
+    if (system_ == 0) {
         system_ = most->first;
         highest_ = 0;
     }
@@ -241,6 +241,7 @@ std::string Cluster::why_not(const Node& node) const {
     }
     if (node.draining) return "drained by the operator";
     if (is_primary(node)) return {};
+    if (reads_held_) return "its cluster is being replaced";
     if (!node.fresh) return "no answer for a while";
     if (primary_ && node.timeline != epoch_.timeline)
         return fmt::format("on timeline {}, the primary is on {}", node.timeline, epoch_.timeline);

@@ -155,9 +155,16 @@ void Process::topology_changed(health::TopologyPtr topology) {
             if (!live.expired()) here->take_topology(topology);
         });
     }
+    std::uint64_t& system = systems_[topology->cluster];
+    const bool replaced = system != 0 && topology->primary && topology->epoch.system != system;
+    if (topology->primary) system = topology->epoch.system;
     pool::Aims aims = aims_of(*topology);
     catalogs_.aim(topology->cluster, aims.primary);
     registry_->aim(topology->cluster, std::move(aims));
+    if (!replaced) return;
+    catalogs_.renew(topology->cluster);
+    const std::lock_guard lock(mutex_);
+    for (auto& [database, book] : function_books_) book.forget();
 }
 
 void Process::configure_log(const config::Config& config) {

@@ -55,6 +55,12 @@ void Catalogs::aim(const std::string& cluster, const pool::Aim& primary) {
     }
 }
 
+void Catalogs::renew(const std::string& cluster) {
+    for (const auto& [key, keeper] : keepers_) {
+        if (key.first == cluster) keeper->read_anew();
+    }
+}
+
 void Catalogs::apply() {
     for (const auto& [key, keeper] : keepers_) keeper->read_anew();
 }

@@ -46,6 +46,8 @@ public:
     // The main thread.
     /// The cluster's primary is there now.
     void aim(const std::string& cluster, const pool::Aim& primary);
+    /// Its nodes are other ones, with other catalogs.
+    void renew(const std::string& cluster);
     /// A new configuration: what is kept is read again by its rules.
     void apply();
     /// No reading goes on from here on.

@@ -6,12 +6,15 @@
 #include "proxy/process.hpp"
 #include "proxy/state_file.hpp"
 #include "proxy/switchover.hpp"
+#include "proxy/upgrade.hpp"
 
 namespace pgweir::proxy {
 
 using net::log::Level;
 
 namespace {
+
+constexpr protocol::Sqlstate not_in_state{"55000"};
 
 /// What a prober is made from: another one is needed when it changes.
 bool same_probes(const config::Health& a, const config::Health& b) {
@@ -26,10 +29,9 @@ ClusterWatch::ClusterWatch(Monitor& monitor, Process& process, const config::Con
     : net::Timer(process.main().worker.loop),
       monitor_(monitor),
       process_(process),
-      state_file_(state_file_of(config, cluster)),
       tls_(config.settings.server_tls),
-      state_(cluster, read_kept(config, cluster), net::monotonic_us()),
-      written_(state_.fence()) {
+      fence_(process.main().worker.loop, monitor.files_, cluster.name, fence_heard()),
+      state_(cluster, read_kept(config, cluster), net::monotonic_us()) {
     make_probers(cluster);
     ask_patroni(cluster);
     soon();
@@ -47,22 +49,23 @@ void ClusterWatch::ask_patroni(const config::Cluster& cluster) {
                                               });
 }
 
-/// Nothing to be kept is as good as kept.
-health::Fence ClusterWatch::read_kept(const config::Config&, const config::Cluster& cluster) {
-    if (state_file_.empty()) {
-        net::log::print(Level::log, {},
-                        "cluster {}: no state file, the highest timeline is not kept over restarts "
-                        "(failover.state_file)",
-                        cluster.name);
-        return {};
-    }
-    auto kept = read_state_file(state_file_, cluster.name);
-    if (kept.has_value()) return *kept;
-    net::log::print(Level::error, {},
-                    "cluster {}: {}; going on without, a former primary may be taken for the "
-                    "present one until the present one is seen",
-                    cluster.name, kept.error().message);
-    return {};
+health::Fence ClusterWatch::read_kept(const config::Config& config,
+                                      const config::Cluster& cluster) {
+    fence_.set_file(state_file_of(config, cluster), cluster.health.interval.count());
+    return fence_.read();
+}
+
+FenceKeeper::Heard ClusterWatch::fence_heard() {
+    return {.kept =
+                [this](const health::Fence& fence, const health::Fence& known) {
+                    state_.kept(fence, known, now_us());
+                    soon();
+                },
+            .others =
+                [this](const health::Fence& fence) {
+                    state_.heard_elsewhere(fence, now_us());
+                    soon();
+                }};
 }
 
 void ClusterWatch::make_probers(const config::Cluster& cluster) {
@@ -84,11 +87,7 @@ void ClusterWatch::apply(const config::Config& config, const config::Cluster& cl
                             cluster.nodes.end();
     });
     tls_ = config.settings.server_tls;
-    const std::string file = state_file_of(config, cluster);
-    if (file != state_file_) {
-        state_file_ = file;
-        written_ = {};
-    }
+    fence_.set_file(state_file_of(config, cluster), cluster.health.interval.count());
     if (!(cluster.health == state_.config().health)) ask_patroni(cluster);
     state_.configure(cluster, now_us());
     if (!same) {
@@ -118,32 +117,65 @@ bool ClusterWatch::order(Monitor::Order order, const config::Endpoint& at) {
     return known;
 }
 
-void ClusterWatch::switch_over(const config::Endpoint& at, Monitor::Done done) {
-    constexpr protocol::Sqlstate not_in_state{"55000"};
-    const auto refuse = [&](std::string reason) {
-        done(protocol::Error{not_in_state, protocol::Origin::proxy, std::move(reason)});
-    };
+/// Why neither a switchover nor an upgrade can begin; empty: it can.
+std::string ClusterWatch::why_not_begin() const {
+    if (switchover_ && switchover_->running()) return "a switchover is under way";
+    if (upgrade_ && upgrade_->running()) return "an upgrade is under way";
+    if (!topology_ || !topology_->takes_requests()) return "there is no primary that answers";
+    return {};
+}
+
+std::string ClusterWatch::why_not_switch_over(const config::Endpoint& at) const {
+    if (std::string reason = why_not_begin(); !reason.empty()) return reason;
     const std::string name = health::name_of(at);
-    if (switchover_ && switchover_->running()) return refuse("a switchover is under way");
-    if (!topology_ || !topology_->primary || topology_->primary_suspect)
-        return refuse("there is no primary that answers");
     const auto place = topology_->find(at);
-    if (!place) return refuse("no such node: " + name);
+    if (!place) return "no such node: " + name;
     const health::NodeView& view = topology_->nodes[*place];
-    if (*place == *topology_->primary) return refuse(name + " is the primary already");
+    if (*place == *topology_->primary) return name + " is the primary already";
     if (view.node.role == config::NodeRole::replica)
-        return refuse(name + " has role \"replica\" in the configuration");
+        return name + " has role \"replica\" in the configuration";
     if (view.role != health::Role::replica || !view.up || view.suspect || view.detached ||
         !view.streaming || view.timeline != topology_->epoch.timeline) {
-        return refuse(name + " is not a replica that follows the primary" +
-                      (view.reason.empty() ? "" : ": " + view.reason));
+        return name + " is not a replica that follows the primary" +
+               (view.reason.empty() ? "" : ": " + view.reason);
+    }
+    return {};
+}
+
+void ClusterWatch::switch_over(const config::Endpoint& at, Monitor::Done done) {
+    if (std::string reason = why_not_switch_over(at); !reason.empty()) {
+        return done(protocol::Error{not_in_state, protocol::Origin::proxy, std::move(reason)});
     }
     switchover_ = std::make_unique<Switchover>(*this, at, std::move(done));
     switchover_->start();
 }
 
+void ClusterWatch::upgrade(const config::Endpoint& at, Monitor::Done done) {
+    std::string reason = why_not_begin();
+    if (reason.empty()) reason = state_.why_not_adopt(at);
+    if (reason.empty() && fence_.file().empty())
+        reason = "a restart would not know of it: failover.state_file is not set";
+    if (!reason.empty()) {
+        return done(protocol::Error{not_in_state, protocol::Origin::proxy, std::move(reason)});
+    }
+    upgrade_ = std::make_unique<Upgrade>(*this, at, std::move(done));
+    upgrade_->start();
+}
+
+bool ClusterWatch::adopt(const config::Endpoint& at) {
+    if (!state_.why_not_adopt(at).empty()) return false;
+    state_.adopt(at, now_us());
+    run();
+    return true;
+}
+
 void ClusterWatch::hold_writes(bool held) {
     state_.hold_writes(held, now_us());
+    run();
+}
+
+void ClusterWatch::hold_reads(bool held) {
+    state_.hold_reads(held, now_us());
     run();
 }
 
@@ -175,7 +207,7 @@ void ClusterWatch::expired() {
 void ClusterWatch::soon() { process_.main().worker.loop.defer(*this); }
 
 void ClusterWatch::run() {
-    keep_fence();
+    fence_.keep(state_.fence());
     for (health::Event& event : state_.take_events())
         monitor_.happened(std::move(event), state_.config().failover.hook);
     if (auto topology = state_.take_topology()) {
@@ -197,37 +229,6 @@ void ClusterWatch::run() {
     constexpr std::int64_t rest_us = 1'000;
     constexpr std::int64_t far_us = 60'000'000;
     expire_in(std::clamp(next - now, rest_us, far_us));
-}
-
-// ---------------------------------------------------------------- the state file
-
-void ClusterWatch::keep_fence() {
-    const health::Fence fence = state_.fence();
-    if (fence == written_ || writing_.running()) return;
-    if (state_file_.empty()) {
-        written_ = fence;
-        state_.kept(fence, {}, now_us());
-        return;
-    }
-    writing_.start(process_.main().worker.loop, write_fence(fence));
-}
-
-net::Task<void> ClusterWatch::write_fence(health::Fence fence) {
-    using Written = protocol::Result<health::Fence>;
-    auto work = [path = state_file_, cluster = state_.config().name, fence] {
-        return write_state_file(path, cluster, fence);
-    };
-    net::Loop& loop = process_.main().worker.loop;
-    const Written written = co_await monitor_.files_.run<Written>(loop, std::move(work));
-    if (written.has_error() && !write_failed_) {
-        net::log::print(Level::error, {},
-                        "cluster {}: {}; going on, but a restart may not know the highest timeline",
-                        state_.config().name, written.error().message);
-    }
-    write_failed_ = written.has_error();
-    written_ = fence;
-    state_.kept(fence, written.has_error() ? health::Fence() : *written, now_us());
-    soon();
 }
 
 }  // namespace pgweir::proxy

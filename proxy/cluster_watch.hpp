@@ -1,4 +1,4 @@
-// One cluster under watch: its state machine, its probers, its timer and its state file.
+// One cluster under watch: its state machine, its probers, its timer and its fence.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 
 #include "health/cluster.hpp"
 #include "pool/net/task.hpp"
+#include "proxy/fence_keeper.hpp"
 #include "proxy/monitor.hpp"
 #include "proxy/patroni_watch.hpp"
 #include "proxy/prober.hpp"
@@ -14,6 +15,7 @@
 namespace pgweir::proxy {
 
 class Switchover;
+class Upgrade;
 
 /// Resource; of the monitor, on the main thread. What the state machine says is carried out once at
 /// the end of a turn of the loop, however much has come in.
@@ -29,15 +31,20 @@ public:
     bool order(Monitor::Order order, const config::Endpoint& at);
     const health::TopologyPtr& topology() const { return topology_; }
     void switch_over(const config::Endpoint& at, Monitor::Done done);
+    void upgrade(const config::Endpoint& at, Monitor::Done done);
 
-    // For a switchover.
+    // For a switchover and an upgrade.
     const config::Cluster& config() const { return state_.config(); }
     Process& process() const { return process_; }
     /// The primary gets nothing new from here on, or again.
     void hold_writes(bool held);
+    /// Replicas get nothing new, or again.
+    void hold_reads(bool held);
     void tell(const config::Endpoint& at, std::string text);
     /// Every node is asked at once.
     void ask_all();
+    /// The cluster is that node's from here on. False: it cannot be.
+    bool adopt(const config::Endpoint& at);
 
 private:
     void answered(const config::Endpoint& at, const health::Answer& answer,
@@ -51,21 +58,20 @@ private:
     void ask_patroni(const config::Cluster& cluster);
     void make_probers(const config::Cluster& cluster);
     health::Fence read_kept(const config::Config& config, const config::Cluster& cluster);
-    void keep_fence();
-    net::Task<void> write_fence(health::Fence fence);
+    FenceKeeper::Heard fence_heard();
+    std::string why_not_begin() const;
+    std::string why_not_switch_over(const config::Endpoint& at) const;
 
     Monitor& monitor_;
     Process& process_;
-    std::string state_file_;
     config::Tls tls_;
+    FenceKeeper fence_;
     health::Cluster state_;
     std::vector<std::unique_ptr<Prober>> probers_;
     std::unique_ptr<PatroniWatch> patroni_;  // nullptr: Patroni is not asked
     health::TopologyPtr topology_;
-    health::Fence written_;
-    bool write_failed_ = false;
-    net::Story writing_;
     std::unique_ptr<Switchover> switchover_;  // the last one
+    std::unique_ptr<Upgrade> upgrade_;        // likewise
 };
 
 }  // namespace pgweir::proxy

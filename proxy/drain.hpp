@@ -1,4 +1,4 @@
-// Nothing of ours runs at a cluster's primary any more, and clients wait.
+// Nothing of ours runs at a cluster's nodes any more, and clients wait.
 #pragma once
 
 #include <cstdint>
@@ -31,16 +31,21 @@ public:
     /// Waits until what was under way is over, for so long at most; who keeps a server between
     /// transactions loses it then.
     net::Task<Trouble> run(std::int64_t limit_us);
+    /// The same of reads at replicas: none begins any more, and what has not ended by then is lost.
+    net::Task<Trouble> run_reads(std::int64_t limit_us);
     /// When it was over; monotonic.
     std::int64_t over_us() const { return over_us_; }
 
 private:
-    net::Task<int> count_busy();
-    net::Task<bool> take_back();
+    using Pools = std::set<const pool::Pool*>;
+
+    Pools pools(bool of_replicas) const;
+    net::Task<int> count_busy(Pools pools);
+    net::Task<int> wait(Pools pools, std::int64_t limit_us);
+    net::Task<bool> take_back(Pools pools);
 
     ClusterWatch& watch_;
     net::Loop& loop_;
-    std::set<const pool::Pool*> pools_;  // whose clients wait
     std::int64_t over_us_ = 0;
 };
 

@@ -81,13 +81,21 @@ bool Monitor::order(Order order, const config::Endpoint& node) {
     return known;
 }
 
-void Monitor::switch_over(const config::Endpoint& node, Done done) {
+ClusterWatch* Monitor::watch_of(const config::Endpoint& node, const Done& done) const {
     for (const auto& [name, watch] : watches_) {
-        if (watch->topology() && watch->topology()->find(node))
-            return watch->switch_over(node, std::move(done));
+        if (watch->topology() && watch->topology()->find(node)) return watch.get();
     }
     done(protocol::Error{protocol::Sqlstate{"55000"}, protocol::Origin::proxy,
                          "no such node: " + health::name_of(node)});
+    return nullptr;
+}
+
+void Monitor::switch_over(const config::Endpoint& node, Done done) {
+    if (ClusterWatch* const watch = watch_of(node, done)) watch->switch_over(node, std::move(done));
+}
+
+void Monitor::upgrade(const config::Endpoint& node, Done done) {
+    if (ClusterWatch* const watch = watch_of(node, done)) watch->upgrade(node, std::move(done));
 }
 
 std::vector<health::TopologyPtr> Monitor::topologies() const {

@@ -53,6 +53,8 @@ public:
     /// Makes this node the primary of its cluster, and no client notices. `done` is called once,
     /// perhaps at once, unless the process ends before.
     void switch_over(const config::Endpoint& node, Done done);
+    /// The same for a node of another cluster that logical replication has brought up to date.
+    void upgrade(const config::Endpoint& node, Done done);
 
     /// The newest of each cluster, by name.
     std::vector<health::TopologyPtr> topologies() const;
@@ -70,6 +72,8 @@ private:
     friend class ClusterWatch;
 
     void poked();
+    /// Whose cluster has this node; nullptr: none has, and `done` has been told.
+    ClusterWatch* watch_of(const config::Endpoint& node, const Done& done) const;
     /// `hook`: what the operator wants to be run then; empty: nothing.
     void happened(health::Event event, const std::string& hook);
 

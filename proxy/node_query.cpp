@@ -6,23 +6,25 @@ namespace pgweir::proxy {
 
 std::shared_ptr<const pool::PoolSettings> settings_for_node(const pool::Worker& worker,
                                                             const config::Cluster& cluster,
-                                                            const config::Endpoint& node) {
+                                                            const config::Endpoint& node,
+                                                            const std::string& dbname) {
     config::Database entry;
     entry.name = cluster.name;
-    entry.dbname = cluster.health.dbname;
+    entry.dbname = dbname.empty() ? cluster.health.dbname : dbname;
     entry.user = cluster.health.user;
     entry.endpoints = {node};
-    entry.startup_parameters = {{"application_name", "pgweir monitor"}};
+    entry.startup_parameters = {{"application_name", "pgweir monitor"},
+                                {"search_path", "pg_catalog"}};
     return pool::make_pool_settings(*worker.config, entry, cluster.health.user);
 }
 
 NodeQuery::NodeQuery(pool::Registry& registry, pool::Worker& on, const config::Cluster& cluster,
-                     const config::Endpoint& at, std::string sql, Done done)
+                     Question question, Done done)
     : worker_(on),
-      sql_(std::move(sql)),
+      sql_(std::move(question.sql)),
       done_(std::move(done)),
-      pool_(registry, {cluster.name, cluster.health.user, {}}, settings_for_node(on, cluster, at),
-            totals_, totals_),
+      pool_(registry, {cluster.name, cluster.health.user, {}},
+            settings_for_node(on, cluster, question.at, question.dbname), totals_, totals_),
       none_(on.shared.vars.empty()) {
     pool_.internal = true;
     pool_.set_credentials({.user = cluster.health.user,

@@ -9,10 +9,12 @@
 
 namespace pgweir::proxy {
 
-/// What connections of a cluster's [health] account to this node go by.
+/// What connections of a cluster's [health] account to this node go by. `dbname`: "" = the one that
+/// it probes.
 std::shared_ptr<const pool::PoolSettings> settings_for_node(const pool::Worker& worker,
                                                             const config::Cluster& cluster,
-                                                            const config::Endpoint& node);
+                                                            const config::Endpoint& node,
+                                                            const std::string& dbname = {});
 
 /// Resource; on its worker. Runs its statement once and has done then.
 class NodeQuery final : public pool::Errand {
@@ -21,8 +23,13 @@ public:
     /// from within the constructor.
     using Done = std::function<void(pool::Backend::OwnAnswer answer)>;
 
+    struct Question {
+        config::Endpoint at{};
+        std::string dbname{};  // "" = the one that is probed
+        std::string sql{};
+    };
     NodeQuery(pool::Registry& registry, pool::Worker& on, const config::Cluster& cluster,
-              const config::Endpoint& at, std::string sql, Done done);
+              Question question, Done done);
     ~NodeQuery();
     NodeQuery(const NodeQuery&) = delete;
     NodeQuery& operator=(const NodeQuery&) = delete;

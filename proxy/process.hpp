@@ -188,6 +188,7 @@ private:
         registry_;      // before the shards: servers refer to it until they end
     Hubs hubs_{*this};  // likewise: work posted to the shards' loops refers to them
     Catalogs catalogs_{*this};
+    std::map<std::string, std::uint64_t> systems_;  // by cluster: of the last primary
     std::vector<std::unique_ptr<Shard>> shards_;
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;

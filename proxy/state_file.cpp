@@ -1,13 +1,17 @@
 #include "proxy/state_file.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -40,6 +44,29 @@ bool sync(const std::string& path, int flags) {
     return synced;
 }
 
+/// The right to replace the file. Who cannot have it soon does without: a process that is stopped
+/// in the middle of it must not keep others from a new primary.
+class WriteLock {
+public:
+    explicit WriteLock(const std::string& path)
+        : fd_(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+        constexpr int tries_max = 100;
+        constexpr std::chrono::milliseconds pause(10);
+        for (int tries = 0; fd_ >= 0 && tries < tries_max; ++tries) {
+            if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+            std::this_thread::sleep_for(pause);
+        }
+    }
+    ~WriteLock() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    WriteLock(const WriteLock&) = delete;
+    WriteLock& operator=(const WriteLock&) = delete;
+
+private:
+    const int fd_;
+};
+
 }  // namespace
 
 std::string state_file_of(const config::Config& config, const config::Cluster& cluster) {
@@ -71,9 +98,20 @@ protocol::Result<health::Fence> read_state_file(const std::string& path,
     return fence;
 }
 
+StateFileLook read_if_changed(const std::string& path, const std::string& cluster,
+                              const StateFileStamp& before) {
+    struct stat found = {};
+    if (::stat(path.c_str(), &found) != 0) return {};
+    const StateFileStamp stamp{
+        found.st_ino, std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
+    if (stamp == before) return {stamp};
+    return {stamp, read_state_file(path, cluster)};
+}
+
 protocol::Result<health::Fence> write_state_file(const std::string& path,
                                                  const std::string& cluster,
                                                  const health::Fence& fence) {
+    const WriteLock lock(path);
     const auto before = read_state_file(path, cluster);
     const health::Fence known = before.has_error() ? health::Fence() : *before;
     // Another process of this host may have seen more.

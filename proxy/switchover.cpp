@@ -106,7 +106,7 @@ net::Task<Trouble> Switchover::promote() {
     }
     const auto answer = std::make_shared<std::optional<pool::Backend::OwnAnswer>>();
     NodeQuery query(watch_.process().registry(), watch_.process().main().worker, watch_.config(),
-                    target_, "select pg_catalog.pg_promote(false)",
+                    {.at = target_, .sql = "select pg_catalog.pg_promote(false)"},
                     [answer](pool::Backend::OwnAnswer got) { *answer = std::move(got); });
     query.start();
     while (!*answer && left_us() > 0) co_await net::Sleep(loop_, 1'000);

@@ -198,15 +198,18 @@ void run_shutdown(Process& process, const Command& command, const Tell& tell) {
     tell(done("SHUTDOWN"));
 }
 
+/// One of the two.
 struct NodeAct {
     std::string_view word;
     std::optional<Monitor::Order> order;
+    void (Monitor::*story)(const config::Endpoint&, Monitor::Done) = nullptr;
 };
 constexpr NodeAct node_acts[] = {
     {"drain", Monitor::Order::drain},
     {"resume", Monitor::Order::resume},
     {"detach", Monitor::Order::detach},
-    {"switchover", std::nullopt},
+    {"switchover", std::nullopt, &Monitor::switch_over},
+    {"upgrade", std::nullopt, &Monitor::upgrade},
 };
 
 const NodeAct* find_node_act(std::string_view word) {
@@ -223,14 +226,14 @@ void run_node(Process& process, const Command& command, const Tell& tell) {
     std::string host = address.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     const config::Endpoint node{std::move(host), static_cast<int>(*port)};
-    const std::optional<Monitor::Order> order = find_node_act(command.key)->order;
-    if (!order) {
-        return process.monitor().switch_over(node,
-                                             [tell](const std::optional<protocol::Error>& error) {
-                                                 tell(error ? failure(*error) : done("NODE"));
-                                             });
+    const NodeAct& act = *find_node_act(command.key);
+    if (act.story) {
+        return (process.monitor().*act.story)(node,
+                                              [tell](const std::optional<protocol::Error>& error) {
+                                                  tell(error ? failure(*error) : done("NODE"));
+                                              });
     }
-    if (!process.monitor().order(*order, node))
+    if (!process.monitor().order(*act.order, node))
         return tell(failure(refusal("no such node: " + address)));
     tell_after_shards(process, "NODE", tell);
 }

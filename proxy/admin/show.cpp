@@ -30,7 +30,7 @@ constexpr std::string_view help =
     "\n\tSHUTDOWN"
     "\n\tSHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS"
     "\n\tWAIT_CLOSE [<db>]"
-    "\n\tNODE DRAIN|RESUME|DETACH|SWITCHOVER <host:port>";
+    "\n\tNODE DRAIN|RESUME|DETACH|SWITCHOVER|UPGRADE <host:port>";
 
 }  // namespace
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from harness.processes import eventually
 from harness.split import split_toml
-from harness.wire import ServerError
+from harness.wire import ServerError, query
 
 pytestmark = pytest.mark.pgweir
 
@@ -246,6 +246,31 @@ def test_patroni(cluster, pgweir):
         server.shutdown()
         server.server_close()
     wait_for(proxy, cluster.primary, role="primary")
+
+
+def test_what_one_process_sees_others_know(private_cluster, pgweir, tmp_path):
+    """Two processes share a state file; one of them can reach the former primary only."""
+    tmp_path.chmod(0o777)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    cluster = private_cluster(replicas=1)
+    old, new = cluster.primary, cluster.replicas[0]
+    shared = str(tmp_path / "main.state")
+    seer = pgweir(toml=config(cluster.nodes, state_file=shared))
+    blind = pgweir(toml=config([old], state_file=shared))
+    for proxy in (seer, blind):
+        wait_for(proxy, old, role="primary")
+    assert blind.rows("select 1") == [("1",)]
+    new.promote()
+    wait_for(seer, new, role="primary")
+    assert "there is a timeline 2" in wait_for(blind, old, role="stale_primary")["reason"]
+    late = pgweir(toml=config([old], state_file=shared))
+    wait_for(late, old, role="stale_primary")
+    with blind.wire() as wire:
+        wire.send(query("create table never ()"))
+        eventually(lambda: [row["cl_waiting"] for row in blind.console("show pools") if row["database"] == "app"]
+                   == ["1"], what="it waits")
+        assert old.value("select count(*) from pg_class where relname = 'never'", dbname="app") == 0
 
 
 def test_a_cut_off_state_file_is_told_and_passed_over(cluster, pgweir):

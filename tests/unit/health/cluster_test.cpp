@@ -550,5 +550,100 @@ TEST(Cluster, AReloadKeepsWhatIsKnown) {
     EXPECT_EQ(watch.primary(), 0);
 }
 
+// ---------------------------------------------------------------- what other processes know
+
+TEST(Cluster, AHigherTimelineSeenElsewhereEndsThePrimary) {
+    Watch watch;
+    watch.settle();
+    watch.cluster.heard_elsewhere({system_id, 2, "10.0.0.1:3", 0}, watch.now_us);
+    EXPECT_EQ(watch.primary(), 0);
+    EXPECT_EQ(watch.role(1), Role::stale_primary);
+    EXPECT_EQ(watch.keep().says(3, leader(2000, 2)).primary(), 3);
+}
+
+TEST(Cluster, WhatIsKnownElsewhereAlreadyChangesNothing) {
+    Watch watch;
+    watch.settle();
+    for (const Fence& known : {Fence{}, Fence{system_id, 1, "10.0.0.1:2", 0},
+                               Fence{system_id + 1, 9, "10.0.0.1:2", 0}}) {
+        watch.cluster.heard_elsewhere(known, watch.now_us);
+        EXPECT_EQ(watch.primary(), 1);
+    }
+}
+
+TEST(Cluster, OfTwoOnOneTimelineTheOneThatIsUsedElsewhereIsTaken) {
+    Watch watch;
+    watch.cluster.heard_elsewhere({system_id, 1, "10.0.0.1:2", 0}, watch.now_us);
+    watch.says(1, leader(1000)).says(2, leader(1000)).says(3, standby(1000));
+    EXPECT_EQ(watch.primary(), 2);
+    EXPECT_EQ(watch.role(1), Role::stale_primary);
+}
+
+// ---------------------------------------------------------------- another cluster takes over
+
+Answer stranger(bool in_recovery = false) {
+    Answer answer = leader(50);
+    answer.system = system_id + 1;
+    answer.in_recovery = in_recovery;
+    return answer;
+}
+
+TEST(Cluster, AnotherClustersPrimaryTakesOver) {
+    Watch watch;
+    watch.says(1, leader(1000, 7)).says(2, standby(1000, 7)).says(3, stranger());
+    watch.says(1, leader(1000, 7));
+    EXPECT_EQ(watch.primary(), 1);
+    EXPECT_EQ(watch.cluster.why_not_adopt(at(3)), "");
+    const auto epoch = watch.topology().epoch_number;
+    watch.keeps = false;
+    watch.cluster.adopt(at(3), watch.now_us);
+    EXPECT_EQ(watch.primary(), 0) << "it is not known to be kept yet";
+    EXPECT_EQ(watch.cluster.fence(), (Fence{system_id + 1, 1, "10.0.0.1:3", 1}));
+    watch.cluster.kept(watch.cluster.fence(), {system_id, 7, "10.0.0.1:1", 0}, watch.now_us);
+    EXPECT_EQ(watch.primary(), 3);
+    EXPECT_GT(watch.topology().epoch_number, epoch);
+    EXPECT_EQ(watch.role(1), Role::unknown);
+    EXPECT_FALSE(watch.eligible(2));
+    watch.cluster.leader_said(Leader{at(1), 7}, watch.now_us);
+    EXPECT_EQ(watch.says(3, stranger()).primary(), 3) << "Patroni speaks of the former one";
+}
+
+TEST(Cluster, ReadsAreHeld) {
+    Watch watch;
+    watch.settle();
+    EXPECT_TRUE(watch.eligible(2));
+    watch.cluster.hold_reads(true, watch.now_us);
+    EXPECT_FALSE(watch.eligible(2));
+    EXPECT_EQ(watch.primary(), 1);
+    watch.cluster.hold_reads(false, watch.now_us);
+    EXPECT_TRUE(watch.eligible(2));
+}
+
+TEST(Cluster, OthersHearThatAnotherClusterHasTakenOver) {
+    Watch watch;
+    watch.says(1, leader(1000)).says(2, standby(1000)).says(3, stranger()).says(1, leader(1000));
+    watch.cluster.heard_elsewhere({system_id + 1, 1, "10.0.0.1:3", 1}, watch.now_us);
+    EXPECT_EQ(watch.keep().primary(), 3);
+    watch.cluster.heard_elsewhere({system_id, 1, "10.0.0.1:1", 0}, watch.now_us);
+    EXPECT_EQ(watch.primary(), 3) << "who has not heard of it says nothing";
+}
+
+TEST(Cluster, WhoCannotTakeOver) {
+    Watch watch;
+    watch.settle();
+    EXPECT_EQ(watch.cluster.why_not_adopt(at(9)), "no such node: 10.0.0.1:9");
+    EXPECT_EQ(watch.cluster.why_not_adopt(at(2)), "10.0.0.1:2 is not of another cluster");
+    watch.says(2, stranger(true));
+    EXPECT_EQ(watch.cluster.why_not_adopt(at(2)), "10.0.0.1:2 is a standby");
+    watch.fails(2, refused);
+    EXPECT_EQ(watch.cluster.why_not_adopt(at(2)), "10.0.0.1:2 does not answer: Connection refused");
+    config::Cluster config = three_nodes();
+    config.nodes[0].role = NodeRole::primary;
+    Watch fixed(config);
+    fixed.says(1, leader(1000)).says(2, standby(1000)).says(3, stranger());
+    EXPECT_EQ(fixed.cluster.why_not_adopt(at(3)),
+              "10.0.0.1:3 is not to be the primary by the roles in the configuration");
+}
+
 }  // namespace
 }  // namespace pgweir::health
