@@ -1,5 +1,6 @@
 #include "proxy/state_file.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -48,13 +49,12 @@ bool sync(const std::string& path, int flags) {
 /// in the middle of it must not keep others from a new primary.
 class WriteLock {
 public:
-    explicit WriteLock(const std::string& path)
+    WriteLock(const std::string& path, std::chrono::milliseconds wait)
         : fd_(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
-        constexpr int tries_max = 100;
-        constexpr std::chrono::milliseconds pause(10);
-        for (int tries = 0; fd_ >= 0 && tries < tries_max; ++tries) {
-            if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
-            std::this_thread::sleep_for(pause);
+        const auto until = std::chrono::steady_clock::now() + wait;
+        while (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0 &&
+               std::chrono::steady_clock::now() < until) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
     }
     ~WriteLock() {
@@ -110,13 +110,15 @@ StateFileLook read_if_changed(const std::string& path, const std::string& cluste
 
 protocol::Result<health::Fence> write_state_file(const std::string& path,
                                                  const std::string& cluster,
-                                                 const health::Fence& fence) {
-    const WriteLock lock(path);
+                                                 const health::Fence& fence,
+                                                 std::chrono::milliseconds lock_wait) {
+    static std::atomic<unsigned> number = 0;
+    const WriteLock lock(path, lock_wait);
     const auto before = read_state_file(path, cluster);
     const health::Fence known = before.has_error() ? health::Fence() : *before;
     // Another process of this host may have seen more.
     const std::string text = health::format_fence(health::merged(fence, known), cluster);
-    const std::string fresh = fmt::format("{}.{}", path, ::getpid());
+    const std::string fresh = fmt::format("{}.{}.{}", path, ::getpid(), ++number);
     std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
     out << text;
     out.close();

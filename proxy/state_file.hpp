@@ -1,6 +1,7 @@
 // Where a cluster's fence is kept over restarts, and shared by the processes of a host.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include <string>
@@ -39,11 +40,11 @@ StateFileLook read_if_changed(const std::string& path, const std::string& cluste
 
 /// Replaces the file as a whole: after a crash it is the old one or the new one, on disk. What
 /// another process knows better stays: PATH.lock is held meanwhile, but not waited for longer than
-/// a second. Blocks.
+/// that. Blocks.
 /// What was in it (empty when it was of no use) comes back.
 /// Errors   the system's words.
-protocol::Result<health::Fence> write_state_file(const std::string& path,
-                                                 const std::string& cluster,
-                                                 const health::Fence& fence);
+protocol::Result<health::Fence> write_state_file(
+    const std::string& path, const std::string& cluster, const health::Fence& fence,
+    std::chrono::milliseconds lock_wait = std::chrono::seconds(1));
 
 }  // namespace pgweir::proxy

@@ -333,7 +333,7 @@ TEST(Cluster, AClusterThatWasMadeAnew) {
     Watch watch(three_nodes(), {66, 9, "10.0.0.1:3"});
     watch.settle();
     EXPECT_EQ(watch.primary(), 1);
-    EXPECT_EQ(watch.cluster.fence(), (Fence{system_id, 1, "10.0.0.1:1"}));
+    EXPECT_EQ(watch.cluster.fence(), (Fence{system_id, 1, "10.0.0.1:1", 1}));
 }
 
 TEST(Cluster, RolesOfTheConfiguration) {

@@ -1,7 +1,7 @@
 // The state file and those who share it (proxy/state_file).
 #include "proxy/state_file.hpp"
 
-#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -44,12 +44,14 @@ TEST_F(StateFile, KeepsWhatAnotherProcessKnowsBetter) {
 
 TEST_F(StateFile, ManyWritersLoseNothing) {
     std::vector<std::thread> writers;
-    constexpr std::uint32_t writers_max = 8, each = 20;
+    constexpr std::uint32_t writers_max = 4, each = 8;
     for (std::uint32_t writer = 0; writer < writers_max; ++writer) {
         writers.emplace_back([this, writer] {
             for (std::uint32_t i = 0; i < each; ++i) {
                 const std::uint32_t timeline = 1 + i * writers_max + writer;
-                ASSERT_TRUE(write_state_file(path, "main", {7, timeline, "a:1"}).has_value());
+                const Fence fence{7, timeline, "a:1"};
+                ASSERT_TRUE(
+                    write_state_file(path, "main", fence, std::chrono::minutes(5)).has_value());
                 EXPECT_GE(kept().timeline, timeline);
             }
         });
@@ -61,7 +63,8 @@ TEST_F(StateFile, ManyWritersLoseNothing) {
 TEST_F(StateFile, ALockThatNobodyGivesBackIsNotWaitedForWithoutEnd) {
     const int fd = ::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     ASSERT_EQ(::flock(fd, LOCK_EX), 0);
-    EXPECT_TRUE(write_state_file(path, "main", {7, 5, "a:1"}).has_value());
+    const std::chrono::milliseconds soon(20);
+    EXPECT_TRUE(write_state_file(path, "main", {7, 5, "a:1"}, soon).has_value());
     EXPECT_EQ(kept().timeline, 5u);
     ::close(fd);
 }
