@@ -131,6 +131,7 @@ private:
     enum class Fate : std::uint8_t { forward, skip, replaced, unexpected };
 
     std::size_t rows_at(Bytes input) const;
+    bool take_answer(Bytes input);
     Fate apply(const protocol::Frame& frame, Segments& out);
     Fate apply_error(const protocol::Frame& frame, Segments& out);
     Fate apply_tag(const protocol::Frame& frame);

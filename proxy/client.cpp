@@ -202,8 +202,9 @@ void Client::own_over(bool waited) {
     deliver_due();
 }
 
-/// The first `size` bytes; what is behind them has to wait for the answer.
-void Client::forward(Bytes input, std::size_t size) {
+/// The first `size` bytes; what is behind them has to wait for the answer. `first`: what was found
+/// about what they begin with.
+void Client::forward(Bytes input, std::size_t size, const Unit* first) {
     constexpr char terminate = 'X';  // is no request
     if (query_began_us_ == 0 && input.front() != terminate) begin_request();
     protocol::Segments& out = shard_.worker.segments;
@@ -212,6 +213,7 @@ void Client::forward(Bytes input, std::size_t size) {
     RequestRules rules = this->rules();
     QueryNotes notes{shard_.queries, *pool_, target_ != pool_};
     if (notes.book.counts()) rules.queries = &notes;
+    if (first && first->simple) rules.sql = first->sql, rules.familiar = first->familiar;
     const auto step = frontend_.translate(input.substr(0, size), rules, backend, out);
     if (notes.last) note_query(notes);
     if (session_ && session_->may_listen() && !listening_) start_listening();

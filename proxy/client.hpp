@@ -154,14 +154,14 @@ private:
     void consume(Bytes input);
     /// What needs no server is answered; false when a server is needed (or nothing is left to do).
     bool answer_alone(Bytes& input);
-    void forward(Bytes input, std::size_t size);
+    void forward(Bytes input, std::size_t size, const Unit* first = nullptr);
     void drop_waiting(const protocol::Error& error);
     // In a cluster, in client_routes.cpp …
     void set_up_routing();
     router::Conditions conditions() const;
-    std::shared_ptr<const router::Verdict> judge(std::string_view sql);
+    Judged judge(std::string_view sql, std::uint64_t number);
     Unit look_at(Bytes input);
-    Routing::Defaults transaction_defaults() const;
+    Routing::Defaults transaction_defaults() const { return routing_->variables(vars()).defaults; }
     void route(Bytes input);
     bool answer_here(const Unit& unit, Bytes input);
     bool explains(const Unit& unit) const;

@@ -24,6 +24,16 @@ bool is_preamble(char type) {
     return std::string_view("123tTnNSs").find(type) != std::string_view::npos;
 }
 
+/// Is the first of these messages that leaves nothing open part of an answer, and no error?
+bool answers(Bytes replies) {
+    while (!replies.empty() && is_preamble(replies.front())) {
+        const auto cut = protocol::cut_frame(replies, 0x7fffffff);
+        if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) return false;
+        replies.remove_prefix(cut.frame.size());
+    }
+    return !replies.empty() && replies.front() != 'E';
+}
+
 protocol::Error rolled_back() {
     return {serialization_failure,
             protocol::Origin::proxy,
@@ -53,8 +63,7 @@ bool Client::withhold(const protocol::Segments& replies) {
     RoutedRequest& request = routing_->request;
     if (request.refused) return true;
     std::string& kept = request.withheld;
-    if (replies.slices().size() == 1 && kept.empty() && !is_preamble(replies.slices()[0][0]) &&
-        replies.slices()[0][0] != 'E') {
+    if (replies.slices().size() == 1 && kept.empty() && answers(replies.slices()[0])) {
         request.withholds = request.again = false;
         return false;
     }

@@ -46,7 +46,7 @@ LocalAnswer Client::explain_route(std::string_view sql) {
     std::string message;
     protocol::write_query(message, sql);
     const Unit unit = look_at(message);
-    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const health::TopologyPtr topology = *routing_->topology;
     const TxStatus status = server_ ? server_->backend().tx() : routing_->status();
     RouteReason why = reason_of(unit);
     std::string_view route = unit.verdict ? place_text(*unit.verdict) : "primary";

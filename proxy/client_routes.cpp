@@ -16,11 +16,6 @@ namespace {
 
 constexpr std::size_t unit_max = 256 << 10;  // bytes; a larger one is for the primary, unread
 
-bool is_on(const protocol::Vars& vars, std::string_view name, std::string_view value) {
-    const std::string* const found = vars->find(name);
-    return found && protocol::same_name(*found, value);
-}
-
 /// The client's BEGIN for a replica, which refuses the very word READ WRITE: what it comes to.
 std::string begin_on_replica(const router::TransactionOptions& options) {
     std::string sql = "BEGIN READ ONLY";
@@ -47,49 +42,56 @@ void Client::set_up_routing() {
                          .consistency = cluster->reads.consistency};
     catalog_ = &shard_.catalog({cluster->name, entry.dbname});
     routes_ = &shard_.routes[database_];
-    if (routing_) return routing_->set_rules(std::move(rules));
-    routing_ = std::make_unique<Routing>(std::move(rules));
+    const health::TopologyPtr& topology = shard_.topology(cluster->name);
+    if (routing_) {
+        routing_->set_rules(std::move(rules));
+    } else {
+        routing_ = std::make_unique<Routing>(std::move(rules));
+    }
+    routing_->topology = &topology;
 }
 
 router::Conditions Client::conditions() const {
-    const protocol::Vars& known = vars();
-    const std::string* const encoding = known->find("client_encoding");
-    const std::string* const path = known->find("search_path");
+    const Routing::Variables& variables = routing_->variables(vars());
     router::Conditions conditions;
     conditions.catalog = catalog_->catalog.get();
     conditions.suspect = catalog_->suspect();
     conditions.now_us = shard_.worker.loop.now_us();
-    conditions.search_path = path ? std::optional<std::string_view>(*path) : std::nullopt;
+    conditions.search_path = variables.search_path;
     conditions.user = pool_->user();
-    conditions.standard_strings = !is_on(known, "standard_conforming_strings", "off");
-    conditions.unsafe_encoding = encoding && router::is_unsafe_encoding(*encoding);
+    conditions.standard_strings = variables.standard_strings;
+    conditions.unsafe_encoding = variables.unsafe_encoding;
     return conditions;
 }
 
-std::shared_ptr<const Verdict> Client::judge(std::string_view sql) {
+/// `number`: of the statement, if it is of one that is prepared; 0: it is a text of the input.
+Judged Client::judge(std::string_view sql, std::uint64_t number) {
     const router::Conditions conditions = this->conditions();
-    std::shared_ptr<const Verdict> verdict = shard_.router.judge(sql, conditions);
-    for (const std::string& name : verdict->executes) {
-        const auto text = frontend_.statements().text_of(name);
-        if (verdict->read && text && shard_.router.judge(*text, conditions)->read) continue;
+    const router::Familiar familiar =
+        number == 0 ? shard_.texts.look_at(sql) : router::Familiar{false, number};
+    Judged judged{shard_.router.judge(sql, conditions, familiar.number),
+                  number == 0 ? familiar : router::Familiar()};
+    for (const std::string& name : judged.verdict->executes) {
+        const protocol::Statement* const meant = frontend_.statements().meant_by(name);
+        if (judged.verdict->read && meant &&
+            shard_.router.judge(meant->query(), conditions, meant->id())->read) {
+            continue;
+        }
         Verdict unsure;
         unsure.dirties = true;
         unsure.reason = router::Reason::prepared;
-        return std::make_shared<const Verdict>(std::move(unsure));
+        judged.verdict = std::make_shared<const Verdict>(std::move(unsure));
+        break;
     }
-    return verdict;
+    return judged;
 }
 
 Unit Client::look_at(Bytes input) {
     const UnitSources sources{
-        .judge = [this](std::string_view sql) { return judge(sql); },
-        .prepared = [this](std::string_view name) { return frontend_.statements().text_of(name); }};
+        .judge = [this](std::string_view sql, std::uint64_t number) { return judge(sql, number); },
+        .prepared =
+            [this](std::string_view name) { return frontend_.statements().meant_by(name); }};
     return examine(input, unit_max, sources);
-}
-
-Routing::Defaults Client::transaction_defaults() const {
-    return {.read_only = is_on(vars(), "default_transaction_read_only", "on"),
-            .serializable = is_on(vars(), "default_transaction_isolation", "serializable")};
 }
 
 /// No server, and a request that may need one.
@@ -104,14 +106,14 @@ void Client::route(Bytes input) {
         inbox_.keep(input);
         return socket_.pause();
     }
-    forward_routed(input);
+    begin_unit(unit, input);
 }
 
 /// True when the unit was answered without a server, or waits for what an answer needs.
 bool Client::answer_here(const Unit& unit, Bytes input) {
-    const auto token = causal_token();
-    const bool shows_token = unit.verdict && unit.verdict->kind == Verdict::Kind::own &&
-                             unit.verdict->own.action == router::OwnSetting::Action::show &&
+    const bool own = unit.verdict && unit.verdict->kind == Verdict::Kind::own;
+    const auto token = own ? causal_token() : std::nullopt;
+    const bool shows_token = own && unit.verdict->own.action == router::OwnSetting::Action::show &&
                              unit.verdict->own.name != "pgweir.route" &&
                              unit.verdict->own.name != "pgweir.consistency";
     if (shows_token && !token && !routing_->failed()) {
@@ -141,7 +143,7 @@ bool Client::answer_here(const Unit& unit, Bytes input) {
 }
 
 std::optional<health::Token> Client::causal_token() {
-    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const health::TopologyPtr topology = *routing_->topology;
     if (!topology) return std::nullopt;
     health::resolve(routing_->bound, *topology);
     return health::token_of(routing_->bound, *topology);
@@ -149,7 +151,7 @@ std::optional<health::Token> Client::causal_token() {
 
 void Client::claim_token() {
     const auto claim = routing_->take_claim();
-    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const health::TopologyPtr topology = *routing_->topology;
     if (claim && topology) health::raise(routing_->bound, *topology, *claim, net::monotonic_us());
 }
 
@@ -187,7 +189,7 @@ std::optional<std::size_t> Client::find_replica(const Unit& unit,
 
 /// Whose servers are to carry it out; nullptr: it waits for a replica, and comes here again.
 pool::Pool* Client::choose_pool(const Unit& unit) {
-    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const health::TopologyPtr topology = *routing_->topology;
     RouteReason& why = routing_->request.why.emplace();
     const auto place = find_replica(unit, topology, why);
     const std::int64_t waited_us = std::exchange(routing_->request.waits_until_us, 0);
@@ -235,7 +237,7 @@ void Client::look_for_replica() {
     if (state_ != ClientState::waiting || target_ != pool_ || !request.replica_may_do) return;
     // It keeps its place in the primary's queue unless a replica is certain.
     RouteReason why;
-    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const health::TopologyPtr topology = *routing_->topology;
     if (!find_replica(look_at(inbox_.kept()), topology, why)) return;
     target_->stop_waiting(*this);
     state_ = ClientState::idle;
@@ -249,7 +251,7 @@ void Client::leave_primary() {
     const Bytes read = preparing_ ? inbox_.kept() : request.again ? request.replay : Bytes();
     const bool stays = session_ && session_->pins() != 0;
     if (stays || read.empty() || !server_->pool().node().empty()) return;
-    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const health::TopologyPtr topology = *routing_->topology;
     const config::Cluster* const cluster =
         topology ? shard_.worker.config->cluster(topology->cluster) : nullptr;
     if (!cluster || topology->takes_requests()) return;
@@ -390,7 +392,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         routing_->request.dirties |= next.dirties;
         note_route(next, reason_of(next));
     }
-    forward(input, size);
+    forward(input, size, &unit);
 }
 
 /// What a READ ONLY transaction refuses on any node, and what belongs to the transaction itself.
@@ -466,7 +468,7 @@ void Client::note_acknowledged() {
 
 /// The server has answered everything, and no transaction is open.
 void Client::note_unit_done() {
-    const health::TopologyPtr topology = shard_.topology(routing_->rules().cluster);
+    const health::TopologyPtr topology = *routing_->topology;
     const bool on_replica = !server_->pool().node().empty();
     routing_->request.for_primary = false;
     if (on_replica) {

@@ -5,6 +5,7 @@
 
 #include "protocol/requests.hpp"
 #include "protocol/vars.hpp"
+#include "router/router.hpp"
 
 namespace pgweir::proxy {
 
@@ -108,6 +109,22 @@ Routing::Aim Routing::aim(const Unit& unit, const Defaults& defaults) const {
     if (!options->read_only.value_or(defaults.read_only) || options->snapshot)
         return {false, {Cause::in_transaction}};
     return {true, there};
+}
+
+void Routing::read(const protocol::Vars& vars) {
+    const auto is = [&vars](std::string_view name, std::string_view value) {
+        const std::string* const found = vars->find(name);
+        return found && protocol::same_name(*found, value);
+    };
+    const std::string* const encoding = vars->find("client_encoding");
+    const std::string* const path = vars->find("search_path");
+    variables_ = {
+        .of = vars,
+        .search_path = path ? std::optional<std::string_view>(*path) : std::nullopt,
+        .standard_strings = !is("standard_conforming_strings", "off"),
+        .unsafe_encoding = encoding && router::is_unsafe_encoding(*encoding),
+        .defaults = {.read_only = is("default_transaction_read_only", "on"),
+                     .serializable = is("default_transaction_isolation", "serializable")}};
 }
 
 std::optional<LocalAnswer> Routing::answer(const Unit& unit, protocol::Bytes bytes,

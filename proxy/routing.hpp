@@ -8,8 +8,10 @@
 
 #include "config/config.hpp"
 #include "health/freshness.hpp"
+#include "health/topology.hpp"
 #include "protocol/error.hpp"
 #include "protocol/frame.hpp"
+#include "protocol/vars.hpp"
 #include "proxy/local_answer.hpp"
 #include "proxy/route_reason.hpp"
 #include "proxy/unit.hpp"
@@ -65,6 +67,18 @@ public:
     struct Defaults {
         bool read_only = false, serializable = false;
     };
+    /// What of a session's variables matters here. Read anew when they have changed.
+    struct Variables {
+        protocol::Vars of;
+        std::optional<std::string_view> search_path;  // a slice of `of`
+        bool standard_strings = true;
+        bool unsafe_encoding = false;
+        Defaults defaults;
+    };
+    const Variables& variables(const protocol::Vars& vars) {
+        if (variables_.of != vars) read(vars);
+        return variables_;
+    }
     /// Where the unit is to run, as far as it goes by what it is.
     struct Aim {
         bool replica = false;
@@ -106,6 +120,7 @@ public:
     /// What a client that is alone with us believes of its transaction.
     protocol::TxStatus status() const;
 
+    const health::TopologyPtr* topology = nullptr;  // its cluster's, of its worker; it stays
     health::Bound bound;
     std::optional<config::Endpoint> home;  // the replica that its reads go to
     RoutedRequest request;
@@ -120,7 +135,10 @@ private:
                                        bool local);
     std::string shown(const std::string& name, const std::optional<health::Token>& token) const;
 
+    void read(const protocol::Vars& vars);
+
     Rules rules_;
+    Variables variables_;
     Wish wish_ = Wish::automatic;
     std::optional<config::Consistency> consistency_;
     // As they were before a SET LOCAL.

@@ -22,11 +22,6 @@ Client& Shard::add_client(int fd, const net::Address& address) {
     return *clients.emplace(id, std::make_unique<Client>(*this, id, fd, address)).first->second;
 }
 
-health::TopologyPtr Shard::topology(std::string_view cluster) const {
-    const auto found = topologies.find(cluster);
-    return found == topologies.end() ? nullptr : found->second;
-}
-
 void Shard::take_topology(health::TopologyPtr topology) {
     const bool serves_all = topology->takes_requests() && !topology->writes_held;
     topologies.insert_or_assign(topology->cluster, std::move(topology));

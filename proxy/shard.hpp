@@ -49,7 +49,7 @@ struct Shard {
 
     /// The newest of this cluster; nullptr: none has been published yet, or there is no such
     /// cluster.
-    health::TopologyPtr topology(std::string_view cluster) const;
+    const health::TopologyPtr& topology(const std::string& cluster) { return topologies[cluster]; }
 
     void take_topology(health::TopologyPtr topology);
 

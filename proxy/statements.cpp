@@ -234,10 +234,9 @@ std::vector<NamedStatementPtr> Statements::all() const {
     return all;
 }
 
-std::optional<std::string_view> Statements::text_of(std::string_view name) const {
+const protocol::Statement* Statements::meant_by(std::string_view name) const {
     const NamedStatementPtr named = name.empty() ? unnamed_ : names_.find(name);
-    if (!named || !named->statement) return std::nullopt;
-    return named->statement->query();
+    return named ? named->statement.get() : nullptr;
 }
 
 void Statements::forget(std::string_view name) {

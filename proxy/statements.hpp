@@ -35,8 +35,12 @@ struct RequestRules {
     QueryNotes* queries = nullptr;         // told what is sent; nullptr: nobody wants to know
     router::RecentTexts* texts = nullptr;  // by which texts are known again; nullptr: none are
 
-    router::Familiar look_at(Bytes sql) const {
-        return texts ? texts->look_at(sql) : router::Familiar{router::is_plain(sql), 0};
+    std::string_view sql{};       // a text in the input that was looked at before …
+    router::Familiar familiar{};  // … and what it is
+
+    router::Familiar look_at(Bytes text) const {
+        if (text.data() == sql.data() && text.size() == sql.size()) return familiar;
+        return texts ? texts->look_at(text) : router::Familiar{router::is_plain(text), 0};
     }
 };
 
@@ -111,8 +115,8 @@ public:
     void discard_all(const protocol::Pipeline& pipeline);
 
     const protocol::StatementNames& names() const { return names_; }
-    /// The text that a name stands for; nullopt: nothing, or it is not known.
-    std::optional<std::string_view> text_of(std::string_view name) const;
+    /// What a name stands for; nullptr: nothing, or it is not known. Until the name changes.
+    const protocol::Statement* meant_by(std::string_view name) const;
     /// The name is free again, whatever servers have.
     void forget(std::string_view name);
     /// Every one that has a text, the unnamed one included; and taking over what another process

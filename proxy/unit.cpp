@@ -15,19 +15,21 @@ public:
         unit_.read = true;
     }
 
-    void statement(std::string_view sql) {
-        const std::shared_ptr<const Verdict> verdict = sources_.judge(sql);
+    void statement(std::string_view sql, std::uint64_t number = 0) {
+        Judged judged = sources_.judge(sql, number);
+        std::shared_ptr<const Verdict>& verdict = judged.verdict;
         const bool first = unit_.statements++ == 0;
         unit_.sql = sql;
+        unit_.familiar = judged.familiar;
         unit_.dirties |= verdict->dirties;
         if (first && verdict->kind == Verdict::Kind::begin) {
             unit_.begins = verdict->options;
-            unit_.verdict = verdict;
+            unit_.verdict = std::move(verdict);
             return;
         }
         const bool decides = !unit_.verdict || unit_.begins || (unit_.read && !verdict->read);
-        if (decides) unit_.verdict = verdict;
         unit_.read = unit_.read && verdict->read;
+        if (decides) unit_.verdict = std::move(verdict);
     }
 
     /// One whose text is not known.
@@ -43,8 +45,8 @@ void fold_bind(const protocol::Frame& frame, const UnitSources& sources, bool pa
     const auto names = protocol::read_bind_names(frame.payload);
     if (!names) return fold.unknown();
     if (parsed_here && names->statement.empty()) return;  // judged with its Parse
-    const auto text = sources.prepared(names->statement);
-    text ? fold.statement(*text) : fold.unknown();
+    const protocol::Statement* const meant = sources.prepared(names->statement);
+    meant ? fold.statement(meant->query(), meant->id()) : fold.unknown();
 }
 
 /// One message of a batch. True when it is the last.

@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "protocol/frame.hpp"
+#include "protocol/statement.hpp"
+#include "router/recent_texts.hpp"
 #include "router/verdict.hpp"
 
 namespace pgweir::proxy {
@@ -34,13 +36,21 @@ struct Unit {
     std::optional<router::TransactionOptions> begins;
     /// The text of a unit of one statement, a slice of the input or of what is prepared.
     std::string_view sql;
+    router::Familiar familiar;  // what `sql` is, if it is of the input and was looked at
+};
+
+/// What was found about a text.
+struct Judged {
+    std::shared_ptr<const router::Verdict> verdict;
+    router::Familiar familiar{};
 };
 
 /// What the unit is made of, as far as it lies in somebody else's books.
 struct UnitSources {
-    std::function<std::shared_ptr<const router::Verdict>(std::string_view sql)> judge;
-    /// The text that a prepared statement's name stands for; nullopt: there is none.
-    std::function<std::optional<std::string_view>(std::string_view name)> prepared;
+    /// `number`: see Router::judge().
+    std::function<Judged(std::string_view sql, std::uint64_t number)> judge;
+    /// The statement that a name stands for; nullptr: there is none.
+    std::function<const protocol::Statement*(std::string_view name)> prepared;
 };
 
 /// Looks at the front of `input`, which begins with a message that asks for a server. `input_max`:

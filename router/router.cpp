@@ -4,12 +4,14 @@
 #include <array>
 #include <list>
 #include <unordered_map>
+#include <vector>
 
 #include "router/classify.hpp"
 #include "router/hints.hpp"
 #include "router/lexer.hpp"
 #include "router/names_walk.hpp"
 #include "router/own_objects.hpp"
+#include "router/recent_texts.hpp"
 #include "router/shape.hpp"
 #include "router/skeleton.hpp"
 
@@ -22,6 +24,7 @@ using VerdictPtr = std::shared_ptr<const Verdict>;
 constexpr std::size_t exact_max = 4096;        // bytes of a text that is remembered as it is
 constexpr std::size_t room_kept = 256U << 10;  // bytes of the scratch memory between calls
 constexpr std::size_t paths_max = 4096;
+constexpr std::size_t known_size = 256;  // a power of two
 
 VerdictPtr for_primary(Reason reason, std::string_view detail = {}) {
     auto verdict = std::make_shared<Verdict>();
@@ -60,6 +63,7 @@ struct Entry {
     Grounds grounds{};
     VerdictPtr verdict{};
     std::size_t bytes = 0;
+    std::list<Entry>::iterator self{};  // its place in the list
 };
 
 std::optional<std::string_view> path_of(const Conditions& conditions) {
@@ -186,6 +190,7 @@ struct Router::Memory {
     Entry& keep(Key key, Shape shape) {
         entries.push_front({.text = std::string(key.text), .exact = key.exact});
         Entry& entry = entries.front();
+        entry.self = entries.begin();
         entry.shape = std::move(shape);
         entry.bytes =
             sizeof(Entry) + sizeof(Verdict) + 128 + entry.text.capacity() + entry.shape.bytes();
@@ -199,6 +204,7 @@ struct Router::Memory {
     }
 
     void forget_oldest() {
+        ++forgotten;
         const Entry& oldest = entries.back();
         stats.bytes -= oldest.bytes;
         index.erase(Key{oldest.text, oldest.exact});
@@ -235,13 +241,35 @@ struct Router::Memory {
 
     VerdictPtr parse(std::string_view sql, std::optional<std::string_view> skeleton,
                      const Conditions& conditions);
-    VerdictPtr judge(std::string_view sql, const Conditions& conditions);
+    VerdictPtr judge(std::string_view sql, const Conditions& conditions, std::uint64_t number);
+
+    /// What a number stands for: most recent ones only.
+    struct Known {
+        std::uint64_t number = 0;
+        std::uint64_t forgotten = 0;  // what that was then: the entry may be gone since
+        Entry* entry = nullptr;
+        VerdictPtr always{};  // where there is no entry
+    };
+    /// nullptr: it has no number.
+    Known* known_place(std::uint64_t number) {
+        return number == 0 ? nullptr : &known[number & (known_size - 1)];
+    }
+    VerdictPtr recall(Known& place, std::uint64_t number, const Conditions& conditions) {
+        if (place.number != number) return nullptr;
+        if (place.always) return place.always;
+        if (place.forgotten != forgotten) return nullptr;
+        if (place.entry != &entries.front())
+            entries.splice(entries.begin(), entries, place.entry->self);
+        return judged(*place.entry, conditions);
+    }
 
     const RouterLimits limits;
     RouterStats stats;
     ParseBudget budget;
     Paths paths;
     std::string room;
+    std::uint64_t forgotten = 0;
+    std::vector<Known> known = std::vector<Known>(known_size);
     std::list<Entry> entries;  // the last used first
     std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index;
 };
@@ -278,21 +306,35 @@ VerdictPtr Router::Memory::parse(std::string_view sql, std::optional<std::string
     return judged(once, conditions);
 }
 
-VerdictPtr Router::Memory::judge(std::string_view sql, const Conditions& conditions) {
+VerdictPtr Router::Memory::judge(std::string_view sql, const Conditions& conditions,
+                                 std::uint64_t number) {
     static const VerdictPtr unsure = for_primary(Reason::text_unsure);
     if (!conditions.standard_strings && sql.find('\\') != std::string_view::npos) return unsure;
     if (conditions.unsafe_encoding &&
         std::ranges::any_of(sql, [](char c) { return (c & 0x80) != 0; }))
         return unsure;
 
+    Known* const place = known_place(number);
+    if (place) {
+        if (VerdictPtr verdict = recall(*place, number, conditions)) {
+            ++stats.hits;
+            return verdict;
+        }
+    }
     const auto skeleton = skeleton_of(sql, room);
     if (Entry* const entry = remembered(sql, skeleton)) {
         ++stats.hits;
+        // Of what is known by its literals not all that has the number is.
+        const bool whole = (number & RecentTexts::number_bit) == 0;
+        if (place && (whole || !entry->exact)) *place = {number, forgotten, entry, nullptr};
         return judged(*entry, conditions);
     }
     ++stats.misses;
     if (skeleton) {
-        if (VerdictPtr write = write_by_word(*skeleton)) return write;
+        if (VerdictPtr write = write_by_word(*skeleton)) {
+            if (place) *place = {number, forgotten, nullptr, write};
+            return write;
+        }
     }
     VerdictPtr verdict = parse(sql, skeleton, conditions);
     if (room.size() > room_kept) room = {};
@@ -305,14 +347,15 @@ Router::~Router() = default;
 
 const RouterStats& Router::stats() const { return memory_->stats; }
 
-std::shared_ptr<const Verdict> Router::judge(std::string_view sql, const Conditions& conditions) {
+std::shared_ptr<const Verdict> Router::judge(std::string_view sql, const Conditions& conditions,
+                                             std::uint64_t number) {
     const Hint hint = hint_of(sql);
-    VerdictPtr verdict = memory_->judge(sql, conditions);
+    VerdictPtr verdict = memory_->judge(sql, conditions, number);
     return hint == Hint::none ? verdict : hinted(hint, std::move(verdict));
 }
 
 void Router::learn_primary(std::string_view sql, const Conditions& conditions) {
-    if (!memory_->judge(sql, conditions)->read) return;
+    if (!memory_->judge(sql, conditions, 0)->read) return;
     const auto skeleton = skeleton_of(sql, memory_->room);
     if (Entry* const entry = memory_->remembered(sql, skeleton)) {
         entry->learned = true;

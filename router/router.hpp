@@ -52,7 +52,10 @@ public:
     Router& operator=(const Router&) = delete;
 
     /// Never null. The text may hold several statements: then it is a read only if all are.
-    std::shared_ptr<const Verdict> judge(std::string_view sql, const Conditions& conditions);
+    /// `number`: of RecentTexts, or of a protocol::Statement; 0: it has none. What came before
+    /// under the same one is known sooner.
+    std::shared_ptr<const Verdict> judge(std::string_view sql, const Conditions& conditions,
+                                         std::uint64_t number = 0);
 
     /// A replica refused this text although it was judged a read (see refusal.hpp): from now on it
     /// and its like are for the primary.

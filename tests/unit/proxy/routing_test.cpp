@@ -19,9 +19,11 @@ struct Speaker {
     Unit unit(std::string_view sql) {
         message.clear();
         protocol::write_query(message, sql);
-        const UnitSources sources{
-            .judge = [this](std::string_view text) { return router.judge(text, {}); },
-            .prepared = [](std::string_view) { return std::nullopt; }};
+        const UnitSources sources{.judge =
+                                      [this](std::string_view text, std::uint64_t number) {
+                                          return Judged{router.judge(text, {}, number)};
+                                      },
+                                  .prepared = [](std::string_view) { return nullptr; }};
         return examine(message, 1 << 20, sources);
     }
     std::optional<LocalAnswer> ask(std::string_view sql) {

@@ -14,7 +14,7 @@ using router::Verdict;
 using Extent = Unit::Extent;
 
 /// A judge for whom texts that begin with "read" are reads.
-std::shared_ptr<const Verdict> judged(std::string_view sql) {
+Judged judged(std::string_view sql, std::uint64_t) {
     auto verdict = std::make_shared<Verdict>();
     if (sql.starts_with("begin")) {
         verdict->kind = Verdict::Kind::begin;
@@ -23,18 +23,18 @@ std::shared_ptr<const Verdict> judged(std::string_view sql) {
     verdict->read = sql.starts_with("read");
     verdict->dirties = sql.starts_with("write");
     verdict->detail = sql;
-    return verdict;
+    return {std::move(verdict)};
 }
 
 Unit look(std::string_view input, std::size_t input_max = 1 << 16) {
-    static const std::map<std::string, std::string, std::less<>> prepared{{"r", "read it"},
-                                                                          {"w", "write it"}};
-    const UnitSources sources{
-        .judge = judged, .prepared = [](std::string_view name) -> std::optional<std::string_view> {
-            const auto found = prepared.find(name);
-            if (found == prepared.end()) return std::nullopt;
-            return std::string_view(found->second);
-        }};
+    static protocol::StatementTable table;
+    static const std::map<std::string, protocol::StatementPtr, std::less<>> prepared{
+        {"r", table.intern("read it", "")}, {"w", table.intern("write it", "")}};
+    const UnitSources sources{.judge = judged,
+                              .prepared = [](std::string_view name) -> const protocol::Statement* {
+                                  const auto found = prepared.find(name);
+                                  return found == prepared.end() ? nullptr : found->second.get();
+                              }};
     return examine(input, input_max, sources);
 }
 
