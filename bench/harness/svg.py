@@ -12,7 +12,8 @@ from xml.sax.saxutils import escape
 
 from harness.results import Ratio
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _GAP = 860, 150, 8, 58, 42
+_WIDTH, _RIGHT, _TOP, _GAP = 860, 8, 58, 42
+_LETTER = 6.8                 # width of one in a row's label, about
 _LINE = 9                     # height of one target's line in a row
 _ROW_GAP = 9
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -124,8 +125,8 @@ def _row_top(index: int, targets: list[str]) -> float:
     return _TOP + _ROW_GAP / 2 + index * (_LINE * len(targets) + _ROW_GAP)
 
 
-def _legend(targets: list[str], reference: str) -> list[str]:
-    lines, at = [], float(_LEFT)
+def _legend(targets: list[str], reference: str, at: float) -> list[str]:
+    lines = []
     for number, target in enumerate(targets):
         lines.append(f'<circle class="t{number}" stroke="none" cx="{at + 4:.1f}" cy="22" r="4"/>'
                      f'<text x="{at + 13:.1f}" y="26">{escape(target)}</text>')
@@ -142,18 +143,19 @@ def picture(title: str, panels: list[Panel], reference: str) -> str:
     targets += sorted(names - set(targets))
     labels = [row.label for row in panels[0].rows]
     bottom = _row_top(len(labels), targets) - _ROW_GAP / 2
-    width = (_WIDTH - _LEFT - _RIGHT - _GAP * (len(panels) - 1)) / len(panels)
+    margin = 20 + _LETTER * max(len(label) for label in labels)
+    width = (_WIDTH - margin - _RIGHT - _GAP * (len(panels) - 1)) / len(panels)
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 26:.0f}"'
              ' role="img" aria-labelledby="title" font-family="system-ui, sans-serif"'
              f' font-size="12"><title id="title">{escape(title)}</title>', _style(targets),
              f'<rect class="page" width="{_WIDTH}" height="{bottom + 26:.0f}"/>',
-             *_legend(targets, reference)]
+             *_legend(targets, reference, margin)]
     for index, label in enumerate(labels):
         top = _row_top(index, targets)
-        lines.append(f'<text x="{_LEFT - 10}" y="{top + _LINE * len(targets) / 2 + 4:.1f}"'
+        lines.append(f'<text x="{margin - 10:.1f}" y="{top + _LINE * len(targets) / 2 + 4:.1f}"'
                      f' text-anchor="end">{escape(label)}</text>'
                      f'<path class="grid" d="M8 {top - _ROW_GAP / 2:.1f}H{_WIDTH - _RIGHT}"/>')
     for index, panel in enumerate(panels):
-        left = _LEFT + index * (width + _GAP)
+        left = margin + index * (width + _GAP)
         lines += _panel(panel, targets, _Scale(*panel.range(), left, left + width), bottom)
     return "\n".join([*lines, "</svg>", ""])
