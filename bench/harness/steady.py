@@ -108,6 +108,7 @@ class Steady:
     tls_servers: bool = False
     unix: bool = False
     backend: str = "postgres"             # or "nodes"
+    window_min_s: float = 0.0             # where few transactions fit into what is asked for
     script: Path | None = None            # a file of one bulk query: bytes are counted too
     group: str = "steady"
     columns: tuple[Column, ...] = COLUMNS
@@ -128,7 +129,7 @@ class Steady:
                 load.wait_steady()
             pids = [load.pid for load in loads]
             before = Sample.take(endpoint, pids, backend)
-            time.sleep(max(0.0, before.time_s + context.window_s - time.time()))
+            time.sleep(max(0.0, before.time_s + self._window_s(context) - time.time()))
             after = Sample.take(endpoint, pids, backend)
             resident_kib = endpoint.resident_kib()
             window = merged([load.log() for load in loads]).window(before.time_s, after.time_s)
@@ -148,6 +149,9 @@ class Steady:
                 figures["cpu_s_per_gb"] = figures["cpu_us_per_tx"] / size * 1e3
         return Measured(figures, endpoint.note)
 
+    def _window_s(self, context: Context) -> float:
+        return max(self.window_min_s, context.window_s)
+
     def _loads(self, context: Context, backend: Backend, endpoint: Endpoint) -> list[Pgbench]:
         """One pgbench, or one for each port with its share of the clients."""
         ports = endpoint.ports or (endpoint.port,)
@@ -156,5 +160,5 @@ class Steady:
         arguments = [*self.arguments, "-c", str(clients), "-j", str(threads)]
         if self.script:
             arguments += ["-f", str(self.script)]
-        duration_s = math.ceil(context.window_s + 2) + (len(ports) - 1)
+        duration_s = math.ceil(self._window_s(context) + 2) + (len(ports) - 1)
         return [Pgbench(backend, endpoint, arguments, duration_s, self.tls, port) for port in ports]

@@ -67,14 +67,14 @@ def _other_sockets() -> list[Steady]:
 
 
 def _bulk() -> list[Steady]:
-    def bulk(name: str, text: str, script: str, clients: int) -> Steady:
-        return Steady(name, text, ("-M", "simple"), clients, min(2, clients),
+    def bulk(name: str, text: str, script: str, clients: int, window_s: float = 0.0) -> Steady:
+        return Steady(name, text, ("-M", "simple"), clients, min(2, clients), window_min_s=window_s,
                       script=_script(script), group="bulk", columns=BULK_COLUMNS,
                       ratio_figure="cpu_s_per_gb", targets=BULK)
 
     return [bulk("bulk-row", "one 1 MB row, 4 clients", "bulk_row.sql", 4),
             bulk("bulk-rows", "10 MB in 100 k rows, 4 clients", "bulk_rows.sql", 4),
-            bulk("bulk-100mb", "100 MB in rows of 1 KB, 2 clients", "bulk_100mb.sql", 2)]
+            bulk("bulk-100mb", "100 MB in rows of 1 KB, 2 clients", "bulk_100mb.sql", 2, 5.0)]
 
 
 def _churn() -> list[Steady]:
