@@ -41,14 +41,14 @@ PGBOUNCER = Path("/usr/sbin/pgbouncer")
 SESSION_STATE_OFF = '[pool]\nsession_state = "off"\n'
 CACHE_UNNAMED_OFF = "[pool]\ncache_unnamed = false\n"
 BACKENDS: dict[str, Maker] = {"postgres": Postgres, "nodes": Nodes, "stub": Stub}
-PAGE = ["simple", "extended", "prepared", "pipeline", "tpcb", "held", "simple-200", "simple-2000",
-        "set-heavy", "simple-unix", "simple-tls", "simple-tls-both", "bulk-row", "bulk-rows",
-        "bulk-100mb", "churn-scram", "churn-scram-plain", "churn-tls-scram", "split-reads",
-        "split-mixed", "copy-out", "copy-in", "latency", "stub-simple", "stub-prepared", "stub-
-        simple-200", "scale-few", "scale-many", "scale-200", "scale-10000", "idle-1000",
-        "idle-10000", "idle-50000", "idle-tls-1000", "syscalls-simple", "syscalls-prepared",
-        "syscalls-simple-200", "instructions-simple", "instructions-extended", "instructions-
-        prepared"]
+PAGE = ["simple", "extended", "prepared", "pipeline", "tpcb", "held", "simple-200",
+        "simple-2000", "set-heavy", "simple-unix", "simple-tls", "simple-tls-both", "bulk-row",
+        "bulk-rows", "bulk-100mb", "churn-scram", "churn-scram-plain", "churn-tls-scram",
+        "split-reads", "split-mixed", "copy-out", "copy-in", "latency", "stub-simple",
+        "stub-prepared", "stub-simple-200", "scale-few", "scale-many", "scale-200",
+        "scale-10000", "idle-1000", "idle-10000", "idle-50000", "idle-tls-1000",
+        "syscalls-simple", "syscalls-prepared", "syscalls-simple-200", "instructions-simple",
+        "instructions-extended", "instructions-prepared"]
 NOT_FOR_SANITIZERS = 5        # an exit code; ctest takes it for "skipped"
 QUICK = ["simple", "extended", "prepared", "simple-200", "tpcb", "latency", "bulk-row",
          "bulk-rows", "idle-clients", "idle-servers", "syscalls-simple", "syscalls-prepared",
