@@ -87,11 +87,19 @@ void Pool::freeze_servers(Worker& worker, bool frozen) {
 void Pool::serve_waiting(Worker& worker) {
     while (true) {
         Ledger::Match match;
+        std::uint32_t id = 0;
+        unsigned from = 0;
         {
             const std::lock_guard lock(mutex_);
             match = ledger_.match(worker.index);
+            if (match.server) id = static_cast<Server*>(match.server)->id();
+            if (match.server) from = match.server->worker;
         }
         if (!match.server) break;
+        if (!match.waiter) {
+            fetch(from, id, worker.index);
+            continue;
+        }
         static_cast<Server*>(match.server)->set_state(ServerState::idle);
         static_cast<Peer*>(match.waiter)->granted(static_cast<Server&>(*match.server));
     }

@@ -120,10 +120,17 @@ void Ledger::withdraw(ServerPlace& server) {
 Ledger::Match Ledger::match(unsigned worker) {
     WaiterPlace* const waiter = oldest(worker);
     if (!grants() || !waiter) return {};
-    ServerPlace* const server = take(worker, waiter->wants);
-    if (!server) return {};
-    stop_waiting(*waiter);
-    return {server, waiter};
+    if (ServerPlace* const server = take(worker, waiter->wants)) {
+        stop_waiting(*waiter);
+        return {server, waiter};
+    }
+    for (unsigned other = 0; other < shelves_.size() && moving_ < waiting_; ++other) {
+        if (ServerPlace* const server = take(other, waiter->wants)) {
+            begin_move(*server);
+            return {server, nullptr};
+        }
+    }
+    return {};
 }
 
 void Ledger::stop_waiting(WaiterPlace& waiter) {

@@ -97,7 +97,7 @@ public:
     void hold(bool held) { held_ = held; }
     bool held() const { return held_; }
     /// An idle server for somebody who waits, when it grants again: both are off their lists.
-    /// Empty: nobody waits on that worker, or nothing is idle there.
+    /// A server alone: another worker's, to be moved. Empty: nobody waits there, or none is idle.
     struct Match {
         ServerPlace* server = nullptr;
         WaiterPlace* waiter = nullptr;

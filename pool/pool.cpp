@@ -154,6 +154,7 @@ void Pool::stop_waiting(Peer& peer) {
 
 void Pool::give_back(Server& server) {
     server.release();
+    server.resume();  // its holder may have been too slow for its last reply; the next is not
     const PoolSettings& present = settings(server.worker());
     const Backend& backend = server.backend();
     if (server.soiled() && server.busy_with_own()) return server.tidy_all();

@@ -172,6 +172,11 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
     if (routing_ && routing_->request.leaving) return left_replica();
     if (!std::exchange(preparing_, false)) return learn(std::move(answer));
     if (routing_ && routing_->request.beginning) return begun_there(answer.error);
+    if (answer.error && answer.error->sqlstate == protocol::sqlstate::query_canceled) {
+        // Meant for the request that waits for it: that has not been sent.
+        release_server();
+        return drop_waiting(*answer.error);
+    }
     if (answer.error) return close(*answer.error);
     if (restoring_) return restore_listening();
     consume(inbox_.kept());
@@ -418,6 +423,7 @@ void Client::lost(const protocol::Error& error) {
     state_ = ClientState::idle;
     if (unasked && !told) return;  // it takes another when it needs one
     if (told) return hang_up("server conn crashed?");
+    if (gone && gone->backend().passing() > 0) return hang_up(error.message);
     close({protocol::sqlstate::connection_failure, protocol::Origin::server, error.message});
 }
 

@@ -165,7 +165,8 @@ void Client::lost_in_cluster(pool::Server& server) {
         shard_.balance.dropped(*routing_->home);
         read_lost();
     }
-    if (backend.passing() > 0 || frontend_.passing() > 0 || (pinned & lost_with_server) != 0) {
+    if (backend.passing() > 0) return hang_up("the server was lost amid a message");
+    if (frontend_.passing() > 0 || (pinned & lost_with_server) != 0) {
         return close({protocol::sqlstate::admin_shutdown, protocol::Origin::server,
                       "the server was lost, and with it the session's state"});
     }

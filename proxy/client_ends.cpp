@@ -86,6 +86,8 @@ void Client::close(const protocol::Error& error) {
     }
     count_error(error);
     log_end(*this, error.message);  // who has been told may look for it in the log
+    // Behind half a message it would be read as the rest of that.
+    if (server_ && server_->backend().passing() > 0) return sever();
     std::string farewell;
     protocol::write_error(farewell, protocol::Severity::fatal, error.sqlstate, error.message,
                           error.detail, error.hint);

@@ -292,6 +292,16 @@ void Session::merge(const Doings& doings) {
 }
 
 std::string Session::ask(bool failed) {
+    if ((pins_ & pin_unknown) != 0) {  // the last question had no answer
+        const Question lost = std::exchange(asked_, {});
+        open_.about |= lost.about;
+        open_.all_variables |= lost.all_variables;
+        open_.set_only |= lost.set_only;
+        open_.reset_all |= lost.reset_all;
+        for (const std::string& name : lost.variables) add_once(open_.variables, name);
+        for (const std::string& name : lost.resets) add_once(open_.resets, name);
+        for (const std::string& name : lost.functions) add_once(open_.functions, name);
+    }
     open_.set_only |= failed;
     if (open_.functions.empty()) {
         asked_ = std::exchange(open_, {});
@@ -372,10 +382,10 @@ std::optional<Session::Channels> Session::take_channels() {
     return taken;
 }
 
+/// What was asked is asked again with the next question: the answer to that alone does not unpin.
 void Session::no_answer() {
     pins_ |= pin_unknown;
     rounds_ = 0;
-    asked_ = {};
 }
 
 void Session::server_lost() {

@@ -330,5 +330,28 @@ TEST(Ledger, AHeldPoolKeepsItsServersAndGrantsNone) {
     EXPECT_EQ(ledger.in_use(), 1);
 }
 
+TEST(Ledger, WhoWaitsForAHeldPoolGetsAnotherWorkersServer) {
+    Ledger ledger(2);
+    ledger.set_limits(two);
+    ServerPlace server;
+    ledger.begin_opening();
+    ledger.opened();
+    ledger.hold(true);
+    ledger.checkin(server, 1);
+    WaiterPlace waiter;
+    waiter.worker = 1;
+    EXPECT_EQ(ledger.checkout(waiter, 2).wanted, nullptr);
+    ledger.hold(false);
+    EXPECT_EQ(ledger.match(0).server, nullptr) << "nobody waits on its own worker";
+    const Ledger::Match match = ledger.match(1);
+    EXPECT_EQ(match.server, &server);
+    EXPECT_EQ(match.waiter, nullptr) << "it is to be moved first";
+    EXPECT_EQ(ledger.moving(), 1);
+    EXPECT_EQ(ledger.match(1).server, nullptr) << "one is on its way";
+    server.worker = 1;
+    EXPECT_EQ(ledger.checkin(server, 3).waiter, &waiter);
+    EXPECT_EQ(ledger.moving(), 0);
+}
+
 }  // namespace
 }  // namespace pgweir::pool
