@@ -11,6 +11,9 @@
 #include "router/lexer.hpp"
 #include "router/plain.hpp"
 #include "router/traces.hpp"
+#include "tests/fuzz/targets.hpp"
+
+namespace pgweir::fuzz {
 
 namespace {
 
@@ -52,15 +55,15 @@ void compare(const std::string& sql, const PgQuery__ScanResult& theirs) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* raw, std::size_t size) {
-    const std::string sql(reinterpret_cast<const char*>(raw), size);
+void lexer(std::string_view input) {
+    const std::string sql(input);
     const auto traces = pgweir::router::traces_of(sql);
     if (pgweir::router::details_of(sql).traces != traces) std::abort();
     const auto escaping = pgweir::router::details_of(sql, false).traces;
     if (pgweir::router::is_plain(sql) && (traces | escaping) != 0) std::abort();
 
     // No text has a NUL in it, and \v is blank from version 16 on.
-    if (sql.find('\0') != std::string::npos || sql.find('\v') != std::string::npos) return 0;
+    if (sql.find('\0') != std::string::npos || sql.find('\v') != std::string::npos) return;
     const PgQueryScanResult scanned = pg_query_scan(sql.c_str());
     if (!scanned.error) {
         PgQuery__ScanResult* const theirs = pg_query__scan_result__unpack(
@@ -69,5 +72,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* raw, std::size_t size)
         if (theirs) pg_query__scan_result__free_unpacked(theirs, nullptr);
     }
     pg_query_free_scan_result(scanned);
-    return 0;
 }
+
+}  // namespace pgweir::fuzz

@@ -1,12 +1,30 @@
-// The first bytes of a stranger: start-up, SSL, GSS and cancel packets.
-#include <cassert>
-
+// The first bytes of a stranger: start-up, SSL, GSS and cancel packets. What is there decides, not
+// how it was cut, and what is written is read again.
 #include "protocol/startup.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* raw, std::size_t size) {
-    const char* const data = reinterpret_cast<const char*>(raw);
-    const std::string_view bytes(data, size);
-    const auto cut = pgweir::protocol::first_packet(bytes);
-    if (cut.has_value() && *cut) assert((*cut)->size <= size);
-    return 0;
+#include "tests/fuzz/targets.hpp"
+
+namespace pgweir::fuzz {
+
+void startup(std::string_view input) {
+    const auto cut = protocol::first_packet(input);
+    if (cut.has_error() || !*cut) return;
+    const std::size_t size = (*cut)->size;
+    require(size > 0 && size <= input.size() && size <= protocol::startup_size_max);
+    const auto alone = protocol::first_packet(input.substr(0, size));
+    require(alone.has_value() && *alone && (*alone)->size == size);
+    const auto part = protocol::first_packet(input.substr(0, size - 1));
+    require(part.has_value() && !*part);
+
+    const auto* const packet = std::get_if<protocol::StartupPacket>(&(*cut)->packet);
+    if (!packet) return;
+    const std::string* const user = packet->find("user");
+    require(user && !user->empty());
+    std::string again;
+    protocol::write_startup(again, packet->version, packet->parameters);
+    const auto read = protocol::first_packet(again);
+    require(read.has_value() && *read);
+    require(std::get<protocol::StartupPacket>((*read)->packet).parameters == packet->parameters);
 }
+
+}  // namespace pgweir::fuzz
