@@ -47,6 +47,17 @@ struct Health {
     friend bool operator==(const Health&, const Health&) = default;
 };
 
+/// Where reads of the sessions whose name fits are to go; config/preference reads it.
+struct Preference {
+    enum class Target : std::uint8_t { primary, replica, node };
+    std::string pattern{};  // an extended regular expression
+    Target target = Target::replica;
+    Endpoint node{};   // where that is the target
+    double ratio = 1;  // of these sessions
+
+    friend bool operator==(const Preference&, const Preference&) = default;
+};
+
 /// [clusters.X.reads]
 struct Reads {
     bool split = true;
@@ -62,6 +73,7 @@ struct Reads {
     std::vector<std::string> replica_safe_functions{};  // volatile, and yet they only read
     std::vector<std::string> primary_functions{};       // not volatile, and yet not for replicas
     bool foreign_tables = false;                        // replicas may read them
+    std::vector<Preference> prefer_application{}, prefer_database{}, prefer_user{};
 
     friend bool operator==(const Reads&, const Reads&) = default;
 };
@@ -70,7 +82,8 @@ struct Reads {
 struct Failover {
     Duration hold = std::chrono::seconds(30);  // how long a request may wait for a primary
     int max_held = 10000;
-    std::string state_file{};  // "" = beside the pidfile or in systemd's state directory
+    std::vector<std::string> peers{};  // admin.http of other processes, as URLs
+    std::string state_file{};          // "" = beside the pidfile or in systemd's state directory
     bool retry_reads = true;
     std::string hook{};                // shell command run on events; "" = none
     std::string switchover_command{};  // promotes the node that NODE SWITCHOVER names; "" = pgweir

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "config/native.hpp"
+#include "config/preference.hpp"
 #include "config/settings.hpp"
 #include "config/units.hpp"
 
@@ -250,7 +251,6 @@ private:
             database.cluster = cluster_name;
             read_cluster(nodes);
         }
-        read_redirects(nodes.size() > 1);
     }
 
     void read_cluster(std::vector<Backend>& nodes) {
@@ -268,6 +268,7 @@ private:
         }
         read_health(cluster.health);
         read_reads(cluster.reads);
+        read_redirects(nodes, cluster.reads);
         const auto hold = conf_.time("search_primary_node_timeout", 1s, 300s);
         if (hold > 0s)
             cluster.failover.hold = hold;
@@ -354,29 +355,37 @@ private:
         }
     }
 
-    /// "postgres:primary,reports:standby(0.3)": what goes to the primary as a whole is an entry.
-    void read_redirects(bool clustered) {
-        constexpr View key = "database_redirect_preference_list";
-        bool all = true;
-        for (const std::string& preference : split_list(conf_.text(key, ""))) {
-            const std::size_t colon = preference.find(':');
-            const std::string name = preference.substr(0, colon);
-            const bool plain = !name.empty() && name != "pgbouncer" &&
-                               name.find_first_of("^$.*+?()[]{}|\\") == std::string::npos;
-            const bool primary =
-                colon != std::string::npos && same_word(preference.substr(colon + 1), "primary");
-            if (!plain || !primary || !clustered) {
-                all = false;
+    /// "postgres:primary,reports:standby(0.3)"; a number is a backend's.
+    void read_preferences(View key, const std::vector<Backend>& nodes,
+                          std::vector<Preference>& to) {
+        for (const std::string& text : split_list(conf_.text(key, ""))) {
+            const std::size_t colon = text.find(':');
+            const std::size_t end = std::min(text.find('(', colon), text.size());
+            const std::string target =
+                colon == std::string::npos ? "" : text.substr(colon + 1, end - colon - 1);
+            const auto node = std::ranges::find(
+                nodes, target, [](const Backend& one) { return fmt::format("{}", one.number); });
+            const std::string ours = same_word(target, "standby")   ? "replica"
+                                     : same_word(target, "primary") ? "primary"
+                                     : node == nodes.end()          ? ""
+                                                                    : "0:0";
+            auto preference =
+                parse_preference(text.substr(0, colon) + ':' + ours + text.substr(end));
+            if (ours.empty() || preference.has_error()) {
+                problem(key, fmt::format("expected NAME:primary, NAME:standby or NAME:number, with "
+                                         "or without a ratio, not \"{}\"",
+                                         text));
                 continue;
             }
-            config_.databases[name] = Database{
-                .name = name, .cluster = std::string(cluster_name), .role = TargetRole::primary};
-            foreign_.draft.put("databases." + name, conf_.place(key));
+            if (preference->target == Preference::Target::node) preference->node = node->node.at;
+            to.push_back(*std::move(preference));
         }
-        if (!all) {
-            conf_.remark(key, "not supported but for plain names that go to the primary; an entry "
-                              "in [databases] with role = \"replica\" sends writes there as well");
-        }
+    }
+
+    void read_redirects(const std::vector<Backend>& nodes, Reads& reads) {
+        read_preferences("app_name_redirect_preference_list", nodes, reads.prefer_application);
+        read_preferences("database_redirect_preference_list", nodes, reads.prefer_database);
+        read_preferences("user_redirect_preference_list", nodes, reads.prefer_user);
     }
 
     void problem(View key, std::string text) {

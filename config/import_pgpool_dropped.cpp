@@ -33,8 +33,9 @@ constexpr PgpoolDropped table[] = {
      "front of a statement decides otherwise"},
     {"primary_routing_query_pattern_list black_query_pattern_list",
      "not supported: a comment /* pgweir: primary */ in front of a statement does it"},
-    {"user_redirect_preference_list app_name_redirect_preference_list",
-     "not supported: SET pgweir.route, or options=-c pgweir.route=... when connecting, does it"},
+    {"user_redirect_preference_list app_name_redirect_preference_list "
+     "database_redirect_preference_list",
+     "there is one server only"},
     {"allow_sql_comments",
      "comments never decide where a statement goes, but for /* pgweir: ... */ and "
      "/*NO LOAD BALANCE*/",

@@ -8,6 +8,7 @@
 
 #include "config/entries.hpp"
 #include "config/import.hpp"
+#include "config/preference.hpp"
 #include "config/settings.hpp"
 #include "config/units.hpp"
 
@@ -113,6 +114,11 @@ std::vector<std::string> network_texts(const Networks& all) {
     }
     if (all.unix_sockets) texts.emplace_back("unix");
     return texts;
+}
+std::string value_text(const std::vector<Preference>& value) {
+    std::vector<std::string> texts;
+    for (const Preference& one : value) texts.push_back(preference_text(one));
+    return value_text(texts);
 }
 std::string value_text(const Networks& value) { return value_text(network_texts(value)); }
 template <class Word>
@@ -267,9 +273,13 @@ private:
         changed("reads.primary_functions", cluster.reads.primary_functions,
                 preset.reads.primary_functions);
         changed("reads.foreign_tables", cluster.reads.foreign_tables, preset.reads.foreign_tables);
+        changed("reads.prefer_application", cluster.reads.prefer_application, {});
+        changed("reads.prefer_database", cluster.reads.prefer_database, {});
+        changed("reads.prefer_user", cluster.reads.prefer_user, {});
         changed("failover.hold", cluster.failover.hold, preset.failover.hold);
         changed("failover.max_held", cluster.failover.max_held, preset.failover.max_held);
         changed("failover.state_file", cluster.failover.state_file, preset.failover.state_file);
+        changed("failover.peers", cluster.failover.peers, preset.failover.peers);
         changed("failover.retry_reads", cluster.failover.retry_reads, preset.failover.retry_reads);
         changed("failover.hook", cluster.failover.hook, preset.failover.hook);
         changed("failover.switchover_command", cluster.failover.switchover_command,

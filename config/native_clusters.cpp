@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "config/native.hpp"
+#include "config/preference.hpp"
 
 namespace pgweir::config {
 
@@ -79,7 +80,28 @@ void read_health(TableReader table, Cluster& cluster, Draft& draft) {
     }
 }
 
-void read_reads(TableReader table, Reads& reads) {
+/// `cluster`: with its nodes.
+void read_preferences(TableReader& table, std::string_view key, const Cluster& cluster,
+                      std::vector<Preference>& to) {
+    std::vector<std::string> texts;
+    table.read(key, texts);
+    for (const std::string& text : texts) {
+        auto preference = parse_preference(text);
+        const TomlValue& at = *table.take(key);
+        if (preference.has_error()) {
+            table.problem(key, at, preference.error().message);
+            continue;
+        }
+        const bool known =
+            preference->target != Preference::Target::node ||
+            std::ranges::find(cluster.nodes, preference->node, &Node::at) != cluster.nodes.end();
+        if (!known) table.problem(key, at, expected("one of the cluster's nodes", text).message);
+        to.push_back(*std::move(preference));
+    }
+}
+
+void read_reads(TableReader table, Cluster& cluster) {
+    Reads& reads = cluster.reads;
     table.read("split", reads.split);
     table.read("max_lag", reads.max_lag);
     table.read_size("max_lag_bytes", reads.max_lag_bytes);
@@ -92,6 +114,9 @@ void read_reads(TableReader table, Reads& reads) {
     table.read("replica_safe_functions", reads.replica_safe_functions);
     table.read("primary_functions", reads.primary_functions);
     table.read("foreign_tables", reads.foreign_tables);
+    read_preferences(table, "prefer_application", cluster, reads.prefer_application);
+    read_preferences(table, "prefer_database", cluster, reads.prefer_database);
+    read_preferences(table, "prefer_user", cluster, reads.prefer_user);
     table.finish();
 }
 
@@ -101,6 +126,12 @@ void read_failover(TableReader table, Failover& failover) {
     table.read("state_file", failover.state_file);
     if (const TomlValue* const value = table.take("state_file")) {
         failover.state_file = beside(table.place(*value).file, failover.state_file);
+    }
+    table.read("peers", failover.peers);
+    for (const std::string& url : failover.peers) {
+        if (url.starts_with("http://")) continue;
+        table.problem("peers", *table.take("peers"),
+                      expected("a URL like \"http://10.0.0.2:9127\"", url).message);
     }
     table.read("retry_reads", failover.retry_reads);
     table.read("hook", failover.hook);
@@ -120,7 +151,7 @@ void read_clusters(TableReader clusters, Draft& draft) {
         draft.put("clusters." + name, table.place(value));
         read_nodes(table, value, cluster);
         read_health(table.table("health"), cluster, draft);
-        read_reads(table.table("reads"), cluster.reads);
+        read_reads(table.table("reads"), cluster);
         read_failover(table.table("failover"), cluster.failover);
         table.finish();
         draft.config.clusters.insert_or_assign(name, std::move(cluster));

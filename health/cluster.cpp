@@ -225,6 +225,11 @@ void Cluster::kept(const Fence& fence, const Fence& known, std::int64_t now_us) 
     judge(now_us);
 }
 
+void Cluster::await_others(bool awaited, std::int64_t now_us) {
+    awaits_others_ = awaited;
+    judge(now_us);
+}
+
 void Cluster::heard_elsewhere(const Fence& known, std::int64_t now_us) {
     if (known.system != 0 && (system_ == 0 || known.systems > systems_)) {
         begin_system(known, now_us);

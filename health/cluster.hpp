@@ -58,6 +58,8 @@ public:
     Fence fence() const;
     /// That has been kept; `known`: what the file knew before, from another process perhaps.
     void kept(const Fence& fence, const Fence& known, std::int64_t now_us);
+    /// There are others who may know more: nobody is taken for the first primary before that.
+    void await_others(bool awaited, std::int64_t now_us);
     /// Another process knows this.
     void heard_elsewhere(const Fence& known, std::int64_t now_us);
 
@@ -153,6 +155,7 @@ private:
     bool suspect_ = false;  // the primary is
     bool split_ = false;    // said so
     bool writes_held_ = false, reads_held_ = false;
+    bool awaits_others_ = false;
     std::optional<Leader> leader_{};  // as Patroni said of late
     std::int64_t leader_us_ = 0;      // when
     Epoch epoch_;

@@ -29,6 +29,7 @@ bool Cluster::counts(const Node& node) const {
 }
 
 bool Cluster::all_heard() const {
+    if (epoch_number_ == 0 && awaits_others_) return false;
     return std::ranges::all_of(
         nodes_, [](const Node& node) { return node.detached || node.heard_us != 0; });
 }

@@ -79,17 +79,17 @@ protocol::Result<std::string> patroni_switchover(const std::vector<Member>& memb
     return json::serialize(json::object{{"leader", leader->name}, {"candidate", candidate->name}});
 }
 
-std::optional<PatroniUrl> patroni_url(std::string_view url) {
+std::optional<RestUrl> rest_url(std::string_view url, int default_port) {
     constexpr std::string_view scheme = "http://";
     if (!url.starts_with(scheme)) return std::nullopt;
     url.remove_prefix(scheme.size());
     url = url.substr(0, url.find('/'));
-    PatroniUrl found;
+    RestUrl found;
     if (const std::size_t sign = url.rfind('@'); sign != std::string_view::npos) {
         found.user_password = url.substr(0, sign);
         url.remove_prefix(sign + 1);
     }
-    found.at = {std::string(url), 8008};
+    found.at = {std::string(url), default_port};
     const std::size_t colon = url.rfind(':');
     if (colon != std::string_view::npos && !url.ends_with(']')) {
         const std::string_view port = url.substr(colon + 1);

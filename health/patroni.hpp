@@ -41,16 +41,17 @@ protocol::Result<std::string> patroni_switchover(const std::vector<Member>& memb
                                                  const config::Endpoint& from,
                                                  const config::Endpoint& to);
 
-/// Where Patroni is asked. Value.
-struct PatroniUrl {
+/// Where somebody is asked over HTTP. Value.
+struct RestUrl {
     config::Endpoint at{};
     std::string user_password{};  // for what changes something; "" = none
 
-    friend bool operator==(const PatroniUrl&, const PatroniUrl&) = default;
+    friend bool operator==(const RestUrl&, const RestUrl&) = default;
 };
 
 /// Of "http://user:password@host:port/…", of which only the host is necessary; nullopt: not such a
-/// URL. Without a port: 8008.
-std::optional<PatroniUrl> patroni_url(std::string_view url);
+/// URL.
+std::optional<RestUrl> rest_url(std::string_view url, int default_port);
+inline std::optional<RestUrl> patroni_url(std::string_view url) { return rest_url(url, 8008); }
 
 }  // namespace pgweir::health

@@ -7,20 +7,18 @@ namespace pgweir::proxy {
 
 namespace {
 
-// A latency is the binary logarithm of µs, so that one report among look-ups does not hide what the
-// node is like. So many µs are added, below which differences mean nothing.
-constexpr double floor_us = 2'000;
-constexpr double rising = 0.2, falling = 0.1;  // weight of one answer in the mean
-constexpr double forgetting_us = 5'000'000;    // without answers the mean halves in so long
-constexpr double alike = 2;          // so far from the quickest is as good as it: four times
-constexpr double least_ramp = 0.1;   // of its share, for who has just come up
-constexpr double crowd = 0.5;        // clients above an even share that nobody minds
-constexpr int lost_max = 5;          // reads in a row
-constexpr int longest_ejection = 5;  // doublings
+constexpr double floor_us = 2'000;      // so much is added, below which differences mean nothing
+constexpr double decay_us = 5'000'000;  // in which a peak falls to 1/e of what was above it
+constexpr double steepest = 4;          // times: what one answer may raise it by
+constexpr double alike = 4;             // times the quickest is as good as that
+constexpr double least_ramp = 0.1;      // of its share, for who has just come up
+constexpr double crowd = 0.5;           // clients above an even share that nobody minds
+constexpr int lost_max = 5;             // reads in a row
+constexpr int longest_ejection = 5;     // doublings
 constexpr std::int64_t forgiving_us = 60'000'000;  // after which they begin anew
 
 double latency_of(std::int64_t took_us) {
-    return std::log2(static_cast<double>(std::max<std::int64_t>(took_us, 0)) + floor_us);
+    return static_cast<double>(std::max<std::int64_t>(took_us, 0)) + floor_us;
 }
 
 /// 0 to 1: how much of its share it gets so soon after it came up.
@@ -73,32 +71,32 @@ void Balance::find_candidates(const health::Topology& topology, const Wish& wish
         Load& its = load(node.node.at);
         if (its.ejected_until_us > now_us) continue;
         const bool elsewhere = !reads.zone.empty() && node.node.zone != reads.zone;
-        const int rank = node.node.weight == 0 ? 2 : elsewhere ? 1 : 0;
+        const bool preferred = wish.prefers && *wish.prefers == node.node.at;
+        const int rank = preferred ? -1 : node.node.weight == 0 ? 2 : elsewhere ? 1 : 0;
         const double weight =
             std::max(node.node.weight, 1) * ramp_of(node, reads.slow_start, now_us);
         candidates_.push_back({i, &its, weight, rank, may});
     }
 }
 
+/// Without answers it falls to what a node that is well has: it may be well again.
+double Balance::latency(const Load& its, std::int64_t now_us) {
+    const double keeps = std::exp(-static_cast<double>(now_us - its.heard_us) / decay_us);
+    return floor_us + (its.latency_us - floor_us) * keeps;
+}
+
 /// Who is slower than the quickest by more than what may be chance has less of the reads.
 void Balance::weigh_latency(std::int64_t now_us) {
-    const auto latency = [now_us](const Load& its) {
-        return its.latency - static_cast<double>(now_us - its.heard_us) / forgetting_us;
-    };
     double quickest = 0;
-    bool known = false;
     for (const Candidate& one : candidates_) {
-        if (one.load->latency <= 0) continue;
-        const double its = latency(*one.load);
-        quickest = known ? std::min(quickest, its) : its;
-        known = true;
+        if (one.load->latency_us <= 0) continue;
+        const double its = latency(*one.load, now_us);
+        quickest = quickest > 0 ? std::min(quickest, its) : its;
     }
-    if (!known) return;
-    quickest = std::max(quickest, std::log2(floor_us));
+    if (quickest <= 0) return;
     for (Candidate& one : candidates_) {
-        if (one.load->latency <= 0) continue;
-        const double slower = latency(*one.load) - quickest - alike;
-        if (slower > 0) one.weight /= std::exp2(slower);
+        if (one.load->latency_us <= 0) continue;
+        one.weight /= std::max(latency(*one.load, now_us) / (alike * quickest), 1.0);
     }
 }
 
@@ -135,7 +133,7 @@ const Balance::Candidate& Balance::pick(std::vector<Candidate>& from, config::Ba
     if (method == config::Balance::least_latency && !settles) {
         // Of two that are drawn: others draw others, so that they do not all run to one node.
         const Candidate& one = draw(from);
-        const Candidate& other = draw(from);
+        const Candidate& other = draw(from, &one);
         return (one.load->active + 1) / one.weight <= (other.load->active + 1) / other.weight
                    ? one
                    : other;
@@ -145,19 +143,23 @@ const Balance::Candidate& Balance::pick(std::vector<Candidate>& from, config::Ba
     return least;
 }
 
-/// One of them by chance, by weight.
-const Balance::Candidate& Balance::draw(const std::vector<Candidate>& from) {
+/// One of them by chance, by weight; another one than `but`, where there is another.
+const Balance::Candidate& Balance::draw(const std::vector<Candidate>& from, const Candidate* but) {
+    if (but && from.size() == 1) return *but;
     double total = 0;
-    for (const Candidate& one : from) total += one.weight;
+    for (const Candidate& one : from) total += &one == but ? 0 : one.weight;
     double left = random() * total;
+    const Candidate* last = nullptr;
     for (const Candidate& one : from) {
+        if (&one == but) continue;
+        last = &one;
         left -= one.weight;
-        if (left < 0) return one;
+        if (left < 0) break;
     }
-    return from.back();
+    return *last;
 }
 
-/// 0 to below 1; xorshift32.
+/// xorshift32
 double Balance::random() {
     random_ ^= random_ << 13;
     random_ ^= random_ >> 17;
@@ -170,8 +172,12 @@ void Balance::answered(const config::Endpoint& node, std::int64_t took_us, std::
     --its.active;
     const double took = latency_of(took_us);
     // The first answer of a new server is slow, and says little.
-    if (its.latency <= 0) its.latency = latency_of(0);
-    its.latency += (took > its.latency ? rising : falling) * (took - its.latency);
+    if (its.latency_us <= 0) its.latency_us = latency_of(0), its.heard_us = now_us;
+    // It rises at once, though not to where one report among look-ups would have it, and falls by
+    // what has been answered since, the more of the time that took the more.
+    const double keeps = std::exp(-static_cast<double>(now_us - its.heard_us) / decay_us);
+    its.latency_us = took > its.latency_us ? std::min(took, steepest * its.latency_us)
+                                           : took + (its.latency_us - took) * keeps;
     its.heard_us = now_us;
     its.lost = 0;
     if (now_us > its.ejected_until_us + forgiving_us) its.ejections = 0;

@@ -24,14 +24,18 @@ public:
         const health::Bound& bound;
         config::Consistency consistency;
         std::optional<config::Endpoint> home{};  // where its reads have gone so far
+        std::optional<config::Endpoint> prefers{};
     };
 
     /// The place of a replica that the session may read from. It stays with the one it was on while
     /// that may be: what it has seen there it sees again. It leaves a crowd for one that has hardly
-    /// any clients, because it has just come back say, a slow one for a quick one, and another zone
-    /// for pgweir's own. nullopt: none, the primary has to do it.
+    /// any clients, because it has just come back say, a slow one for a quick one, another zone for
+    /// pgweir's own, and any for the one that it prefers. nullopt: none, the primary has to do it.
     std::optional<std::size_t> choose(const health::Topology& topology, const Wish& wish,
                                       const config::Reads& reads, std::int64_t now_us);
+
+    /// 0 to below 1.
+    double random();
 
     /// A client has made this node its own, or gives it up.
     void settle(const config::Endpoint& node) { ++load(node).clients; }
@@ -49,8 +53,7 @@ private:
     struct Load {
         config::Endpoint node;
         int clients = 0, active = 0;
-        double latency =
-            0;  // mean logarithm of what reads took, higher ones counting more; 0 = none
+        double latency_us = 0;      // what reads took: the peak, which decays; 0 = not known
         std::int64_t heard_us = 0;  // when the last one was answered
         double credit = 0;          // round robin: what it is owed
         int lost = 0;               // reads in a row
@@ -70,10 +73,10 @@ private:
     void find_candidates(const health::Topology& topology, const Wish& wish,
                          const config::Reads& reads, std::int64_t now_us);
     void weigh_latency(std::int64_t now_us);
+    static double latency(const Load& its, std::int64_t now_us);
     bool should_leave(const Candidate& home) const;
     const Candidate& pick(std::vector<Candidate>& from, config::Balance method, bool settles);
-    const Candidate& draw(const std::vector<Candidate>& from);
-    double random();
+    const Candidate& draw(const std::vector<Candidate>& from, const Candidate* but = nullptr);
 
     std::vector<Load> loads_;
     std::vector<Candidate> candidates_, best_;  // of the call under way; kept for their memory

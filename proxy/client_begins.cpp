@@ -1,6 +1,7 @@
 // A client after its log-in; in session pooling it has a server of its own from the beginning.
 #include <algorithm>
 
+#include "config/preference.hpp"
 #include "proxy/admin/console.hpp"
 #include "proxy/client.hpp"
 #include "proxy/login.hpp"
@@ -47,6 +48,32 @@ void Client::begin_session(protocol::Vars own) {
     session_ = std::make_unique<Session>(shard_.worker.shared.vars,
                                          shard_.process.function_book(database_), vars_,
                                          std::move(own), pool_->user());
+}
+
+/// Its entry is of a cluster, or is not any more.
+void Client::set_up_routing() {
+    const config::Config& config = *shard_.worker.config;
+    const config::Database& entry = pool_->settings(shard_.worker).database;
+    const config::Cluster* const cluster = config.cluster(entry.cluster);
+    if (!cluster || session_mode_ || attendant_) return;
+    Routing::Rules rules{.cluster = cluster->name,
+                         .role = entry.role,
+                         .split = cluster->reads.split,
+                         .retry_reads = cluster->failover.retry_reads,
+                         .consistency = cluster->reads.consistency};
+    const std::string* const application = vars()->find("application_name");
+    const config::Preference* const preference = config::find_preference(
+        cluster->reads, {application ? *application : "", database_, user_});
+    if (preference && shard_.balance.random() < preference->ratio) rules.preferred = *preference;
+    catalog_ = &shard_.catalog({cluster->name, entry.dbname});
+    routes_ = &shard_.routes[database_];
+    const health::TopologyPtr& topology = shard_.topology(cluster->name);
+    if (routing_) {
+        routing_->set_rules(std::move(rules));
+    } else {
+        routing_ = std::make_unique<Routing>(std::move(rules));
+    }
+    routing_->topology = &topology;
 }
 
 /// The next server is one of this pool's, and what is counted is of it.

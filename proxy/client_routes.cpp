@@ -29,28 +29,6 @@ std::string begin_on_replica(const router::TransactionOptions& options) {
 
 }  // namespace
 
-/// Its entry is of a cluster, or is not any more.
-void Client::set_up_routing() {
-    const config::Config& config = *shard_.worker.config;
-    const config::Database& entry = pool_->settings(shard_.worker).database;
-    const config::Cluster* const cluster = config.cluster(entry.cluster);
-    if (!cluster || session_mode_ || attendant_) return;
-    Routing::Rules rules{.cluster = cluster->name,
-                         .role = entry.role,
-                         .split = cluster->reads.split,
-                         .retry_reads = cluster->failover.retry_reads,
-                         .consistency = cluster->reads.consistency};
-    catalog_ = &shard_.catalog({cluster->name, entry.dbname});
-    routes_ = &shard_.routes[database_];
-    const health::TopologyPtr& topology = shard_.topology(cluster->name);
-    if (routing_) {
-        routing_->set_rules(std::move(rules));
-    } else {
-        routing_ = std::make_unique<Routing>(std::move(rules));
-    }
-    routing_->topology = &topology;
-}
-
 router::Conditions Client::conditions() const {
     const Routing::Variables& variables = routing_->variables(vars());
     router::Conditions conditions;
@@ -176,9 +154,12 @@ std::optional<std::size_t> Client::find_replica(const Unit& unit,
     if (consistency == config::Consistency::global && routing_->request.waits_until_us == 0)
         health::note_all_writes(routing_->bound, *topology, shard_.process.last_write_us());
     health::resolve(routing_->bound, *topology);
+    Balance::Wish wish{routing_->bound, consistency, routing_->home};
+    const auto& preferred = routing_->rules().preferred;
+    if (preferred && preferred->target == config::Preference::Target::node)
+        wish.prefers = preferred->node;
     const auto place =
-        shard_.balance.choose(*topology, {routing_->bound, consistency, routing_->home},
-                              cluster->reads, shard_.worker.loop.now_us());
+        shard_.balance.choose(*topology, wish, cluster->reads, shard_.worker.loop.now_us());
     if (!aim.replica && place) why = {Cause::no_primary};
     if (!place && aim.replica) {
         const bool any = std::ranges::any_of(topology->nodes, &health::NodeView::eligible);

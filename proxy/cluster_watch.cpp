@@ -34,6 +34,7 @@ ClusterWatch::ClusterWatch(Monitor& monitor, Process& process, const config::Con
       state_(cluster, read_kept(config, cluster), net::monotonic_us()) {
     make_probers(cluster);
     ask_patroni(cluster);
+    ask_peers(cluster);
     soon();
 }
 
@@ -68,6 +69,23 @@ FenceKeeper::Heard ClusterWatch::fence_heard() {
                 }};
 }
 
+void ClusterWatch::ask_peers(const config::Cluster& cluster) {
+    peers_.reset();
+    state_.await_others(!cluster.failover.peers.empty(), now_us());
+    if (cluster.failover.peers.empty()) return;
+    FencePeers::Heard heard{.fence =
+                                [this](const health::Fence& fence) {
+                                    state_.heard_elsewhere(fence, now_us());
+                                    soon();
+                                },
+                            .all =
+                                [this] {
+                                    state_.await_others(false, now_us());
+                                    soon();
+                                }};
+    peers_ = std::make_unique<FencePeers>(process_.main().worker, cluster, std::move(heard));
+}
+
 void ClusterWatch::make_probers(const config::Cluster& cluster) {
     Prober::Listener& self = *this;
     for (const config::Node& wanted : cluster.nodes) {
@@ -89,6 +107,7 @@ void ClusterWatch::apply(const config::Config& config, const config::Cluster& cl
     tls_ = config.settings.server_tls;
     fence_.set_file(state_file_of(config, cluster), cluster.health.interval.count());
     if (!(cluster.health == state_.config().health)) ask_patroni(cluster);
+    if (cluster.failover.peers != state_.config().failover.peers) ask_peers(cluster);
     state_.configure(cluster, now_us());
     if (!same) {
         for (const config::Node& one : cluster.nodes) state_.let_go(one.at, now_us());

@@ -8,6 +8,7 @@
 #include "health/cluster.hpp"
 #include "pool/net/task.hpp"
 #include "proxy/fence_keeper.hpp"
+#include "proxy/fence_peers.hpp"
 #include "proxy/monitor.hpp"
 #include "proxy/patroni_watch.hpp"
 #include "proxy/prober.hpp"
@@ -30,6 +31,7 @@ public:
     void poke(const config::Endpoint& at);
     bool order(Monitor::Order order, const config::Endpoint& at);
     const health::TopologyPtr& topology() const { return topology_; }
+    health::Fence fence() const { return state_.fence(); }
     void switch_over(const config::Endpoint& at, Monitor::Done done);
     void upgrade(const config::Endpoint& at, Monitor::Done done);
 
@@ -59,6 +61,7 @@ private:
     void make_probers(const config::Cluster& cluster);
     health::Fence read_kept(const config::Config& config, const config::Cluster& cluster);
     FenceKeeper::Heard fence_heard();
+    void ask_peers(const config::Cluster& cluster);
     std::string why_not_begin() const;
     std::string why_not_switch_over(const config::Endpoint& at) const;
 
@@ -69,6 +72,7 @@ private:
     health::Cluster state_;
     std::vector<std::unique_ptr<Prober>> probers_;
     std::unique_ptr<PatroniWatch> patroni_;  // nullptr: Patroni is not asked
+    std::unique_ptr<FencePeers> peers_;      // nullptr: nobody else is
     health::TopologyPtr topology_;
     std::unique_ptr<Switchover> switchover_;  // the last one
     std::unique_ptr<Upgrade> upgrade_;        // likewise

@@ -98,6 +98,13 @@ void Monitor::upgrade(const config::Endpoint& node, Done done) {
     if (ClusterWatch* const watch = watch_of(node, done)) watch->upgrade(node, std::move(done));
 }
 
+std::optional<std::string> Monitor::fence_at(const std::string& path) const {
+    for (const auto& [name, watch] : watches_) {
+        if (fence_path(name) == path) return health::format_fence(watch->fence(), name);
+    }
+    return std::nullopt;
+}
+
 std::vector<health::TopologyPtr> Monitor::topologies() const {
     std::vector<health::TopologyPtr> all;
     for (const auto& [name, watch] : watches_) {

@@ -56,6 +56,8 @@ public:
     /// The same for a node of another cluster that logical replication has brought up to date.
     void upgrade(const config::Endpoint& node, Done done);
 
+    /// The fence of the cluster whose fence_path() that is, as text; nullopt: there is none.
+    std::optional<std::string> fence_at(const std::string& path) const;
     /// The newest of each cluster, by name.
     std::vector<health::TopologyPtr> topologies() const;
     /// How often each kind of event has happened to a cluster since the process began, and how

@@ -9,6 +9,7 @@ std::string_view RouteReason::text() const {
         case Cause::serializable: return "serializable";
         case Cause::route_setting: return "route_setting";
         case Cause::entry_role: return "entry_role";
+        case Cause::preference: return "preference";
         case Cause::split_off: return "split_off";
         case Cause::pinned: return "pinned";
         case Cause::no_replica: return "no_replica";

@@ -17,6 +17,7 @@ enum class Cause : std::uint8_t {
     serializable,    // a read, but its transaction is for the primary by its isolation
     route_setting,   // pgweir.route
     entry_role,      // the entry is for the primary, or for replicas, only
+    preference,      // reads of such sessions are for the primary: reads.prefer_*
     split_off,       // reads of the cluster are not split
     pinned,          // the client keeps its server
     no_replica,      // a read, but no replica is there that may be read from

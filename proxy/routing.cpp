@@ -96,7 +96,10 @@ Routing::Aim Routing::aim(const Unit& unit, const Defaults& defaults) const {
         return {false, what, node && alone && wish_ == Wish::automatic && rules_.split};
     }
     if (wish_ == Wish::primary) return {false, {Cause::route_setting}};
-    if (!rules_.split) return {false, {Cause::split_off}};
+    const bool prefers_primary =
+        rules_.preferred && rules_.preferred->target == config::Preference::Target::primary;
+    if (wish_ == Wish::automatic && prefers_primary) return {false, {Cause::preference}};
+    if (!rules_.split && (!rules_.preferred || prefers_primary)) return {false, {Cause::split_off}};
     const RouteReason there = unit.read ? what : RouteReason{Cause::route_setting};
     const router::TransactionOptions* const options = !begun_.empty() ? &options_
                                                       : unit.begins   ? &*unit.begins

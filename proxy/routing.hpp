@@ -56,6 +56,7 @@ public:
         bool split = true;
         bool retry_reads = true;
         config::Consistency consistency = config::Consistency::session;
+        std::optional<config::Preference> preferred{};  // that counts for this session
     };
     explicit Routing(Rules rules) : rules_(std::move(rules)) {}
 

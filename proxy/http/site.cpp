@@ -93,6 +93,7 @@ void Site::handle(const Request& request, Server::Reply reply) {
         return answer_snapshot(metrics_parts, std::move(reply), show_metrics);
     if (request.path == "/api/status")
         return answer_snapshot(status_parts, std::move(reply), show_status);
+    if (request.path.starts_with("/fence/")) return answer_fence(request.path, std::move(reply));
     if (request.path == "/") return reply(show_page);
     reply([] { return Response{404, {}, "there is /, /metrics, /healthz and /readyz\n"}; });
 }
@@ -121,6 +122,19 @@ void Site::answer_readiness(Server::Reply reply) const {
                         return Response{found.ready ? 200u : 503u, json, to_json(found)};
                     });
                 });
+        });
+}
+
+/// For other processes: failover.peers.
+void Site::answer_fence(std::string path, Server::Reply reply) const {
+    process_.main().worker.loop.post(
+        [this, alive = std::weak_ptr(feed_), path = std::move(path), reply = std::move(reply)] {
+            if (alive.expired()) return;
+            const std::optional<std::string> found = process_.monitor().fence_at(path);
+            reply([found] {
+                return found ? Response{200, "text/plain; charset=utf-8", *found}
+                             : Response{404, {}, "no such cluster\n"};
+            });
         });
 }
 

@@ -1,4 +1,4 @@
-// What is where: the status page and its /api/status, /metrics, /healthz, /readyz.
+// What is where: the status page and its /api/status, /metrics, /healthz, /readyz, /fence/….
 #pragma once
 
 #include <memory>
@@ -22,6 +22,7 @@ private:
     void handle(const Request& request, Server::Reply reply);
     void answer_health(const Server::Reply& reply) const;
     void answer_readiness(Server::Reply reply) const;
+    void answer_fence(std::string path, Server::Reply reply) const;
     using Show = std::function<Response(const admin::Snapshot&)>;
     void answer_snapshot(unsigned parts, Server::Reply reply, Show show) const;
     bool is_meant(const std::string& host) const;

@@ -2,11 +2,12 @@
 import json
 import threading
 import time
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
-from harness.processes import eventually
+from harness.processes import Port, eventually
 from harness.split import split_toml
 from harness.wire import ServerError, query
 
@@ -271,6 +272,34 @@ def test_what_one_process_sees_others_know(private_cluster, pgweir, tmp_path):
         eventually(lambda: [row["cl_waiting"] for row in blind.console("show pools") if row["database"] == "app"]
                    == ["1"], what="it waits")
         assert old.value("select count(*) from pg_class where relname = 'never'", dbname="app") == 0
+
+
+@pytest.fixture
+def free_port():
+    with closing(Port()) as port:
+        yield port
+
+
+def test_what_one_process_sees_its_peers_know(private_cluster, pgweir, free_port):
+    cluster = private_cluster(replicas=1)
+    old, new = cluster.primary, cluster.replicas[0]
+    port = free_port.number
+    seer = pgweir(toml=config(cluster.nodes, http=f"127.0.0.1:{port}"))
+    asks = f'peers = ["http://127.0.0.1:{port}"]'
+    blind = pgweir(toml=config([old], failover=asks))
+    for proxy in (seer, blind):
+        wait_for(proxy, old, role="primary")
+    new.promote()
+    wait_for(seer, new, role="primary")
+    assert "there is a timeline 2" in wait_for(blind, old, role="stale_primary")["reason"]
+    late = pgweir(toml=config([old], failover=asks))  # with a state file of its own, which is empty
+    wait_for(late, old, role="stale_primary")
+    assert "primary_changed" not in [event for event, _ in events(late)]
+    # One that cannot be reached does not keep anybody from anything.
+    assert seer.stop() == 0
+    alone = pgweir(toml=config([new], failover=asks))
+    wait_for(alone, new, role="primary")
+    assert "no answer from the peer" in alone.log()
 
 
 def test_a_cut_off_state_file_is_told_and_passed_over(cluster, pgweir):

@@ -4,7 +4,7 @@ import pytest
 from harness import Cluster, eventually
 from harness.postgres import HBA
 from harness.processes import write
-from harness.split import LOGGING, place_of, split_toml, tag, wait_for_reads
+from harness.split import LOGGING, place_of, ran_on, split_toml, tag, wait_for_reads
 from harness.wire import FLUSH, SYNC, bind, describe_portal, describe_statement, execute, parse, query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
@@ -262,6 +262,27 @@ def test_replicas_share_the_reads(proxy, split_cluster):
     counts = [sum(mark in node.process.log() for mark in marks) for node in split_cluster.nodes]
     assert counts[0] == 0 and sum(counts) == len(marks)
     assert min(counts[1:]) >= 0.4 * len(marks)
+
+
+def test_some_sessions_prefer_a_place(pgweir, split_cluster):
+    first, second = split_cluster.replicas
+    reads = f"""split = false
+prefer_application = ["odd:primary", "reports_.*:127.0.0.1:{second.port}", "never:replica(0)"]
+prefer_database = ["app:127.0.0.1:{first.port}"]"""
+    databases = '[databases.other]\ncluster = "main"\ndbname = "app"'
+    proxy = pgweir(toml=split_toml(split_cluster, reads=reads, databases=databases))
+
+    def place(dbname, application):
+        with proxy.wire(dbname=dbname, application_name=application) as wire:
+            mark = tag()
+            wire.query(f"select count(*) from numbers {mark}")
+            return eventually(lambda: ran_on(split_cluster, mark), what=mark)
+
+    eventually(lambda: place("app", "psql") == [first.name], what="reads at the preferred one")
+    assert place("app", "reports_1") == [second.name]
+    assert place("app", "odd") == place("other", "odd") == [split_cluster.primary.name]
+    assert place("other", "reports_2") == [second.name]
+    assert place("other", "psql") == place("app", "never") == [split_cluster.primary.name]
 
 
 def test_no_replica_is_left(pgweir, private_cluster):

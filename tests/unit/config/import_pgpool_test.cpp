@@ -142,7 +142,9 @@ load_balance_mode = off
 disable_load_balance_on_write = 'off'
 delay_threshold = 1MB
 delay_threshold_by_time = 1500
-database_redirect_preference_list = 'one:primary,two:standby,t.*:primary,three:primary(0.5)'
+database_redirect_preference_list = 'one:primary,two:standby,t.*:1(0.5)'
+app_name_redirect_preference_list = 'psql:standby(0.25)'
+user_redirect_preference_list = ''
 )");
     const Cluster* const cluster = config->cluster("main");
     ASSERT_TRUE(cluster);
@@ -159,15 +161,17 @@ database_redirect_preference_list = 'one:primary,two:standby,t.*:primary,three:p
     const Reads reads{.split = false,
                       .max_lag = 1500ms,
                       .max_lag_bytes = 1 << 20,
-                      .consistency = Consistency::eventual};
+                      .consistency = Consistency::eventual,
+                      .prefer_application = {{"psql", Preference::Target::replica, {}, 0.25}},
+                      .prefer_database = {{"one", Preference::Target::primary, {}, 1},
+                                          {"two", Preference::Target::replica, {}, 1},
+                                          {"t.*", Preference::Target::node, {"b", 5433}, 0.5}}};
     EXPECT_TRUE(cluster->reads == reads) << toml;
     EXPECT_EQ(cluster->failover.hold, 60s);
-    EXPECT_EQ(config->databases.size(), 2u);
+    EXPECT_EQ(config->databases.size(), 1u);
     EXPECT_EQ(config->database("*")->cluster, "main");
-    EXPECT_EQ(config->database("one")->role, TargetRole::primary);
     EXPECT_TRUE(says(toml, "pgpool.conf:8: backend_weight7 = 1: there is no backend_hostname7"));
     EXPECT_TRUE(says(toml, "pgpool.conf:12: health_check_user = other: there is one probe"));
-    EXPECT_TRUE(says(toml, "pgpool.conf:22: database_redirect_preference_list = one:primary,two"));
 }
 
 TEST(ImportPgpool, TurnsSharesIntoWholeWeights) {
@@ -231,7 +235,7 @@ constexpr DroppedCase dropped_cases[] = {
     {"failover_command = 'x'", "pgweir promotes nothing"},
     {"failover_on_backend_error = off", "a node that fails is left alone"},
     {"primary_routing_query_pattern_list = 'x'", "in front of a statement does it"},
-    {"app_name_redirect_preference_list = 'psql:standby'", "SET pgweir.route"},
+    {"app_name_redirect_preference_list = 'psql:standby'", "there is one server only"},
     {"recovery_user = 'x'", "online recovery"},
     {"relcache_size = 256", "its own rules"},
     {"delay_threshold = 1", "there is one server only"},

@@ -151,7 +151,7 @@ TEST(Import, CarriesTimesToTheMicrosecond) {
 }
 
 /// Everything that only a TOML can say, nothing of it the default.
-constexpr std::string_view companion = R"([listen]
+constexpr std::string_view companion = R"toml([listen]
 proxy_protocol = ["10.0.0.0/8", "::1", "unix"]
 [admin]
 http = "127.0.0.1:9127"
@@ -194,10 +194,14 @@ ejection = "0"
 replica_safe_functions = ["a.f"]
 primary_functions = ["g"]
 foreign_tables = true
+prefer_application = ["x:primary(0.5)"]
+prefer_database = ["y.*:a:5432", "z:replica"]
+prefer_user = ["u:b:7(0.25)"]
 [clusters.main.failover]
 hold = "1s"
 max_held = 3
 state_file = "state"
+peers = ["http://y:2"]
 retry_reads = false
 hook = "h"
 switchover_command = "sw"
@@ -221,7 +225,7 @@ slow_query = "2s"
 slow_query_literals = true
 level = "debug"
 format = "json"
-)";
+)toml";
 
 TEST(Import, TakesInWhatTheIniReads) {
     const Imported imported = expect_same({

@@ -77,6 +77,13 @@ constexpr BadCase bad_cases[] = {
      "2: clusters.m.nodes: expected one node with role \"primary\""},
     {"[clusters.m]\nnodes = [{ host = \"a\" }]\nhealth.interval = 0\n",
      "3: clusters.m.health.interval: expected a duration above 0"},
+    {"[clusters.m]\nnodes = [{ host = \"a\" }]\nreads.prefer_user = [\"u:b:5432\"]\n",
+     "3: clusters.m.reads.prefer_user: expected one of the cluster's nodes, got \"u:b:5432\""},
+    {"[clusters.m]\nnodes = [{ host = \"a\" }]\nreads.prefer_database = [\"(:primary\"]\n",
+     "3: clusters.m.reads.prefer_database: expected a regular expression before the colon, got "
+     "\"(\""},
+    {"[clusters.m]\nnodes = [{ host = \"a\" }]\nfailover.peers = [\"n1\"]\n",
+     "3: clusters.m.failover.peers: expected a URL like \"http://10.0.0.2:9127\", got \"n1\""},
     {"[clusters.m]\nnodes = [{ host = \"a\" }]\nhealth.patroni = [\"n1:8008\"]\n",
      "3: clusters.m.health.patroni: expected a URL like \"http://10.0.0.1:8008\", got \"n1:8008\""},
     {"[clusters.m]\nnodes = [{ host = \"a\" }]\nhealth.password_file = \"x\"\n",

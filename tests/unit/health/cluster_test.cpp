@@ -561,6 +561,24 @@ TEST(Cluster, AHigherTimelineSeenElsewhereEndsThePrimary) {
     EXPECT_EQ(watch.keep().says(3, leader(2000, 2)).primary(), 3);
 }
 
+TEST(Cluster, NobodyLeadsBeforeOthersHaveBeenAsked) {
+    Watch watch;
+    watch.cluster.await_others(true, watch.now_us);
+    watch.settle();
+    EXPECT_EQ(watch.primary(), 0);
+    EXPECT_EQ(watch.role(1), Role::unknown);
+    watch.cluster.heard_elsewhere({system_id, 2, "10.0.0.1:3", 0}, watch.now_us);
+    watch.cluster.await_others(false, watch.now_us);
+    EXPECT_EQ(watch.keep().role(1), Role::stale_primary);
+    Watch other;
+    other.cluster.await_others(true, other.now_us);
+    other.settle();
+    other.cluster.await_others(false, other.now_us);
+    EXPECT_EQ(other.keep().primary(), 1);
+    other.cluster.await_others(true, other.now_us);  // a reload
+    EXPECT_EQ(other.primary(), 1);
+}
+
 TEST(Cluster, WhatIsKnownElsewhereAlreadyChangesNothing) {
     Watch watch;
     watch.settle();

@@ -39,14 +39,14 @@ TEST(Patroni, WhatIsNoAnswer) {
 
 TEST(Patroni, Urls) {
     const auto at = [](const char* host, int port) {
-        return PatroniUrl{.at = {host, port}, .user_password = {}};
+        return RestUrl{.at = {host, port}, .user_password = {}};
     };
     EXPECT_EQ(patroni_url("http://10.0.0.1:8009/x"), at("10.0.0.1", 8009));
     EXPECT_EQ(patroni_url("http://pg1"), at("pg1", 8008));
     EXPECT_EQ(patroni_url("http://[::1]"), at("::1", 8008));
     EXPECT_EQ(patroni_url("http://[::1]:80/"), at("::1", 80));
     EXPECT_EQ(patroni_url("http://me:p@ss:w@pg1:80"),
-              (PatroniUrl{.at = {"pg1", 80}, .user_password = "me:p@ss:w"}));
+              (RestUrl{.at = {"pg1", 80}, .user_password = "me:p@ss:w"}));
     for (const char* url : {"https://pg1:8008", "http://", "http://:8008", "http://pg1:x", "pg1",
                             "http://me:secret@"}) {
         SCOPED_TRACE(url);

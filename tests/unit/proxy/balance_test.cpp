@@ -49,11 +49,14 @@ struct Chooser {
     Balance balance{0};
     std::int64_t at_us = now_us;
 
-    /// The port of the node; 0: none.
+    /// The port of the node that is chosen; 0: none.
+    std::optional<int> prefers{};
+
     int choose(std::optional<int> home = std::nullopt) {
         const health::Bound bound = fresh(topology);
         Balance::Wish wish{bound, consistency};
         if (home) wish.home = config::Endpoint{"h", *home};
+        if (prefers) wish.prefers = config::Endpoint{"h", *prefers};
         const auto place = balance.choose(topology, wish, reads, at_us);
         return place ? topology.nodes[*place].node.at.port : 0;
     }
@@ -183,6 +186,27 @@ TEST(Balance, OneLongReportSaysNothing) {
     EXPECT_EQ(chooser.leaving(3), 0);
 }
 
+TEST(Balance, APeakIsNoticedAtOnceAndDecays) {
+    Chooser chooser{cluster({replica(2), replica(3)}), {}, eventual};
+    const auto share = [&chooser] {
+        std::map<int, int> found;
+        for (int i = 0; i < 2000; ++i) {
+            chooser.balance.began({"h", 2}), chooser.balance.began({"h", 3});  // both are busy
+            ++found[chooser.choose()];
+            chooser.balance.dropped({"h", 2}), chooser.balance.dropped({"h", 3});
+        }
+        return found[3];
+    };
+    for (int i = 0; i < 10; ++i) chooser.answer(2, 500), chooser.answer(3, 500);
+    EXPECT_NEAR(share(), 1000, 150);
+    for (int i = 0; i < 4; ++i) chooser.answer(3, 500'000);  // a few answers are enough
+    EXPECT_LT(share(), 200);
+    for (int i = 0; i < 100; ++i) chooser.answer(3, 500);
+    EXPECT_LT(share(), 200) << "many quick answers at once are one moment";
+    for (int i = 0; i < 60; ++i) chooser.at_us += 1'000'000, chooser.answer(3, 500);
+    EXPECT_NEAR(share(), 1000, 150);
+}
+
 TEST(Balance, WhoLosesOneReadAfterTheOtherGetsNone) {
     Chooser chooser{cluster({replica(2), replica(3)})};
     const config::Endpoint bad{"h", 2};
@@ -212,6 +236,15 @@ TEST(Balance, TheOwnZoneComesFirst) {
     EXPECT_EQ(chooser.choose(3), 2);
 }
 
+TEST(Balance, ThePreferredOneComesFirst) {
+    Chooser chooser{cluster({replica(2), replica(3, 0)})};
+    chooser.prefers = 3;
+    EXPECT_EQ(chooser.shares(10), (std::map<int, int>{{3, 10}}));
+    EXPECT_EQ(chooser.choose(2), 3) << "it comes back";
+    chooser.topology.nodes[2].eligible = false;
+    EXPECT_EQ(chooser.choose(3), 2) << "another one where that cannot be";
+}
+
 TEST(Balance, AnyReplicaWhenNothingIsPromised) {
     Chooser chooser{cluster({replica(2), replica(3)}), {}, eventual};
     chooser.reads.balance = config::Balance::round_robin;
@@ -221,11 +254,12 @@ TEST(Balance, AnyReplicaWhenNothingIsPromised) {
 }
 
 TEST(Balance, OfTwoThatAreDrawnTheLessBusy) {
-    Chooser chooser{cluster({replica(2), replica(3)}), {}, eventual};
+    Chooser chooser{cluster({replica(2), replica(3), replica(4)}), {}, eventual};
     for (int i = 0; i < 5; ++i) chooser.balance.began({"h", 2});
     std::map<int, int> found;
     for (int i = 0; i < 1000; ++i) ++found[chooser.choose()];
-    EXPECT_NEAR(found[2], 250, 50);  // drawn twice
+    EXPECT_EQ(found[2], 0) << "the other one is never it itself";
+    EXPECT_NEAR(found[3], 500, 80);
 }
 
 }  // namespace

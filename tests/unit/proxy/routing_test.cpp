@@ -52,6 +52,22 @@ TEST(Routing, ReadsMayBeReplicas) {
                     .to_replica("INSERT INTO t VALUES (1)"));
 }
 
+TEST(Routing, SomeSessionsPreferAPlace) {
+    using Target = config::Preference::Target;
+    const auto reads_at_replica = [](Target target, bool split, std::string_view first = {}) {
+        Speaker speaker(
+            {.cluster = "c", .split = split, .preferred = config::Preference{.target = target}});
+        EXPECT_FALSE(speaker.to_replica("INSERT INTO t VALUES (1)"));
+        if (!first.empty()) speaker.ask(first);
+        return speaker.to_replica("SELECT 1");
+    };
+    EXPECT_FALSE(reads_at_replica(Target::primary, true));
+    EXPECT_TRUE(reads_at_replica(Target::primary, true, "SET pgweir.route = 'replica'"));
+    EXPECT_TRUE(reads_at_replica(Target::replica, false));
+    EXPECT_TRUE(reads_at_replica(Target::node, false));
+    EXPECT_FALSE(reads_at_replica(Target::node, true, "SET pgweir.route = 'primary'"));
+}
+
 TEST(Routing, ATransactionBeginsWithoutAServer) {
     Speaker speaker;
     const auto begun = speaker.ask("BEGIN");
