@@ -7,14 +7,16 @@ namespace pgweir::proxy {
 
 namespace {
 
-constexpr double floor_us = 2'000;      // so much is added, below which differences mean nothing
-constexpr double decay_us = 5'000'000;  // in which a peak falls to 1/e of what was above it
-constexpr double steepest = 4;          // times: what one answer may raise it by
-constexpr double alike = 4;             // times the quickest is as good as that
-constexpr double least_ramp = 0.1;      // of its share, for who has just come up
-constexpr double crowd = 0.5;           // clients above an even share that nobody minds
-constexpr int lost_max = 5;             // reads in a row
-constexpr int longest_ejection = 5;     // doublings
+// The mean of what reads took is a geometric one, so that one report among look-ups does not hide
+// what the node is like. So many µs are added, below which differences mean nothing.
+constexpr double floor_us = 2'000;
+constexpr double rising = 0.2, falling = 0.1;      // weight of one answer in the mean
+constexpr double forgetting_us = 5'000'000;        // without answers the mean halves in so long
+constexpr double alike = 4;                        // times the quickest is as good as that
+constexpr double least_ramp = 0.1;                 // of its share, for who has just come up
+constexpr double crowd = 0.5;                      // clients above an even share that nobody minds
+constexpr int lost_max = 5;                        // reads in a row
+constexpr int longest_ejection = 5;                // doublings
 constexpr std::int64_t forgiving_us = 60'000'000;  // after which they begin anew
 
 double latency_of(std::int64_t took_us) {
@@ -79,10 +81,9 @@ void Balance::find_candidates(const health::Topology& topology, const Wish& wish
     }
 }
 
-/// Without answers it falls to what a node that is well has: it may be well again.
+/// A node that nobody has asked for a while may be well again.
 double Balance::latency(const Load& its, std::int64_t now_us) {
-    const double keeps = std::exp(-static_cast<double>(now_us - its.heard_us) / decay_us);
-    return floor_us + (its.latency_us - floor_us) * keeps;
+    return its.latency_us * std::exp2(-static_cast<double>(now_us - its.heard_us) / forgetting_us);
 }
 
 /// Who is slower than the quickest by more than what may be chance has less of the reads.
@@ -94,6 +95,7 @@ void Balance::weigh_latency(std::int64_t now_us) {
         quickest = quickest > 0 ? std::min(quickest, its) : its;
     }
     if (quickest <= 0) return;
+    quickest = std::max(quickest, floor_us);
     for (Candidate& one : candidates_) {
         if (one.load->latency_us <= 0) continue;
         one.weight /= std::max(latency(*one.load, now_us) / (alike * quickest), 1.0);
@@ -172,12 +174,9 @@ void Balance::answered(const config::Endpoint& node, std::int64_t took_us, std::
     --its.active;
     const double took = latency_of(took_us);
     // The first answer of a new server is slow, and says little.
-    if (its.latency_us <= 0) its.latency_us = latency_of(0), its.heard_us = now_us;
-    // It rises at once, though not to where one report among look-ups would have it, and falls by
-    // what has been answered since, the more of the time that took the more.
-    const double keeps = std::exp(-static_cast<double>(now_us - its.heard_us) / decay_us);
-    its.latency_us = took > its.latency_us ? std::min(took, steepest * its.latency_us)
-                                           : took + (its.latency_us - took) * keeps;
+    if (its.latency_us <= 0) its.latency_us = latency_of(0);
+    const double times = took / its.latency_us;
+    its.latency_us *= std::pow(times, times > 1 ? rising : falling);
     its.heard_us = now_us;
     its.lost = 0;
     if (now_us > its.ejected_until_us + forgiving_us) its.ejections = 0;

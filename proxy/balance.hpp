@@ -53,7 +53,7 @@ private:
     struct Load {
         config::Endpoint node;
         int clients = 0, active = 0;
-        double latency_us = 0;      // what reads took: the peak, which decays; 0 = not known
+        double latency_us = 0;      // geometric mean, higher ones counting more; 0 = none
         std::int64_t heard_us = 0;  // when the last one was answered
         double credit = 0;          // round robin: what it is owed
         int lost = 0;               // reads in a row

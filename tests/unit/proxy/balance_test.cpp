@@ -186,27 +186,6 @@ TEST(Balance, OneLongReportSaysNothing) {
     EXPECT_EQ(chooser.leaving(3), 0);
 }
 
-TEST(Balance, APeakIsNoticedAtOnceAndDecays) {
-    Chooser chooser{cluster({replica(2), replica(3)}), {}, eventual};
-    const auto share = [&chooser] {
-        std::map<int, int> found;
-        for (int i = 0; i < 2000; ++i) {
-            chooser.balance.began({"h", 2}), chooser.balance.began({"h", 3});  // both are busy
-            ++found[chooser.choose()];
-            chooser.balance.dropped({"h", 2}), chooser.balance.dropped({"h", 3});
-        }
-        return found[3];
-    };
-    for (int i = 0; i < 10; ++i) chooser.answer(2, 500), chooser.answer(3, 500);
-    EXPECT_NEAR(share(), 1000, 150);
-    for (int i = 0; i < 4; ++i) chooser.answer(3, 500'000);  // a few answers are enough
-    EXPECT_LT(share(), 200);
-    for (int i = 0; i < 100; ++i) chooser.answer(3, 500);
-    EXPECT_LT(share(), 200) << "many quick answers at once are one moment";
-    for (int i = 0; i < 60; ++i) chooser.at_us += 1'000'000, chooser.answer(3, 500);
-    EXPECT_NEAR(share(), 1000, 150);
-}
-
 TEST(Balance, WhoLosesOneReadAfterTheOtherGetsNone) {
     Chooser chooser{cluster({replica(2), replica(3)})};
     const config::Endpoint bad{"h", 2};
