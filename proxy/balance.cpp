@@ -124,7 +124,11 @@ const Balance::Candidate& Balance::pick(std::vector<Candidate>& from, config::Ba
         return (one.load->active + one.load->clients + 1) / one.weight;
     };
     if (method == config::Balance::random) return draw(from);
-    if (method == config::Balance::round_robin) {
+    // Who come one after the other, each gone before the next, get their shares by turns as well.
+    const bool idle = std::ranges::all_of(
+        from, [](const Candidate& one) { return one.load->active + one.load->clients == 0; });
+    const bool by_chance = method == config::Balance::least_latency && !settles;
+    if (method == config::Balance::round_robin || (idle && !by_chance)) {
         double total = 0;
         for (const Candidate& one : from) total += one.weight, one.load->credit += one.weight;
         const Candidate& next = *std::ranges::max_element(
@@ -132,7 +136,7 @@ const Balance::Candidate& Balance::pick(std::vector<Candidate>& from, config::Ba
         next.load->credit -= total;
         return next;
     }
-    if (method == config::Balance::least_latency && !settles) {
+    if (by_chance) {
         // Of two that are drawn: others draw others, so that they do not all run to one node.
         const Candidate& one = draw(from);
         const Candidate& other = draw(from, &one);

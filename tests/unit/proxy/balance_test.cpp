@@ -119,6 +119,26 @@ TEST(Balance, ByWeight) {
     EXPECT_NEAR(shares(topology, config::Balance::random, 1000).at(2), 750, 50);
 }
 
+/// Each is gone before the next one comes, so that nobody is ever busy.
+TEST(Balance, WhoComeOneAfterTheOtherAreSharedToo) {
+    for (const auto method : {config::Balance::least_latency, config::Balance::least_connections}) {
+        Chooser weighted{cluster({replica(2, 3), replica(3, 1)})};
+        weighted.reads.balance = method;
+        std::map<int, int> found;
+        for (int i = 0; i < 100; ++i) ++found[weighted.choose()];
+        EXPECT_EQ(found, (std::map<int, int>{{2, 75}, {3, 25}}));
+
+        Chooser young{cluster({replica(2), replica(3)})};
+        young.reads.balance = method;
+        young.reads.slow_start = std::chrono::seconds(10);
+        young.topology.nodes[1].status_since_us = now_us - 5'000'000;
+        young.topology.nodes[2].status_since_us = now_us - 5'001'000;  // the other is ahead of it
+        found.clear();
+        for (int i = 0; i < 100; ++i) ++found[young.choose()];
+        EXPECT_NEAR(found[2], 50, 1);
+    }
+}
+
 TEST(Balance, WeightZeroOnlyWhenNothingElseIsLeft) {
     EXPECT_EQ(shares(cluster({replica(2, 0), replica(3)}), config::Balance::random, 10),
               (std::map<int, int>{{3, 10}}));
