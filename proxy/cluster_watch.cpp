@@ -10,7 +10,6 @@
 
 namespace pgweir::proxy {
 
-using net::log::Level;
 
 namespace {
 

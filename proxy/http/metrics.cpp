@@ -18,7 +18,6 @@ using admin::Snapshot;
 using health::Event;
 using health::NodeView;
 using health::Role;
-using health::Topology;
 
 std::string name_of(const NodeView& node) {
     return fmt::format("{}:{}", node.node.at.host, node.node.at.port);

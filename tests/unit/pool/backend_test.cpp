@@ -18,7 +18,6 @@ using protocol::Outstanding;
 using protocol::Reply;
 using protocol::Request;
 using protocol::Segments;
-using protocol::TxStatus;
 
 struct Letter {
     char letter;

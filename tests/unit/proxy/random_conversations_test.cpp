@@ -182,7 +182,7 @@ private:
     std::string piece(std::string& from) {
         const std::size_t size =
             dice_.one_in(2) ? from.size() : static_cast<std::size_t>(1 + dice_.below(20));
-        const std::string taken = from.substr(0, size);
+        std::string taken = from.substr(0, size);
         from.erase(0, size);
         return taken;
     }

@@ -20,7 +20,7 @@ protected:
     /// Says what was asked.
     std::string ask(const std::vector<Row>& rows) {
         EXPECT_TRUE(session.unsettled());
-        const std::string question = session.ask();
+        std::string question = session.ask();
         session.answer(rows, fresh, have);
         session.transaction_over();
         return question;
