@@ -20,12 +20,12 @@ std::shared_ptr<const pool::PoolSettings> settings_for_node(const pool::Worker& 
 
 NodeQuery::NodeQuery(pool::Registry& registry, pool::Worker& on, const config::Cluster& cluster,
                      Question question, Done done)
-    : worker_(on),
+    : pool::OwnErrand(on),
+      worker_(on),
       sql_(std::move(question.sql)),
       done_(std::move(done)),
       pool_(registry, {cluster.name, cluster.health.user, {}},
-            settings_for_node(on, cluster, question.at, question.dbname), totals_, totals_),
-      none_(on.shared.vars.empty()) {
+            settings_for_node(on, cluster, question.at, question.dbname), totals_, totals_) {
     pool_.internal = true;
     pool_.set_credentials({.user = cluster.health.user,
                            .secret = cluster.health.password,

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "pool/own_errand.hpp"
 #include "pool/pool.hpp"
 
 namespace pgweir::proxy {
@@ -17,7 +18,7 @@ std::shared_ptr<const pool::PoolSettings> settings_for_node(const pool::Worker& 
                                                             const std::string& dbname = {});
 
 /// Resource; on its worker. Runs its statement once and has done then.
-class NodeQuery final : public pool::Errand {
+class NodeQuery final : public pool::OwnErrand {
 public:
     /// Hears of the end, once: rows, or the error of the server or of the connection. Not called
     /// from within the constructor.
@@ -35,13 +36,8 @@ public:
     NodeQuery& operator=(const NodeQuery&) = delete;
     void start();
 
-    // pool::Errand
+    // pool::OwnErrand
     void granted(pool::Server& server) override;
-    void refused(const protocol::Error&) override {}
-    void deliver(const protocol::Segments&) override {}
-    const protocol::Vars& startup() const override { return none_; }
-    const protocol::Vars& vars() const override { return none_; }
-    void settled() override {}
     void own_done(pool::Backend::OwnAnswer answer) override;
     void lost(const protocol::Error& error) override;
 
@@ -51,7 +47,6 @@ private:
     Done done_;
     pool::Totals totals_;
     pool::Pool pool_;
-    const protocol::Vars none_;
     std::uint32_t server_id_ = 0;  // 0 = there is none
 };
 

@@ -36,12 +36,12 @@ void on_client(Process& process, unsigned shard_index, std::uint32_t id, F visit
 }  // namespace
 
 Hub::Hub(Hubs& hubs, Process& process, Shard& home, pool::Pool& pool)
-    : hubs_(hubs),
+    : pool::OwnErrand(home.worker),
+      hubs_(hubs),
       process_(process),
       home_(home),
       pool_(pool),
-      marker_(random_name()),
-      none_(home.worker.shared.vars.empty()) {
+      marker_(random_name()) {
     hearing_.keep_all = true;
 }
 

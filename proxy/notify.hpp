@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "pool/own_errand.hpp"
 #include "pool/pool.hpp"
 #include "proxy/cancel_keys.hpp"
 #include "proxy/listening.hpp"
@@ -21,7 +22,7 @@ class Hubs;
 /// to hear of. The connection is there while there are any; when it is lost it is opened anew, and
 /// the clients are told that they may have missed something.
 /// Resource; lives as long as the process. Works on the thread of the shard it was made on.
-class Hub final : public pool::Errand {
+class Hub final : public pool::OwnErrand {
 public:
     Hub(Hubs& hubs, Process& process, Shard& home, pool::Pool& pool);
 
@@ -36,13 +37,8 @@ public:
     /// Chores, every 100 ms.
     void tick(const Shard& here);
 
-    // pool::Errand
+    // pool::OwnErrand
     void granted(pool::Server& server) override;
-    void refused(const protocol::Error&) override {}
-    void deliver(const protocol::Segments&) override {}
-    const protocol::Vars& startup() const override { return none_; }
-    const protocol::Vars& vars() const override { return none_; }
-    void settled() override {}
     void notified(const std::vector<pool::Notification>& kept,
                   const std::vector<pool::Notification>& echoes) override;
     void own_done(pool::Backend::OwnAnswer answer) override;
@@ -75,7 +71,6 @@ private:
     Shard& home_;
     pool::Pool& pool_;
     const std::string marker_;
-    const protocol::Vars none_;
     pool::Hearing hearing_;
     pool::Server* server_ = nullptr;
     bool opening_ = false;

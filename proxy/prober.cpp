@@ -8,14 +8,14 @@ namespace pgweir::proxy {
 
 Prober::Prober(Listener& listener, pool::Registry& registry, pool::Worker& on,
                const config::Cluster& cluster, const config::Endpoint& node)
-    : net::Timer(on.loop),
+    : pool::OwnErrand(on),
+      net::Timer(on.loop),
       listener_(listener),
       worker_(on),
       node_(node),
       timeout_us_(cluster.health.timeout.count()),
       pool_(registry, {cluster.name, cluster.health.user, {}}, settings_for_node(on, cluster, node),
-            totals_, totals_),
-      none_(on.shared.vars.empty()) {
+            totals_, totals_) {
     pool_.internal = true;
     pool_.server_protocol = protocol::protocol_3_0;  // not worth a question
     pool_.set_credentials({.user = cluster.health.user,

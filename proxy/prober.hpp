@@ -5,13 +5,14 @@
 #include <string>
 
 #include "health/probe.hpp"
+#include "pool/own_errand.hpp"
 #include "pool/pool.hpp"
 
 namespace pgweir::proxy {
 
 /// Resource; of the monitor, on its worker. It asks when it is told to and says what came of it,
 /// within health.timeout for connecting and logging in, and once more for the answer.
-class Prober final : public pool::Errand, private net::Timer {
+class Prober final : public pool::OwnErrand, private net::Timer {
 public:
     /// Who hears of it. Called at most once for each ask(); failed() also when the connection ends
     /// in between. Either may be called from within ask(), and must not destroy the prober.
@@ -32,13 +33,8 @@ public:
     const config::Endpoint& node() const { return node_; }
     void ask();
 
-    // pool::Errand
+    // pool::OwnErrand
     void granted(pool::Server& server) override;
-    void refused(const protocol::Error&) override {}
-    void deliver(const protocol::Segments&) override {}
-    const protocol::Vars& startup() const override { return none_; }
-    const protocol::Vars& vars() const override { return none_; }
-    void settled() override {}
     void own_done(pool::Backend::OwnAnswer answer) override;
     void lost(const protocol::Error& error) override;
 
@@ -53,7 +49,6 @@ private:
     const std::int64_t timeout_us_;
     pool::Totals totals_;
     pool::Pool pool_;
-    const protocol::Vars none_;
     pool::Server* server_ = nullptr;  // logged in
     std::uint32_t server_id_ = 0;     // 0 = there is none, not even one that logs in
     std::int64_t sent_us_ = 0;
