@@ -265,13 +265,13 @@ Server& Server::arrive(std::unique_ptr<Server> server, Worker& worker) {
 }
 
 std::string Server::node_text() const {
-    if (address_.is_unix() || address_.size == 0) return host_;
+    if (address_.is_unix() || address_.empty()) return host_;
     return node_name({host_, address_.port()});
 }
 
 std::string Server::log_context() const {
     return fmt::format("S-{}: {}/{}@{} ", static_cast<const void*>(this), pool_.database(),
-                       pool_.user(), address_.size ? address_.text() : "(unconnected)");
+                       pool_.user(), address_.empty() ? "(unconnected)" : address_.text());
 }
 
 }  // namespace pgweir::pool

@@ -81,18 +81,21 @@ std::string prepare_head(const Statement& statement) {
 }
 
 NamedStatementPtr StatementNames::find(std::string_view name) const {
-    const auto found = names_.find(name);
-    return found == names_.end() ? NamedStatementPtr() : found->second;
+    if (!names_) return {};
+    const auto found = names_->find(name);
+    return found == names_->end() ? NamedStatementPtr() : found->second;
 }
 
 void StatementNames::add(NamedStatementPtr named) {
     const std::string_view name = named->name;
-    names_.emplace(name, std::move(named));
+    if (!names_) names_ = std::make_unique<Names>();
+    names_->emplace(name, std::move(named));
 }
 
 void StatementNames::remove(const NamedStatement& named) {
-    const auto found = names_.find(named.name);
-    if (found != names_.end() && found->second.get() == &named) names_.erase(found);
+    if (!names_) return;
+    const auto found = names_->find(named.name);
+    if (found != names_->end() && found->second.get() == &named) names_->erase(found);
 }
 
 bool ServerStatements::use(const Statement& statement, std::uint64_t batch,

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -155,25 +156,24 @@ public:
     /// Takes away what `is_gone` says, of each NamedStatement&.
     template <class F>
     void erase_if(F is_gone) {
-        std::erase_if(names_, [&](const auto& item) { return is_gone(*item.second); });
+        if (names_) std::erase_if(*names_, [&](const auto& item) { return is_gone(*item.second); });
     }
     template <class F>
     void for_each(F visit) const {
-        for (const auto& [name, named] : names_) visit(*named);
+        if (!names_) return;
+        for (const auto& [name, named] : *names_) visit(*named);
     }
-    std::size_t size() const { return names_.size(); }
+    std::size_t size() const { return names_ ? names_->size() : 0; }
 
 private:
-    // A list while there are few: most clients have none or a handful, and an empty map costs
-    // memory.
     struct Hash {
         using is_transparent = void;
         std::size_t operator()(std::string_view text) const {
             return std::hash<std::string_view>{}(text);
         }
     };
-    std::unordered_map<std::string_view, NamedStatementPtr, Hash>
-        names_;  // keys live in the values
+    using Names = std::unordered_map<std::string_view, NamedStatementPtr, Hash>;
+    std::unique_ptr<Names> names_;  // keys live in the values; most clients have none, ever
 };
 
 /// Which statements one server connection knows, least recently used first to go.

@@ -13,12 +13,13 @@ constexpr std::int64_t growth_max = 64;  // times the first delay
 
 /// Empty: an address that is never delayed.
 std::string key_of(const net::Address& from) {
-    const auto* const storage = reinterpret_cast<const char*>(&from.storage);
-    if (from.family() == AF_INET)
-        return {storage + offsetof(sockaddr_in, sin_addr), sizeof(in_addr)};
+    const auto first_bytes = [](const auto& address, std::size_t size) {
+        return std::string(reinterpret_cast<const char*>(&address), size);
+    };
+    if (const sockaddr_in* const v4 = from.v4())
+        return first_bytes(v4->sin_addr, sizeof v4->sin_addr);
     constexpr std::size_t network_size = 8;  // bytes: what one customer is given
-    if (from.family() == AF_INET6)
-        return {storage + offsetof(sockaddr_in6, sin6_addr), network_size};
+    if (const sockaddr_in6* const v6 = from.v6()) return first_bytes(v6->sin6_addr, network_size);
     return {};
 }
 

@@ -24,6 +24,9 @@ struct Doings {
     bool all_variables = false;          // more than these
     std::vector<std::string> functions;  // it calls, whose doings are to be added
 
+    bool empty() const {
+        return traces == 0 && variables.empty() && !all_variables && functions.empty();
+    }
     void add(const Doings& others);
 };
 

@@ -39,8 +39,8 @@ std::string encode(const HandedClient& client) {
     out.u8(format_version);
     write_text(out, client.user);
     write_text(out, client.database);
-    write_text(out, {static_cast<const char*>(static_cast<const void*>(&client.address.storage)),
-                     client.address.size});
+    write_text(out, {static_cast<const char*>(static_cast<const void*>(client.address.raw())),
+                     client.address.size()});
     out.u32(static_cast<std::uint32_t>(client.connected_us >> 32));
     out.u32(static_cast<std::uint32_t>(client.connected_us));
     out.u32(client.cancel_key.pid);
@@ -75,9 +75,8 @@ protocol::Result<HandedClient> decode_handed_client(protocol::Bytes bytes) {
     client.user = read_text(in);
     client.database = read_text(in);
     const std::string address = read_text(in);
-    if (address.size() > sizeof client.address.storage) return bad();
-    std::memcpy(&client.address.storage, address.data(), address.size());
-    client.address.size = static_cast<socklen_t>(address.size());
+    client.address = net::Address(address.data(), address.size());
+    if (client.address.empty()) return bad();
     const std::uint64_t upper = in.u32();
     client.connected_us = static_cast<std::int64_t>(upper << 32 | in.u32());
     client.cancel_key.pid = in.u32();

@@ -26,9 +26,10 @@ protocol::Error listen_error(const std::string& where, const char* what) {
 }
 
 std::string path_of(const net::Address& address) {
-    if (!address.is_unix()) return {};
-    const auto& un = *static_cast<const sockaddr_un*>(static_cast<const void*>(&address.storage));
-    return un.sun_path[0] ? std::string(un.sun_path) : "@" + std::string(un.sun_path + 1);
+    const sockaddr_un* const un = address.named_unix();
+    if (!un) return {};
+    const std::string path(un->sun_path, address.size() - offsetof(sockaddr_un, sun_path));
+    return path.front() == '\0' ? "@" + path.substr(1) : path.substr(0, path.find('\0'));
 }
 
 /// A socket file that nobody listens on is a leftover; one that answers belongs to a running
@@ -36,7 +37,7 @@ std::string path_of(const net::Address& address) {
 bool in_use(const net::Address& address) {
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
-    const bool answers = ::connect(fd, address.raw(), address.size) == 0;
+    const bool answers = ::connect(fd, address.raw(), address.size()) == 0;
     ::close(fd);
     return answers;
 }
@@ -95,7 +96,7 @@ protocol::Result<std::unique_ptr<Listener>> Listener::open(net::Loop& loop,
         }
         ::unlink(path.c_str());
     }
-    if (::bind(fd, address.raw(), address.size) != 0) return listen_error(where, "bind");
+    if (::bind(fd, address.raw(), address.size()) != 0) return listen_error(where, "bind");
     listener->path_ = path;
     if (path.starts_with('/')) {
         if (!give_to_group(path, settings.unix_socket_group))
@@ -116,8 +117,7 @@ void Listener::hold(bool held) {
 void Listener::ready(std::uint32_t) {
     while (!held_) {
         net::Address peer;
-        peer.size = sizeof peer.storage;
-        const int fd = ::accept4(fd_, peer.raw(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = net::accept(fd_, peer);
         if (fd >= 0) {
             accepted_(fd, peer);
             continue;

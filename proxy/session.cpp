@@ -172,9 +172,10 @@ Traces traits_of(std::string_view sql) {
 
 std::optional<std::uint64_t> Session::context(std::uint64_t schema_epoch) const {
     constexpr Traces changing = trace::variables | trace::temporary;
-    const bool known = !local_ && ((open_.about | asked_.about | pins_) & changing) == 0 &&
-                       open_.functions.empty() && (pins_ & pin_unknown) == 0;
-    if (!known) return std::nullopt;
+    if (local_ || (pins_ & (changing | pin_unknown)) != 0) return std::nullopt;
+    if (notes_ && (((notes_->open.about | notes_->asked.about) & changing) != 0 ||
+                   !notes_->open.functions.empty()))
+        return std::nullopt;
     if (hashed_ != vars_.get()) {
         hashed_ = vars_.get();
         hash_ = hash_of(*vars_);
@@ -186,13 +187,22 @@ std::optional<std::uint64_t> Session::context(std::uint64_t schema_epoch) const 
 }
 
 Session::Session(protocol::VarTable& table, FunctionBook& book, protocol::Vars startup,
-                 protocol::Vars own, std::string user)
+                 protocol::Vars own, const std::string& user)
     : table_(&table),
       book_(&book),
       startup_(startup),
       own_(std::move(own)),
       vars_(std::move(startup)),
-      user_(std::move(user)) {}
+      user_(&user) {}
+
+Session::Notes& Session::notes() {
+    if (!notes_) notes_ = std::make_unique<Notes>();
+    return *notes_;
+}
+
+void Session::tidy_notes() {
+    if (notes_ && notes_->empty()) notes_.reset();
+}
 
 void Session::note(std::string_view sql, Traces traits, std::string_view bind) {
     constexpr Traces harmless = trace::notifies | trace::savepoints | trace::reads_sequences |
@@ -207,7 +217,8 @@ void Session::note(std::string_view sql, Traces traits, std::string_view bind) {
 void Session::note_naming(std::string_view sql, Traces traits) {
     note(sql, traits);
     const bool asks = (pins_ & trace::statements) != 0 || (traits & trace::anything) != 0;
-    if (!asks) open_.about &= ~trace::statements;
+    if (!asks && notes_) notes_->open.about &= ~trace::statements;
+    tidy_notes();
 }
 
 std::string Session::giving_back(std::string_view sql) const {
@@ -243,17 +254,19 @@ void Session::note_traces(std::string_view sql, Traces traces, std::string_view 
     Doings doings{traces & ~trace::functions, details.variables, changes_more(details),
                   details.functions};
     if ((traces & trace::channels) != 0) {
-        changes_.insert(changes_.end(), details.channels.begin(), details.channels.end());
-        if (details.discard_all) changes_.push_back({What::unlisten_all, {}});
+        auto& changes = notes().changes;
+        changes.insert(changes.end(), details.channels.begin(), details.channels.end());
+        if (details.discard_all) changes.push_back({What::unlisten_all, {}});
     }
     if (details.reset_all) pins_ &= ~pin_custom;
     if (details.statements != 1) {  // giving_back() is for one
-        open_.reset_all |= details.reset_all;
-        for (const std::string& name : details.resets) add_once(open_.resets, name);
+        Question& open = notes().open;
+        open.reset_all |= details.reset_all;
+        for (const std::string& name : details.resets) add_once(open.resets, name);
     }
     if (details.all_variables) doings.traces |= pin_custom;
-    if ((traces & trace::statements) != 0) prepared_.add(doings);
-    if ((traces & trace::executes) != 0) doings.add(prepared_);
+    if ((traces & trace::statements) != 0) notes().prepared.add(doings);
+    if ((traces & trace::executes) != 0 && notes_) doings.add(notes_->prepared);
     merge(doings);
     constexpr std::string_view discard = "discard";
     if (starts_with_word(sql, discard) && (traces & trace::sequences) != 0)
@@ -269,6 +282,7 @@ void Session::note_unread() {
 /// Adds what is done, and what the functions do that it calls.
 void Session::merge(const Doings& doings) {
     Doings all = doings;
+    Question& open = notes().open;
     for (std::size_t i = 0; i < all.functions.size(); ++i) {
         const std::string function = all.functions[i];
         if (i == functions_max) {
@@ -278,56 +292,59 @@ void Session::merge(const Doings& doings) {
         if (const std::optional<Doings> known = book_->find(function)) {
             all.add(*known);
         } else {
-            add_once(open_.functions, function);
+            add_once(open.functions, function);
         }
     }
     const bool anything = (all.traces & trace::anything) != 0;
     if ((all.traces & trace::sequences) != 0) touch_sequences();
-    open_.about |= anything ? asked_about : all.traces & asked_about;
-    may_listen_ |= (open_.about & trace::channels) != 0;
+    open.about |= anything ? asked_about : all.traces & asked_about;
+    may_listen_ |= (open.about & trace::channels) != 0;
     local_ |= (all.traces & trace::local) != 0;
     pins_ |= all.traces & (spoiling | pin_custom);
-    for (const std::string& name : all.variables) add_once(open_.variables, name);
-    open_.all_variables |= anything || all.all_variables || open_.variables.size() > names_max;
+    for (const std::string& name : all.variables) add_once(open.variables, name);
+    open.all_variables |= anything || all.all_variables || open.variables.size() > names_max;
+    tidy_notes();
+}
+
+void Session::Question::add(const Question& other) {
+    about |= other.about;
+    all_variables |= other.all_variables;
+    set_only |= other.set_only;
+    reset_all |= other.reset_all;
+    for (const std::string& name : other.variables) add_once(variables, name);
+    for (const std::string& name : other.resets) add_once(resets, name);
+    for (const std::string& name : other.functions) add_once(functions, name);
 }
 
 std::string Session::ask(bool failed) {
-    if ((pins_ & pin_unknown) != 0) {  // the last question had no answer
-        const Question lost = std::exchange(asked_, {});
-        open_.about |= lost.about;
-        open_.all_variables |= lost.all_variables;
-        open_.set_only |= lost.set_only;
-        open_.reset_all |= lost.reset_all;
-        for (const std::string& name : lost.variables) add_once(open_.variables, name);
-        for (const std::string& name : lost.resets) add_once(open_.resets, name);
-        for (const std::string& name : lost.functions) add_once(open_.functions, name);
+    auto& [open, asked, channels, changes, rounds, prepared] = notes();
+    if ((pins_ & pin_unknown) != 0) open.add(asked);  // the last question had no answer
+    asked = {};
+    open.set_only |= failed;
+    if (open.functions.empty()) {
+        asked = std::exchange(open, {});
+        asked.set_only &= !asked.all_variables;
+        return state_question(asked);
     }
-    open_.set_only |= failed;
-    if (open_.functions.empty()) {
-        asked_ = std::exchange(open_, {});
-        asked_.set_only &= !asked_.all_variables;
-        return state_question();
-    }
-    asked_ = {};
-    asked_.functions = std::exchange(open_.functions, {});
-    return FunctionBook::question(asked_.functions);
+    asked.functions = std::exchange(open.functions, {});
+    return FunctionBook::question(asked.functions);
 }
 
-std::string Session::variables_question() const {
+std::string Session::variables_question(const Question& asked) const {
     constexpr std::string_view set_ones =
         "SELECT 'v'::pg_catalog.text,name,pg_catalog.current_setting(name) "
         "FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'";
     std::string sql, shown;
-    for (const std::string& name : variables_to_ask()) {
+    for (const std::string& name : variables_to_ask(asked)) {
         const std::string literal = quote_literal(name);
-        if (asked_.set_only && is_shown(name)) {
+        if (asked.set_only && is_shown(name)) {
             shown += (shown.empty() ? "pg_catalog.lower(" : ",pg_catalog.lower(") + literal + ")";
             continue;
         }
         add_rows(sql, "SELECT 'v'::pg_catalog.text," + literal + "::pg_catalog.text," +
                           "pg_catalog.current_setting(" + literal + ",true)");
     }
-    if (asked_.all_variables) add_rows(sql, set_ones);
+    if (asked.all_variables) add_rows(sql, set_ones);
     if (!shown.empty()) {
         add_rows(sql, set_ones);
         sql += " AND pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY (ARRAY[" + shown + "])";
@@ -335,23 +352,23 @@ std::string Session::variables_question() const {
     return sql;
 }
 
-std::string Session::state_question() const {
+std::string Session::state_question(const Question& asked) const {
     std::string sql;
-    if ((asked_.about & trace::variables) != 0) sql = variables_question();
+    if ((asked.about & trace::variables) != 0) sql = variables_question(asked);
     for (const Pin& pin : pins_table) {
-        if ((asked_.about & pin.bit) != 0 && *pin.question) add_rows(sql, pin.question);
+        if ((asked.about & pin.bit) != 0 && *pin.question) add_rows(sql, pin.question);
     }
     return sql;
 }
 
 /// Those of whom pg_settings does not tell are asked for by name even where all are asked for.
-std::vector<std::string> Session::variables_to_ask() const {
-    if (!asked_.all_variables) return asked_.variables;
+std::vector<std::string> Session::variables_to_ask(const Question& asked) const {
+    if (!asked.all_variables) return asked.variables;
     std::vector<std::string> names{"role", "session_authorization"};
     const auto add = [&names](const std::string& name) {
         if (is_custom(name)) add_once(names, name);
     };
-    for (const std::string& name : asked_.variables) add(name);
+    for (const std::string& name : asked.variables) add(name);
     for (const auto& [name, value] : vars_->entries()) add(name);
     for (const auto& [name, value] : startup_->entries()) add(name);
     return names;
@@ -359,54 +376,59 @@ std::vector<std::string> Session::variables_to_ask() const {
 
 void Session::answer(const std::vector<Row>& rows, const protocol::Vars& fresh,
                      protocol::Vars& have) {
-    if (!asked_.functions.empty()) return learn_functions(rows);
-    const Traces about = asked_.about;
-    if ((about & trace::variables) != 0) take_variables(rows, fresh, have);
+    auto& [open, asked, channels, changes, rounds, prepared] = notes();
+    if (!asked.functions.empty()) return learn_functions(rows);
+    const Traces about = asked.about;
+    if ((about & trace::variables) != 0) take_variables(asked, rows, fresh, have);
     pins_ &= ~(about | pin_unknown);
-    if ((about & trace::channels) != 0) channels_.emplace();
+    if ((about & trace::channels) != 0) channels.emplace();
     for (const Row& row : rows) {
-        if (channels_ && row[0] == "n") channels_->push_back(row[1].value_or(""));
+        if (channels && row[0] == "n") channels->push_back(row[1].value_or(""));
         for (const Pin& pin : pins_table) {
             if (*pin.kind && row[0] == pin.kind) pins_ |= pin.bit;
         }
     }
-    if ((about & trace::statements) != 0 && (pins_ & trace::statements) == 0) prepared_ = {};
-    rounds_ = 0;
-    asked_ = {};
+    if ((about & trace::statements) != 0 && (pins_ & trace::statements) == 0) prepared = {};
+    rounds = 0;
+    asked = {};
+    tidy_notes();
 }
 
 std::optional<Session::Channels> Session::take_channels() {
-    if (!channels_) return std::nullopt;
-    Channels taken{*std::exchange(channels_, std::nullopt), std::move(changes_)};
-    changes_.clear();
+    if (!notes_ || !notes_->channels) return std::nullopt;
+    Channels taken{*std::exchange(notes_->channels, std::nullopt),
+                   std::exchange(notes_->changes, {})};
+    tidy_notes();
     return taken;
 }
 
 /// What was asked is asked again with the next question: the answer to that alone does not unpin.
 void Session::no_answer() {
     pins_ |= pin_unknown;
-    rounds_ = 0;
+    if (notes_) notes_->rounds = 0;
 }
 
 void Session::server_lost() {
     pins_ = 0;
-    rounds_ = 0;
-    open_ = asked_ = {};
-    channels_.reset();
-    changes_.clear();
+    if (!notes_) return;
+    Doings prepared = std::move(notes_->prepared);
+    *notes_ = {};
+    notes_->prepared = std::move(prepared);
+    tidy_notes();
 }
 
 void Session::learn_functions(const std::vector<Row>& rows) {
     std::map<std::string, Doings> learnt;
-    for (const std::string& function : asked_.functions) learnt[function];  // some are no functions
+    for (const std::string& function : notes().asked.functions)
+        learnt[function];  // some are no functions
     for (const Row& row : rows) {
         const Doings doings = FunctionBook::read(row[1].value_or(""), row[2].value_or(""));
         for (auto& [function, all] : learnt) {
             if (std::string_view(function).ends_with(row[0].value_or(""))) all.add(doings);
         }
     }
-    asked_ = {};
-    if (++rounds_ == rounds_max) return note_unread();
+    notes().asked = {};
+    if (++notes().rounds == rounds_max) return note_unread();
     for (const auto& [function, doings] : learnt) book_->learn(function, doings);
     for (const auto& [function, doings] : learnt) merge(doings);
 }
@@ -414,29 +436,30 @@ void Session::learn_functions(const std::vector<Row>& rows) {
 /// What a client has of whose variables the server says nothing: its own of the start. But one that
 /// it has set to the value of a new server is not `set` there, because protocol::set_script() got
 /// that value by a RESET.
-protocol::Vars Session::promised_when_reset(const protocol::VarSet& fresh) const {
+protocol::Vars Session::promised_when_reset(const Question& asked,
+                                            const protocol::VarSet& fresh) const {
     protocol::Vars promised = startup_;
-    if (asked_.reset_all) return promised;
+    if (asked.reset_all) return promised;
     for (const auto& [name, value] : vars_->entries()) {
         const std::string* const first = fresh.find(name);
         const auto same = [&name = name](const std::string& n) { return same_name(n, name); };
-        if (first && *first == value && std::ranges::none_of(asked_.resets, same))
+        if (first && *first == value && std::ranges::none_of(asked.resets, same))
             promised = table_->with(promised, name, value);
     }
     return promised;
 }
 
-void Session::take_variables(const std::vector<Row>& rows, const protocol::Vars& fresh,
-                             protocol::Vars& have) {
+void Session::take_variables(const Question& asked, const std::vector<Row>& rows,
+                             const protocol::Vars& fresh, protocol::Vars& have) {
     // What nobody has set is as in a new server; the client has its own again.
-    protocol::Vars there = asked_.all_variables ? fresh : have;
-    protocol::Vars promised = asked_.all_variables ? promised_when_reset(*fresh) : vars_;
+    protocol::Vars there = asked.all_variables ? fresh : have;
+    protocol::Vars promised = asked.all_variables ? promised_when_reset(asked, *fresh) : vars_;
     const auto as_new = [&](const protocol::Vars& vars, const std::string& name) {
         const std::string* const value = fresh->find(name);
         return value ? table_->with(vars, name, *value) : table_->without(vars, name);
     };
-    for (const std::string& name : asked_.variables) {
-        if (!asked_.set_only || !is_shown(name)) continue;
+    for (const std::string& name : asked.variables) {
+        if (!asked.set_only || !is_shown(name)) continue;
         there = as_new(there, name);
         promised = as_new(promised, name);
     }
@@ -445,9 +468,9 @@ void Session::take_variables(const std::vector<Row>& rows, const protocol::Vars&
         const std::string& name = *row[1];
         if (router::traces_of_variable(name) != trace::variables) continue;  // of a transaction
         const bool none = !row[2] || (same_name(name, "role") && *row[2] == "none") ||
-                          (same_name(name, "session_authorization") && *row[2] == user_);
+                          (same_name(name, "session_authorization") && *row[2] == *user_);
         there = none ? table_->without(there, name) : table_->with(there, name, *row[2]);
-        if (none && asked_.all_variables) continue;
+        if (none && asked.all_variables) continue;
         promised = none ? table_->without(promised, name) : table_->with(promised, name, *row[2]);
     }
     have = std::move(there);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,10 +44,12 @@ std::string pin_text(router::Traces pins);
 /// Value; no sockets, no clock.
 class Session {
 public:
-    /// `startup` is what a RESET gives back, and the first values. `user` is whose the servers are.
-    /// `own`: those start-up values that new servers do not have.
+    /// `startup` is what a RESET gives back, and the first values. `own`: those start-up
+    /// values that new servers do not have. `user` is whose the servers are; it outlives us.
     Session(protocol::VarTable& table, FunctionBook& book, protocol::Vars startup,
-            protocol::Vars own, std::string user);
+            protocol::Vars own, const std::string& user);
+    Session(protocol::VarTable&, FunctionBook&, protocol::Vars, protocol::Vars,
+            std::string&&) = delete;
 
     /// A statement is sent, with what traces_in() or traits_of() say, and the payload of its Bind
     /// where it has one.
@@ -74,7 +77,7 @@ public:
     std::string giving_back(std::string_view sql) const;
 
     /// Must the server be asked before it may have another client?
-    bool unsettled() const { return !open_.empty(); }
+    bool unsettled() const { return notes_ && !notes_->open.empty(); }
     /// What keeps the server with the client, once nothing is unsettled.
     router::Traces pins() const { return pins_; }
     /// Something that nothing takes out of a server again: nobody else can have it.
@@ -94,7 +97,7 @@ public:
     bool may_listen() const { return may_listen_; }
     bool take_may_notify() { return std::exchange(may_notify_, false); }
     /// The server has been made to listen, or to listen no more.
-    void listens_again() { open_.about |= router::trace::channels; }
+    void listens_again() { notes().open.about |= router::trace::channels; }
     void listens_no_more() { pins_ &= ~router::trace::channels; }
     /// By this client, in a transaction that is not over.
     void schema_changed() { local_ = true; }
@@ -105,7 +108,7 @@ public:
     /// `failed`: of what was sent, something has failed, and what it was to set may not be set.
     std::string ask(bool failed = false);
     /// The answer to what was asked may show a server without what a RESET gives the client.
-    bool resets() const { return asked_.all_variables; }
+    bool resets() const { return notes_ && notes_->asked.all_variables; }
     using Row = std::vector<std::optional<std::string>>;
     /// What it gave. `fresh` is what servers have when they are new; `have` is what this one had
     /// and, afterwards, has.
@@ -139,35 +142,49 @@ private:
         std::vector<std::string> functions;  // that the book does not know: asked about first
 
         bool empty() const { return about == 0 && functions.empty(); }
+        void add(const Question& other);
     };
+
+    /// What most clients have none of, most of the time: it is made with the first of it, and
+    /// dropped with the last.
+    struct Notes {
+        Question open, asked;
+        std::optional<std::vector<std::string>> channels;  // in the last answer
+        std::vector<router::Details::Channel> changes;
+        int rounds = 0;   // of questions about functions, one leading to the next
+        Doings prepared;  // of what the client has PREPAREd
+
+        bool empty() const {
+            return open.empty() && asked.empty() && !channels && changes.empty() &&
+                   prepared.empty();
+        }
+    };
+    Notes& notes();
+    void tidy_notes();
 
     void touch_sequences();
     void note_traces(std::string_view sql, router::Traces traces, std::string_view bind);
     void merge(const Doings& doings);
-    std::string state_question() const;
-    std::string variables_question() const;
+    std::string state_question(const Question& asked) const;
+    std::string variables_question(const Question& asked) const;
     void learn_functions(const std::vector<Row>& rows);
-    void take_variables(const std::vector<Row>& rows, const protocol::Vars& fresh,
-                        protocol::Vars& have);
-    std::vector<std::string> variables_to_ask() const;
-    protocol::Vars promised_when_reset(const protocol::VarSet& fresh) const;
+    void take_variables(const Question& asked, const std::vector<Row>& rows,
+                        const protocol::Vars& fresh, protocol::Vars& have);
+    std::vector<std::string> variables_to_ask(const Question& asked) const;
+    protocol::Vars promised_when_reset(const Question& asked, const protocol::VarSet& fresh) const;
 
     protocol::VarTable* table_;
     FunctionBook* book_;
     protocol::Vars startup_, own_, vars_;
-    std::string user_;
-    Question open_, asked_;
-    bool sequences_ = false;
-    bool local_ = false;  // for the rest of the transaction a text may mean something else
+    const std::string* user_;
+    std::unique_ptr<Notes> notes_;
     mutable const void* hashed_ = nullptr;  // vars_ of which hash_ is
     mutable std::uint64_t hash_ = 0;
-    mutable bool warns_ = false;  // PostgreSQL has something to say whenever it reads a text
     router::Traces pins_ = 0;     // found the last time
-    std::optional<std::vector<std::string>> channels_;  // in the last answer
-    std::vector<router::Details::Channel> changes_;
+    mutable bool warns_ = false;  // PostgreSQL has something to say whenever it reads a text
+    bool sequences_ = false;
+    bool local_ = false;  // for the rest of the transaction a text may mean something else
     bool may_listen_ = false, may_notify_ = false;
-    int rounds_ = 0;   // of questions about functions, one leading to the next
-    Doings prepared_;  // of what the client has PREPAREd
 };
 
 }  // namespace pgweir::proxy

@@ -13,21 +13,17 @@
 namespace pgweir::proxy {
 
 std::optional<config::IpAddress> address_of(const Client& client) {
-    const sockaddr_storage& storage = client.address().storage;
     config::IpAddress address;
-    if (storage.ss_family == AF_INET) {
-        sockaddr_in v4;
-        std::memcpy(&v4, &storage, sizeof v4);
-        std::memcpy(address.bytes.data(), &v4.sin_addr, sizeof v4.sin_addr);
+    if (const sockaddr_in* const v4 = client.address().v4()) {
+        std::memcpy(address.bytes.data(), &v4->sin_addr, sizeof v4->sin_addr);
         return address;
     }
-    if (storage.ss_family != AF_INET6) return std::nullopt;
-    sockaddr_in6 v6;
-    std::memcpy(&v6, &storage, sizeof v6);
-    const auto* const bytes = v6.sin6_addr.s6_addr;
-    address.v6 = !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
+    const sockaddr_in6* const v6 = client.address().v6();
+    if (!v6) return std::nullopt;
+    const auto* const bytes = v6->sin6_addr.s6_addr;
+    address.v6 = !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
     constexpr int mapped_front = 12;  // bytes
-    std::copy(bytes + (address.v6 ? 0 : mapped_front), bytes + sizeof v6.sin6_addr,
+    std::copy(bytes + (address.v6 ? 0 : mapped_front), bytes + sizeof v6->sin6_addr,
               address.bytes.begin());
     return address;
 }

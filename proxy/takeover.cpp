@@ -88,7 +88,7 @@ std::unique_ptr<TakeoverLink> TakeoverLink::connect(const std::string& path) {
     if (address.has_error()) return nullptr;
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return nullptr;
-    if (::connect(fd, address->raw(), address->size) != 0) {
+    if (::connect(fd, address->raw(), address->size()) != 0) {
         ::close(fd);
         return nullptr;
     }
@@ -251,7 +251,7 @@ protocol::Result<std::unique_ptr<TakeoverDoor>> TakeoverDoor::open(
     auto door = std::make_unique<TakeoverDoor>(loop, fd, std::string(), std::move(knocked));
     ::unlink(path.c_str());
     const mode_t mask = ::umask(0177);  // the owner only, from the first moment
-    const int bound = ::bind(fd, address->raw(), address->size);
+    const int bound = ::bind(fd, address->raw(), address->size());
     ::umask(mask);
     constexpr int backlog = 4;
     if (bound != 0) return failed("bind");

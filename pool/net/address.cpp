@@ -22,15 +22,14 @@ protocol::Error connect_error(std::string text) {
     return {protocol::sqlstate::connection_failure, protocol::Origin::server, std::move(text)};
 }
 
-template <class T>
-T& as(sockaddr_storage& storage) {
-    return *static_cast<T*>(static_cast<void*>(&storage));
+/// Has `ask` fill in an address, as the system's calls do.
+template <class F>
+Address asked(F ask) {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    const bool given = ask(static_cast<sockaddr*>(static_cast<void*>(&storage)), &size);
+    return given ? Address(&storage, size) : Address();
 }
-template <class T>
-const T& as(const sockaddr_storage& storage) {
-    return *static_cast<const T*>(static_cast<const void*>(&storage));
-}
-sockaddr* raw(sockaddr_storage& storage) { return &as<sockaddr>(storage); }
 
 void set(int fd, int level, int name, int value) {
     setsockopt(fd, level, name, &value, sizeof value);
@@ -92,41 +91,54 @@ Lookup lookup(const std::string& host) {
     answer.no_such_name = failure == EAI_NONAME || failure == EAI_NODATA;
     if (failure != 0) return answer;
     for (const addrinfo* at = found; at; at = at->ai_next) {
-        Address address;
-        std::memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
-        address.size = at->ai_addrlen;
-        answer.addresses.push_back(address);
+        answer.addresses.emplace_back(at->ai_addr, at->ai_addrlen);
     }
     freeaddrinfo(found);
     return answer;
 }
 
-bool operator==(const Address& a, const Address& b) {
-    return a.size == b.size && std::memcmp(&a.storage, &b.storage, a.size) == 0;
+Address::Address(const void* raw, std::size_t size) {
+    if (size < sizeof(sa_family_t) || size > sizeof(sockaddr_un)) return;
+    sockaddr_un any{};
+    std::memcpy(&any, raw, size);
+    if (any.sun_family == AF_UNIX && size > sizeof any.sun_family) {
+        path_ = std::make_shared<const sockaddr_un>(any);
+    } else if (size <= sizeof ip_) {
+        std::memcpy(&ip_, raw, size);
+    } else {
+        return;
+    }
+    size_ = static_cast<socklen_t>(size);
 }
+
+bool operator==(const Address& a, const Address& b) {
+    return a.size() == b.size() && std::memcmp(a.raw(), b.raw(), a.size()) == 0;
+}
+
+const sockaddr_in* Address::v4() const {
+    return family() == AF_INET ? static_cast<const sockaddr_in*>(static_cast<const void*>(&ip_))
+                               : nullptr;
+}
+
+const sockaddr_in6* Address::v6() const { return family() == AF_INET6 ? &ip_ : nullptr; }
 
 std::string Address::host() const {
     char text[INET6_ADDRSTRLEN] = "";
-    if (family() == AF_INET) {
-        inet_ntop(AF_INET, &as<sockaddr_in>(storage).sin_addr, text, sizeof text);
-    } else if (family() == AF_INET6) {
-        inet_ntop(AF_INET6, &as<sockaddr_in6>(storage).sin6_addr, text, sizeof text);
+    if (const sockaddr_in* const at = v4()) {
+        inet_ntop(AF_INET, &at->sin_addr, text, sizeof text);
+    } else if (const sockaddr_in6* const at6 = v6()) {
+        inet_ntop(AF_INET6, &at6->sin6_addr, text, sizeof text);
     } else {
         return "unix";
     }
     return text;
 }
 
-int Address::port() const {
-    if (family() == AF_INET) return ntohs(as<sockaddr_in>(storage).sin_port);
-    if (family() == AF_INET6) return ntohs(as<sockaddr_in6>(storage).sin6_port);
-    return 0;
-}
+int Address::port() const { return v4() || v6() ? ntohs(ip_.sin6_port) : 0; }
 
 void Address::set_port(int port) {
     const std::uint16_t number = htons(static_cast<std::uint16_t>(port));
-    if (family() == AF_INET) as<sockaddr_in>(storage).sin_port = number;
-    if (family() == AF_INET6) as<sockaddr_in6>(storage).sin6_port = number;
+    if (v4() || v6()) ip_.sin6_port = number;
 }
 
 std::string Address::text() const {
@@ -135,37 +147,33 @@ std::string Address::text() const {
 }
 
 protocol::Result<Address> unix_address(const std::string& path) {
-    Address address;
-    auto& un = as<sockaddr_un>(address.storage);
+    sockaddr_un un{};
     if (path.empty() || path.size() >= sizeof un.sun_path) {
         return connect_error("Unix socket path too long: " + path);
     }
     un.sun_family = AF_UNIX;
     path.copy(un.sun_path, path.size());
-    address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+    std::size_t size = offsetof(sockaddr_un, sun_path) + path.size();
     if (path.front() == '@') {
         un.sun_path[0] = '\0';
     } else {
-        ++address.size;  // the NUL of a file name counts
+        ++size;  // the NUL of a file name counts
     }
-    return address;
+    return Address(&un, size);
 }
 
 protocol::Result<Address> numeric_address(const std::string& host, int port) {
-    Address address;
-    auto& v4 = as<sockaddr_in>(address.storage);
+    sockaddr_in v4{};
     if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
         v4.sin_family = AF_INET;
         v4.sin_port = htons(static_cast<std::uint16_t>(port));
-        address.size = sizeof(sockaddr_in);
-        return address;
+        return Address(&v4, sizeof v4);
     }
-    auto& v6 = as<sockaddr_in6>(address.storage);
+    sockaddr_in6 v6{};
     if (inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
         v6.sin6_family = AF_INET6;
         v6.sin6_port = htons(static_cast<std::uint16_t>(port));
-        address.size = sizeof(sockaddr_in6);
-        return address;
+        return Address(&v6, sizeof v6);
     }
     return connect_error("not a numeric address: " + host);
 }
@@ -191,17 +199,20 @@ protocol::Result<std::vector<Address>> lookup_now(const std::string& host, int p
 }
 
 Address local_address(int fd) {
-    Address address;
-    address.size = sizeof address.storage;
-    getsockname(fd, raw(address.storage), &address.size);
-    return address;
+    return asked([fd](sockaddr* to, socklen_t* size) { return getsockname(fd, to, size) == 0; });
 }
 
 Address peer_address(int fd) {
-    Address address;
-    address.size = sizeof address.storage;
-    getpeername(fd, raw(address.storage), &address.size);
-    return address;
+    return asked([fd](sockaddr* to, socklen_t* size) { return getpeername(fd, to, size) == 0; });
+}
+
+int accept(int listening, Address& peer) {
+    int fd = -1;
+    peer = asked([&](sockaddr* to, socklen_t* size) {
+        fd = ::accept4(listening, to, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        return fd >= 0;
+    });
+    return fd;
 }
 
 void apply(const TcpOptions& options, int fd, bool is_unix) {
@@ -225,7 +236,7 @@ Task<protocol::Result<int>> connect(Loop& loop, Address address, TcpOptions opti
     FdGuard guard{::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     if (guard.fd < 0) co_return connect_error(fmt::format("socket: {}", std::strerror(errno)));
     apply(options, guard.fd, address.is_unix());
-    if (::connect(guard.fd, raw(address.storage), address.size) == 0) co_return guard.release();
+    if (::connect(guard.fd, address.raw(), address.size()) == 0) co_return guard.release();
     if (errno != EINPROGRESS) {
         co_return connect_error(fmt::format("connect failed: {}", std::strerror(errno)));
     }

@@ -1,10 +1,14 @@
 // Addresses of sockets, and connecting to them.
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "pool/net/offload.hpp"
 #include "pool/net/task.hpp"
@@ -12,18 +16,26 @@
 
 namespace pgweir::net {
 
-/// A TCP or Unix-socket address. Value.
-struct Address {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
+/// A TCP or Unix-socket address. Value; small, because every client has one.
+class Address {
+public:
+    Address() = default;
+    /// Takes what the system's calls give; nothing of it when it is no address of these.
+    Address(const void* raw, std::size_t size);
 
-    int family() const { return storage.ss_family; }
-    /// As the system's calls take it, with `size`.
+    /// As the system's calls take it, with size().
     const sockaddr* raw() const {
-        return static_cast<const sockaddr*>(static_cast<const void*>(&storage));
+        return static_cast<const sockaddr*>(path_ ? path_.get() : static_cast<const void*>(&ip_));
     }
-    sockaddr* raw() { return static_cast<sockaddr*>(static_cast<void*>(&storage)); }
+    socklen_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    /// AF_UNSPEC when it is empty.
+    int family() const { return raw()->sa_family; }
     bool is_unix() const { return family() == AF_UNIX; }
+    /// As it is; nullptr when it is of another family, or a Unix socket without a name.
+    const sockaddr_in* v4() const;
+    const sockaddr_in6* v6() const;
+    const sockaddr_un* named_unix() const { return path_.get(); }
     /// As PgBouncer shows it: the number, or "unix".
     std::string host() const;
     int port() const;
@@ -32,12 +44,21 @@ struct Address {
     std::string text() const;
 
     friend bool operator==(const Address& a, const Address& b);
+
+private:
+    /// What any of them begins with, and all of one that has no path.
+    sockaddr_in6 ip_{};
+    socklen_t size_ = 0;
+    std::shared_ptr<const sockaddr_un> path_;
 };
 
 /// The address of a Unix socket file, or of an abstract one when the path begins with '@'.
 protocol::Result<Address> unix_address(const std::string& path);
 /// A numeric IPv4 or IPv6 address; an error when `host` is a name.
 protocol::Result<Address> numeric_address(const std::string& host, int port);
+/// Takes a connection; its other end is in `peer`. -1: none, errno tells.
+int accept(int listening, Address& peer);
+
 /// What the system says of a name; blocking. Ports are 0.
 struct Lookup {
     std::vector<Address> addresses{};

@@ -26,23 +26,18 @@ protocol::Error bad_header(const char* what) {
 
 /// `address`: 4 or 16 bytes in network order.
 Address make_address(Bytes address, std::uint16_t port) {
-    Address made;
     if (address.size() == sizeof(in_addr)) {
         sockaddr_in v4{};
         v4.sin_family = AF_INET;
         v4.sin_port = htons(port);
         std::memcpy(&v4.sin_addr, address.data(), sizeof v4.sin_addr);
-        std::memcpy(&made.storage, &v4, sizeof v4);
-        made.size = sizeof v4;
-    } else {
-        sockaddr_in6 v6{};
-        v6.sin6_family = AF_INET6;
-        v6.sin6_port = htons(port);
-        std::memcpy(&v6.sin6_addr, address.data(), sizeof v6.sin6_addr);
-        std::memcpy(&made.storage, &v6, sizeof v6);
-        made.size = sizeof v6;
+        return Address(&v4, sizeof v4);
     }
-    return made;
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    std::memcpy(&v6.sin6_addr, address.data(), sizeof v6.sin6_addr);
+    return Address(&v6, sizeof v6);
 }
 
 /// Decimal, no sign, no superfluous zero.

@@ -78,7 +78,7 @@ std::uint32_t peer_pid(int fd) {
 
 void set_addresses(Connection& to, const net::Address& address, int fd) {
     to.fd = fd;
-    if (address.size > 0) {
+    if (!address.empty()) {
         to.addr = address.host();
         to.port = address.port();
     }

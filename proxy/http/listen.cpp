@@ -27,7 +27,7 @@ int listen_on(const net::Address& address, bool both_families) {
     if (address.family() == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
     constexpr int backlog = 16;
-    if (::bind(fd, address.raw(), address.size) == 0 && ::listen(fd, backlog) == 0) return fd;
+    if (::bind(fd, address.raw(), address.size()) == 0 && ::listen(fd, backlog) == 0) return fd;
     const int reason = errno;
     ::close(fd);
     errno = reason;

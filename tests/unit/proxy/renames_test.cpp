@@ -57,7 +57,8 @@ protected:
     protocol::VarTable vars;
     proxy::FunctionBook book;
     protocol::Vars own = vars.with(vars.empty(), "x", "start");
-    proxy::Session session{vars, book, own, own, "me"};
+    const std::string user = "me";
+    proxy::Session session{vars, book, own, own, user};
     protocol::StatementTable table{proxy::traits_of};
     proxy::RequestRules rules;
     proxy::Frontend frontend;

@@ -34,8 +34,9 @@ protected:
     FunctionBook book;
     protocol::Vars fresh = table.with(table.empty(), "TimeZone", "UTC");
     protocol::Vars have = fresh;
+    const std::string user = "me";
     Session session{table, book, table.with(fresh, "a", "start"),
-                    table.with(table.empty(), "a", "start"), "me"};
+                    table.with(table.empty(), "a", "start"), user};
 };
 
 TEST_F(Tracked, AsksNothingAboutWhatLeavesNothing) {
@@ -80,7 +81,7 @@ TEST_F(Tracked, AResetGivesStartUpValuesBack) {
 
 TEST_F(Tracked, WhatIsAsInANewServerIsKeptThroughAnotherReset) {
     Session other{table, book, table.with(fresh, "TimeZone", "Asia/Tokyo"),
-                  table.with(table.empty(), "TimeZone", "Asia/Tokyo"), "me"};
+                  table.with(table.empty(), "TimeZone", "Asia/Tokyo"), user};
     const auto after = [&](std::string_view sql, const std::vector<Row>& rows) {
         other.note(sql, traits_of(sql));
         other.ask();
