@@ -19,7 +19,7 @@ public:
                                                             const net::Address& address,
                                                             const config::Settings& settings,
                                                             Accepted accepted);
-    ~Listener();
+    ~Listener() override;
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 

@@ -307,7 +307,7 @@ void Process::cancel(const protocol::CancelRequest& request, pool::CancelHold ho
     const int own = cancel_keys_.peer();
     if (!place && own > 0 && peer_key::owner_of(request.pid) != own &&
         request.key.size() >= CancelKeys::short_size) {
-        main().worker.loop.post([this, request, hold = std::move(hold)]() mutable {
+        main().worker.loop.post([this, request = request, hold = std::move(hold)]() mutable {
             if (peers_) peers_->forward(std::move(request), std::move(hold));
         });
         return;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "protocol/utf8.hpp"
+
 namespace pgweir::router {
 namespace {
 
@@ -269,11 +271,7 @@ std::string identifier_name(const Token& identifier) {
     } else {
         for (const char c : identifier.text()) name += folded(c);
     }
-    if (name.size() > name_max) {
-        std::size_t size = name_max;
-        while (size > 0 && (static_cast<unsigned char>(name[size]) & 0xC0) == 0x80) --size;
-        name.resize(size);
-    }
+    name.resize(protocol::whole_characters(name, name_max).size());
     return name;
 }
 

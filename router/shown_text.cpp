@@ -1,5 +1,6 @@
 #include "router/shown_text.hpp"
 
+#include "protocol/utf8.hpp"
 #include "router/lexer.hpp"
 
 namespace pgweir::router {
@@ -19,12 +20,6 @@ bool is_value(TokenKind kind) {
         case TokenKind::parameter: return true;
         default: return false;
     }
-}
-
-/// The bytes of it that fit are no part of a character: "…" is put behind whole ones.
-void cut(std::string& text, std::size_t size) {
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
-    text.resize(size);
 }
 
 }  // namespace
@@ -47,7 +42,7 @@ std::string shown_text(std::string_view sql, std::size_t size_max) {
             if (unsure) return shown += rest;
         }
         if (shown.size() > size_max) {
-            cut(shown, size_max);
+            shown.resize(protocol::whole_characters(shown, size_max).size());
             return shown += rest;
         }
     }

@@ -200,6 +200,7 @@ Book metrics(const Snapshot& snapshot, const ProcessFigures& process) {
     add_traffic(snapshot, book);
     add_times(snapshot, book);
     add_routes(snapshot, book);
+    add_shapes(snapshot, book);
     add_errors(snapshot, book);
     add_limits(snapshot, book);
     add_clusters(snapshot, book);

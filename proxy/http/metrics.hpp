@@ -24,6 +24,7 @@ void add_pools(const admin::Snapshot& snapshot, Book& to);
 void add_traffic(const admin::Snapshot& snapshot, Book& to);
 void add_times(const admin::Snapshot& snapshot, Book& to);
 void add_routes(const admin::Snapshot& snapshot, Book& to);
+void add_shapes(const admin::Snapshot& snapshot, Book& to);
 void add_errors(const admin::Snapshot& snapshot, Book& to);
 void add_limits(const admin::Snapshot& snapshot, Book& to);
 void add_clusters(const admin::Snapshot& snapshot, Book& to);

@@ -1,7 +1,13 @@
 // Pools, what goes through them, and the limits around them.
+#include <algorithm>
+#include <functional>
 #include <limits>
+#include <span>
+
+#include <fmt/format.h>
 
 #include "config/units.hpp"
+#include "protocol/utf8.hpp"
 #include "proxy/http/metrics.hpp"
 #include "proxy/session.hpp"
 
@@ -160,6 +166,32 @@ void add_routes(const Snapshot& snapshot, Book& to) {
     for (const admin::RouteFigure& route : snapshot.routes) {
         routes.add({route.database, route.reason.text(), route.replica ? "replica" : "primary"},
                    route.count);
+    }
+}
+
+void add_shapes(const Snapshot& snapshot, Book& to) {
+    constexpr std::size_t shapes_max = 50, text_max = 200;  // texts; bytes of one
+    constexpr const char* labels = "database user id query";
+    to.section("Shapes of queries");
+    Family& calls = to.counter("pgweir_shape_calls_total", labels,
+                               "Queries of one shape, of the 50 shapes that took most time (SHOW "
+                               "QUERIES has them all). `id` is made from the shape's text, of "
+                               "which `query` is the beginning; there are no literals in it.");
+    Family& times = to.counter("pgweir_shape_seconds_total", labels, "What they took.");
+    Family& rows = to.counter("pgweir_shape_rows_total", labels, "Rows that they gave.");
+    Family& bytes = to.counter("pgweir_shape_bytes_total", labels, "Bytes that they gave.");
+    Family& replicas =
+        to.counter("pgweir_shape_replica_calls_total", labels, "Those that a replica answered.");
+    const std::size_t count = std::min(snapshot.queries.size(), shapes_max);
+    for (const admin::QueryFigure& shape : std::span(snapshot.queries).first(count)) {
+        const std::string id = fmt::format("{:016x}", std::hash<std::string>{}(shape.text));
+        const std::string_view text = protocol::whole_characters(shape.text, text_max);
+        const Family::Values values = {shape.database, shape.user, id, text};
+        calls.add(values, shape.figures.calls);
+        times.add(values, static_cast<double>(shape.figures.total_us) / 1e6);
+        rows.add(values, shape.figures.rows);
+        bytes.add(values, shape.figures.bytes);
+        replicas.add(values, shape.figures.replica_calls);
     }
 }
 

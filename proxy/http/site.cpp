@@ -42,8 +42,8 @@ std::string name_in(const std::string& host) {
 using admin::Snapshot;
 constexpr unsigned both_parts =
     Snapshot::pools_part | Snapshot::figures_part | Snapshot::nodes_part | Snapshot::state_part;
-constexpr unsigned metrics_parts =
-    both_parts | Snapshot::databases_part | Snapshot::users_part | Snapshot::routes_part;
+constexpr unsigned metrics_parts = both_parts | Snapshot::databases_part | Snapshot::users_part |
+                                   Snapshot::routes_part | Snapshot::queries_part;
 constexpr unsigned status_parts = both_parts | Snapshot::waiting_part | Snapshot::queries_part;
 
 Response show_metrics(const admin::Snapshot& snapshot) {

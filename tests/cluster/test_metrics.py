@@ -58,6 +58,9 @@ def test_figures_of_a_pool(cluster, pgweir, http_port):
         assert after.one("pgweir_queries_total", **labels) == 3
         assert after.one("pgweir_query_seconds_count", **labels) == 3
         assert after.one("pgweir_query_seconds_bucket", le="+Inf", **labels) == 3
+        assert sorted((dict(key)["query"], calls)
+                      for key, calls in after.all("pgweir_shape_calls_total", **labels).items()) == [
+            ("begin", 1), ("rollback", 1), ("select $1", 1)]
         assert after.one("pgweir_wait_seconds_sum", **labels) > 0
         assert after.one("pgweir_pool_oldest_transaction_seconds", **labels) == 0
         assert after.one("pgweir_logins_total", **labels) == 3

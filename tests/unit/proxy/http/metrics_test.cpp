@@ -73,6 +73,28 @@ TEST(Metrics, NoLimitIsInfinite) {
                          R"(pgweir_pool_size{database="app",user="alice",node=""} +Inf)"));
 }
 
+TEST(Metrics, ShapesThatTookMost) {
+    Snapshot snapshot = small();
+    for (int i = 0; i < 60; ++i) {
+        admin::QueryFigure shape{"app", "alice", "select $1 -- " + std::to_string(i), {}};
+        shape.figures.calls = 7;
+        shape.figures.total_us = 2'500'000;
+        snapshot.queries.push_back(shape);
+    }
+    snapshot.queries.front().text = std::string(199, 'x') + "é and more";
+    const std::string text = text_of(snapshot);
+    const auto lines = [&](std::string_view beginning) {
+        int count = 0;
+        for (std::size_t at = text.find(beginning); at != std::string::npos;
+             at = text.find(beginning, at + 1))
+            ++count;
+        return count;
+    };
+    EXPECT_EQ(lines("\npgweir_shape_calls_total{"), 50) << "the least are left out";
+    EXPECT_EQ(lines(",query=\"select $1 -- 1\"} 2.5\n"), 1);
+    EXPECT_EQ(lines("x\"} 7\n"), 1) << "no half of a character";
+}
+
 /// A label's value that is no UTF-8, or ends the line, would make Prometheus throw all of it away.
 TEST(Metrics, HostileNames) {
     Snapshot snapshot = small();
