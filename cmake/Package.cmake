@@ -15,6 +15,9 @@ endfunction()
 pgweir_compressed(${PROJECT_SOURCE_DIR}/docs/man/pgweir.1 pgweir.1.gz)
 pgweir_compressed(${PROJECT_SOURCE_DIR}/docs/man/pgweir.toml.5 pgweir.toml.5.gz)
 pgweir_compressed(${package_dir}/changelog changelog.gz)
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/package/sbom.cdx.json DEPENDS pgweir ${PROJECT_SOURCE_DIR}/deploy/sbom.py
+  COMMAND ${PROJECT_SOURCE_DIR}/deploy/sbom.py $<TARGET_FILE:pgweir> > ${CMAKE_BINARY_DIR}/package/sbom.cdx.json VERBATIM)
+set_property(GLOBAL APPEND PROPERTY PGWEIR_PACKAGE_FILES ${CMAKE_BINARY_DIR}/package/sbom.cdx.json)
 get_property(package_files GLOBAL PROPERTY PGWEIR_PACKAGE_FILES)
 add_custom_target(package_files DEPENDS ${package_files})
 
@@ -28,7 +31,7 @@ pgweir_install(lib/systemd/system ${package_dir}/pgweir.service ${package_dir}/p
 pgweir_install(usr/share/man/man1 ${CMAKE_BINARY_DIR}/package/pgweir.1.gz)
 pgweir_install(usr/share/man/man5 ${CMAKE_BINARY_DIR}/package/pgweir.toml.5.gz)
 pgweir_install(usr/share/doc/pgweir ${CMAKE_BINARY_DIR}/package/changelog.gz ${package_dir}/README.Debian
-  ${package_dir}/copyright)
+  ${package_dir}/copyright ${CMAKE_BINARY_DIR}/package/sbom.cdx.json)
 install(FILES ${package_dir}/logrotate DESTINATION etc/logrotate.d RENAME pgweir
   COMPONENT debian EXCLUDE_FROM_ALL)
 

@@ -124,7 +124,8 @@ Fd connect_to(std::uint8_t host, std::uint16_t port) {
     if (fd.number() < 0) fail("socket");
     set_option(fd.number(), IPPROTO_TCP, TCP_NODELAY);
     const sockaddr_in address = address_of((127U << 24U) | host, port);
-    if (::connect(fd.number(), any(address), sizeof address) != 0 && errno != EINPROGRESS) {
+    if (::connect(fd.number(), any(address), sizeof address) != 0 && errno != EINPROGRESS &&
+        errno != ECONNREFUSED) {  // which the next read says as well
         fail("connect");
     }
     return fd;

@@ -91,6 +91,28 @@ def test_dependencies():
     assert {name for name in named if name.endswith("-dev")} <= set(packages("build"))
 
 
+def known_tests():
+    """The names of all tests, as docs/security-tests.md writes them."""
+    names = {f"{path.stem}.{name}" for path in (ROOT / "tests/cluster").glob("test_*.py")
+             for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)}
+    for path in (ROOT / "tests/unit").rglob("*_test.cpp"):
+        found = re.findall(r"^TEST(?:_[FP])?\((\w+), (\w+)\)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        names |= {f"{suite}.{name}" for suite, name in found}
+    names |= {f"*{path.stem}*" for path in (ROOT / "tests/conversations").glob("*.txt")}
+    targets = (ROOT / "tests/fuzz/targets.hpp").read_text(encoding="utf-8")
+    return names | {f"fuzz {name}" for name in re.findall(r'Target\{"(\w+)"', targets)}
+
+
+def test_security_table():
+    """Every class has its number once, and a test; every test that is named exists."""
+    page = (ROOT / "docs/security-tests.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \|.*\| (.+?) \|$", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 62))
+    known = known_tests()
+    for number, tests in rows:
+        assert [name for name in tests.split(", ") if name not in known] == [], number
+
+
 def test_manual_page():
     """pgweir(1) has the options and commands of --help."""
     page = (ROOT / "docs/man/pgweir.1").read_text(encoding="utf-8").replace("\\-", "-")

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections import Counter
 
+import psycopg
 from harness import ConnectionClosed, ServerError
 from harness.postgres import PG_BIN
 from harness.processes import IDENTITY
@@ -192,6 +193,75 @@ class Canary(Worker):
         elif dice < 0.04:
             self.wire.send(query("begin; select pg_sleep(0.001)"))
             self.close()
+
+
+class Driver(Worker):
+    """psycopg, over TLS or plain: transactions, pipelines, statements that it prepares by itself, COPY. What it has
+    sent and read back is its own."""
+
+    def open(self):
+        mode = self.luck.choice(("disable", "require"))
+        try:
+            link = self.proxy.connect(sslmode=mode, application_name=self.name, prepare_threshold=2)
+        except psycopg.Error as error:
+            raise ConnectionClosed([]) from error
+        return _Link(link)
+
+    def turn(self):
+        try:
+            self.luck.choice((self.asks, self.transaction, self.pipeline, self.copy))(self.wire.link)
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise ConnectionClosed([]) from error
+            raise _Failed(error) from error
+
+    def asks(self, link):
+        mark = self.luck.randrange(1 << 40)
+        for _ in range(4):  # prepared at the server from the third time on
+            (row,) = link.execute("select %s::bigint, %s::text", (mark, self.name)).fetchall()
+            self.compare(row, (mark, self.name))
+
+    def transaction(self, link):
+        mark = self.luck.randrange(1 << 40)
+        with link.transaction():
+            link.execute("select set_config('app.mark', %s, true)", (str(mark),))
+            (row,) = link.execute("select current_setting('app.mark')").fetchall()
+        self.compare(row, (str(mark),))
+
+    def pipeline(self, link):
+        marks = [self.luck.randrange(1 << 40) for _ in range(10)]
+        with link.pipeline():
+            cursors = [link.execute("select %s::bigint", (mark,)) for mark in marks]
+        self.compare([cursor.fetchone()[0] for cursor in cursors], marks)
+
+    def copy(self, link):
+        count = self.luck.randrange(1, 2_000)
+        with link.cursor().copy(f"copy (select n from generate_series(1, {count}) n) to stdout") as out:
+            self.compare(sum(1 for _ in out.rows()), count)
+
+    def compare(self, got, wanted):
+        if got != wanted:
+            self.violate(f"asked for {wanted} and got {got}")
+
+
+class _Link:
+    """A psycopg connection where a Wire is expected."""
+
+    transcript = []
+
+    def __init__(self, link):
+        self.link = link
+
+    def close(self):
+        self.link.close()
+
+
+class _Failed(ServerError):
+    """An error that psycopg tells."""
+
+    def __init__(self, error):
+        Exception.__init__(self, str(error))
+        self.sqlstate = error.sqlstate
 
 
 class Crowd(threading.Thread):

@@ -3,11 +3,12 @@ from collections import Counter
 from statistics import median
 
 WIDTH, HEIGHT, MARGIN = 720, 160, 44
-PLOTS = (("rss", 2, "resident memory, KiB"), ("descriptors", 3, "open descriptors"),
+MEMORY, DESCRIPTORS = 2, 3  # columns of a sample
+PLOTS = (("rss", MEMORY, "resident memory, KiB"), ("descriptors", DESCRIPTORS, "open descriptors"),
          ("console", 4, "SHOW POOLS, ms"), ("waiting", 5, "clients waiting"))
 
 
-def growth(samples, column=2):
+def growth(samples, column=MEMORY):
     """How much the second half of the longest-lived process grew over its first half, as a share; None when it
     was not watched long enough. (After an online restart another process counts anew.)"""
     pid, count = Counter(sample[1] for sample in samples).most_common(1)[0] if samples else (None, 0)
@@ -56,6 +57,8 @@ def write_report(folder, samples, trouble, workers, violations, seed):
     grown = growth(samples)
     lines += ["", "Memory of the process that lived longest: "
               + ("not watched long enough" if grown is None else f"{grown:+.1%} from its first half to its second")]
+    opened = growth(samples, DESCRIPTORS)
+    lines += ["", "Its descriptors: " + ("not watched long enough" if opened is None else f"{opened:+.1%}")]
     if samples:
         for name, column, title in PLOTS:
             (folder / f"{name}.svg").write_text(plot(samples, column, title, trouble.done), encoding="utf-8")

@@ -7,6 +7,7 @@ reloaded, paused and handed over to its successor. Ends with 1 when anybody saw 
 import argparse
 import random
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,11 +17,13 @@ sys.path[:0] = [str(ROOT / "tests/cluster"), str(ROOT / "tests/soak")]
 from harness import Cluster, Pgweir, eventually  # noqa: E402
 from harness.split import split_toml  # noqa: E402
 from harness.tls import Authority  # noqa: E402
-from load import TABLES, Canary, Counting, Crowd, Writer, check_ledger  # noqa: E402
-from report import growth, write_report  # noqa: E402
+from lines import Lines  # noqa: E402
+from load import TABLES, Canary, Counting, Crowd, Driver, Writer, check_ledger  # noqa: E402
+from report import DESCRIPTORS, growth, write_report  # noqa: E402
 from trouble import Trouble, Watch  # noqa: E402
 
-GROWTH_MAX = 0.02  # of memory, from one half of a run to the other
+GROWTH_MAX = 0.02  # of memory, from one half of a process's life to the other
+DESCRIPTOR_GROWTH_MAX = 0.25  # likewise; how many are open hangs on what goes wrong
 
 
 def arguments():
@@ -33,8 +36,8 @@ def arguments():
     return parser.parse_args()
 
 
-def configuration(cluster):
-    toml = split_toml(cluster, pool="size = 20\nmax_client_connections = 500", reads='max_lag = "1s"')
+def configuration(lines):
+    toml = split_toml(lines, pool="size = 20\nmax_client_connections = 500", reads='max_lag = "1s"')
     return toml + '[tls.client]\nmode = "allow"\ncert_file = "@DIR@/localhost.crt"\nkey_file = "@DIR@/localhost.key"\n'
 
 
@@ -69,23 +72,26 @@ def main():
     wanted = arguments()
     only = wanted.only.split(",") if wanted.only else None
     print(f"soak: {wanted.minutes:g} minutes, seed {wanted.seed}", flush=True)
-    with Cluster(replicas=2, setup=TABLES) as cluster:
+    with Cluster(replicas=2, setup=TABLES) as cluster, Lines(cluster) as lines:
         make_synchronous(cluster)
-        proxy = Pgweir(toml=configuration(cluster), start=False)
+        proxy = Pgweir(toml=configuration(lines), start=False)
         with proxy:
             authority = Authority(proxy.directory)
             authority.certificate("localhost", names=["DNS:localhost", "IP:127.0.0.1"])
             proxy.start()
-            return soak(cluster, proxy, authority, wanted, only)
+            trouble = Trouble(cluster, lines, proxy, authority, wanted.seed, wanted.pause, only)
+            return soak(trouble, wanted)
 
 
-def soak(cluster, proxy, authority, wanted, only):
+def soak(trouble, wanted):
+    cluster, proxy = trouble.cluster, trouble.proxy
     writers = [Writer(proxy, number, wanted.seed) for number in range(6)]
     workers = [*writers, *(Counting(proxy, number, wanted.seed) for number in range(6)),
-               *(Canary(proxy, number, wanted.seed) for number in range(12))]
+               *(Canary(proxy, number, wanted.seed) for number in range(12)),
+               *(Driver(proxy, number, wanted.seed) for number in range(6))]
     crowds = [Crowd(proxy, "-S", "-c", "8", "-M", "prepared"), Crowd(proxy, "-N", "-c", "4", "-M", "extended")]
     Crowd(proxy, "-i", "-q").once()
-    trouble = Trouble(cluster, proxy, authority, wanted.seed, wanted.pause, only)
+    trouble.began = time.monotonic()
     watch = Watch(proxy)
     threads = (*workers, *crowds, watch)
     for thread in threads:
@@ -105,6 +111,9 @@ def soak(cluster, proxy, authority, wanted, only):
     grown = growth(watch.samples)
     if wanted.minutes >= 30 and grown is not None and grown > GROWTH_MAX:
         violations.append(f"memory grew by {grown:.1%}")
+    opened = growth(watch.samples, DESCRIPTORS)
+    if opened is not None and opened > DESCRIPTOR_GROWTH_MAX:
+        violations.append(f"descriptors grew by {opened:.1%}")
     path = write_report(wanted.folder, watch.samples, trouble, workers, violations, wanted.seed)
     print(path.read_text(encoding="utf-8"))
     print(f"soak: {'FAILED' if violations else 'clean'}; {path}; again with --seed {wanted.seed}")

@@ -19,8 +19,9 @@ class Trouble:
     """Chooses what happens next; `pause` is the mean time in between, in seconds. For the main thread: processes
     that are started end with the thread that started them."""
 
-    def __init__(self, cluster, proxy, authority, seed, pause, only=None):
+    def __init__(self, cluster, lines, proxy, authority, seed, pause, only=None):
         self.cluster = cluster
+        self.lines = lines
         self.proxy = proxy
         self.authority = authority
         self.primary = cluster.primary
@@ -31,7 +32,8 @@ class Trouble:
         self.began = time.monotonic()
         every = (self.backends_ended, self.replica_restarted, self.replica_hangs, self.replica_lags,
                  self.configuration_reloaded, self.handed_over, self.certificate_changed, self.paused,
-                 self.reconnected, self.primary_hangs, self.primary_killed, self.switched_over)
+                 self.reconnected, self.primary_hangs, self.primary_killed, self.switched_over, self.replica_cut_off,
+                 self.primary_cut_off, self.primary_replaced_behind_a_cut)
         self.ways = [way for way in every if not only or way.__name__ in only]
 
     def run(self, seconds):
@@ -41,6 +43,8 @@ class Trouble:
             if not bag:  # each of them in every round
                 bag = self.luck.sample(self.ways, len(self.ways))
             way = bag.pop()
+            if way == self.handed_over and time.monotonic() - self.began > seconds / 2:
+                continue  # the process that is there then is watched to the end
             self.done.append((time.monotonic() - self.began, way.__name__))
             way()
 
@@ -81,8 +85,7 @@ class Trouble:
         """kill -9; the replica that has most is promoted, the old primary comes back as a replica."""
         lost = self.primary
         lost.kill()
-        self.follow(lost, max(self.replicas, key=lambda node: node.value(
-            "select pg_last_wal_receive_lsn() - '0/0'::pg_lsn")))
+        self.follow(lost, self.most_advanced())
 
     def switched_over(self):
         """The primary ends as it should, and another takes its place."""
@@ -91,8 +94,36 @@ class Trouble:
         lost.stop("fast")
         self.follow(lost, chosen)
 
-    def follow(self, lost, chosen):
+    def most_advanced(self):
+        return max(self.replicas, key=lambda node: node.value("select pg_last_wal_receive_lsn() - '0/0'::pg_lsn"))
+
+    def replica_cut_off(self):
+        line = self.lines.to(self.luck.choice(self.replicas))
+        line.cut()
+        time.sleep(self.luck.uniform(0.5, 3))
+        line.mend()
+
+    def primary_cut_off(self):
+        line = self.lines.to(self.primary)
+        line.cut()
+        time.sleep(self.luck.uniform(0.5, 3))
+        line.mend()
+
+    def primary_replaced_behind_a_cut(self):
+        """pgweir does not see the old primary while another is promoted; then it is there again, and takes writes."""
+        lost, line = self.primary, self.lines.to(self.primary)
+        line.cut()
+        chosen = self.most_advanced()
         chosen.promote()
+        time.sleep(1)
+        line.mend()
+        time.sleep(2)
+        lost.stop("fast")
+        self.follow(lost, chosen)
+
+    def follow(self, lost, chosen):
+        if not chosen.is_primary():
+            chosen.promote()
         self.primary = chosen
         source = f"host=127.0.0.1 port={chosen.port} user=postgres"
         for node in self.replicas:
@@ -101,6 +132,7 @@ class Trouble:
                 node.rows(f"alter system set primary_conninfo = '{conninfo}'")
                 node.rows("select pg_reload_conf()")
                 continue
+            chosen.rows("checkpoint")  # until then pg_rewind takes it for what it was before
             lost.start()  # pg_rewind wants a clean end
             lost.stop("fast")
             run([PG_BIN / "pg_rewind", "-D", lost.data, f"--source-server={source} dbname=postgres",

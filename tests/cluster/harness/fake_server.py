@@ -58,7 +58,8 @@ class Session:
         (size,) = struct.unpack("!I", self._exactly(4))
         return kind, self._exactly(size - 4)
 
-    def scram(self, password, iterations=4096, wrong_signature=False, mechanisms=("SCRAM-SHA-256",)):
+    def scram(self, password, iterations=4096, wrong_signature=False, mechanisms=("SCRAM-SHA-256",),
+              nonce_size=16):
         """Goes up to where the server would prove itself; what it would say to do so. Keeps the mechanism that
         the client chose and its first message."""
         self.send(authentication(SASL, b"".join(name.encode() + b"\0" for name in mechanisms) + b"\0"))
@@ -66,7 +67,7 @@ class Session:
         self.mechanism, rest = body.split(b"\0", 1)
         self.first = rest[4:]
         bare = self.first.split(b",", 2)[2]
-        nonce = bare.split(b"r=")[1] + base64.b64encode(os.urandom(12))
+        nonce = bare.split(b"r=")[1] + base64.b64encode(os.urandom(nonce_size * 3 // 4))
         salt = os.urandom(16)
         challenge = b"r=%s,s=%s,i=%d" % (nonce, base64.b64encode(salt), iterations)
         self.send(authentication(SASL_CONTINUE, challenge))

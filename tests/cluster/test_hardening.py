@@ -1,0 +1,47 @@
+"""What makes a fault harder to use: how the program is linked, and what it is made of."""
+import json
+import re
+import subprocess
+
+import pytest
+from harness.pooler import PROGRAM, ROOT
+
+pytestmark = [pytest.mark.pgweir, pytest.mark.pooler]
+
+
+def said(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.fixture(scope="module")
+def hardened():
+    """Of a build that is: a sanitizer's is not."""
+    if "__asan_init" in said("nm", "-D", PROGRAM) or "__tsan_init" in said("nm", "-D", PROGRAM):
+        pytest.skip("a sanitizer's build")
+    return PROGRAM
+
+
+def test_linked(hardened):
+    assert "DYN (Position-Independent Executable" in said("readelf", "-hW", hardened)
+    segments = said("readelf", "-lW", hardened)
+    assert "GNU_RELRO" in segments
+    (stack,) = re.findall(r"GNU_STACK .*? (R\w*) +0x", segments)
+    assert stack == "RW"
+    assert not re.search(r"LOAD .* RWE ", segments)
+    assert "BIND_NOW" in said("readelf", "-dW", hardened)
+    assert "TEXTREL" not in said("readelf", "-dW", hardened)
+
+
+def test_sbom(hardened):
+    """The list of what it is made of names all that it is linked with, and the page of dependencies does too."""
+    bill = json.loads(said(ROOT / "deploy/sbom.py", hardened))
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.4")
+    assert bill["metadata"]["component"]["name"] == "pgweir" and bill["metadata"]["component"]["version"]
+    provided = {item["value"] for one in bill["components"] for item in one["properties"]}
+    needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", said("readelf", "-d", hardened)))
+    assert needed and needed <= provided
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    for one in bill["components"]:
+        assert one["name"] in page, one["name"]
+        assert one["purl"].startswith(f"pkg:deb/debian/{one['name']}@{one['version']}")
+        assert one.get("licenses") or one["name"] in ("libc6", "libgcc-s1", "libstdc++6")
