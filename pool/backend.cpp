@@ -14,7 +14,6 @@ using protocol::Request;
 
 namespace {
 
-constexpr std::size_t payload_max = 0x7fffffff;
 // A report larger than this is passed on in parts, unread; PostgreSQL's are a few hundred bytes.
 constexpr std::size_t whole_max = 32 * 1024;
 // The rows that a query of our own gives, and the largest of them.
@@ -68,48 +67,10 @@ void Backend::Findings::clear() {
     errors.clear();
 }
 
-/// Bytes at the front of the input that are whole rows, or say what is in them, in answer to what
-/// the client asked: most of what servers say, and there is nothing to be learnt from it.
-std::size_t Backend::rows_at(Bytes input) const {
-    if (pipeline_.empty() || pipeline_.front().reply != Reply::forward) return 0;
-    const Request request = pipeline_.front().request;
-    if (request != Request::query && request != Request::execute) return 0;
-    std::size_t at = 0;
-    while (input.size() - at >= protocol::header_size) {
-        const char type = input[at];
-        if (type != 'D' && (type != 'T' || request != Request::query)) break;
-        const std::size_t length = protocol::load_u32(input.data() + at + 1);
-        if (length < 4 || length >= input.size() - at) break;
-        at += 1 + length;
-    }
-    return at;
-}
-
-/// All that a simple query is answered, if the input is just that: the ordinary case, in which each
-/// message need not be looked up.
-bool Backend::take_answer(Bytes input) {
-    constexpr std::size_t ready_size = protocol::header_size + 1;
-    if (missing_ > 0 || pipeline_.size() != 1) return false;
-    const Outstanding& query = pipeline_.front();
-    if (query.request != Request::query || query.reply != Reply::forward) return false;
-    const protocol::CutFrame tag = protocol::cut_frame(input.substr(rows_at(input)), payload_max);
-    if (tag.cut != protocol::Cut::frame || tag.frame.type != 'C') return false;
-    const char* const behind = tag.frame.payload.data() + tag.frame.payload.size();
-    const Bytes ready(behind, static_cast<std::size_t>(input.data() + input.size() - behind));
-    if (ready.size() != ready_size || ready[0] != 'Z' ||
-        protocol::load_u32(ready.data() + 1) != ready_size - 1 ||
-        !protocol::read_ready_for_query(ready.substr(protocol::header_size))) {
-        return false;
-    }
-    pipeline_.heard();
-    apply_tag(tag.frame);
-    apply_ready({'Z', ready.substr(protocol::header_size), 0});
-    return true;
-}
-
 Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
     findings_.clear();
     const std::size_t size = input.size();
+    if (!input.empty() && missing_ == 0 && pipeline_.front_is_fake()) emit_fakes(out);
     if (take_answer(input)) {
         out.add(input);
         return size;
@@ -128,7 +89,7 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
             input.remove_prefix(rows);
             continue;
         }
-        const protocol::CutFrame cut = protocol::cut_frame(input, payload_max);
+        const protocol::CutFrame cut = protocol::cut_frame(input, protocol::payload_size_max);
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame)
             return protocol::cut_error(cut.cut, protocol::Origin::server);

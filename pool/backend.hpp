@@ -132,6 +132,8 @@ private:
 
     std::size_t rows_at(Bytes input) const;
     bool take_answer(Bytes input);
+    bool take_tag(Bytes input);
+    bool take_batch(Bytes input);
     Fate apply(const protocol::Frame& frame, Segments& out);
     Fate apply_error(const protocol::Frame& frame, Segments& out);
     Fate apply_tag(const protocol::Frame& frame);

@@ -13,6 +13,7 @@
 namespace pgweir::protocol {
 
 inline constexpr std::size_t header_size = 5;  // bytes: type, then a length that counts itself
+inline constexpr std::size_t payload_size_max = 0x7fffffff;  // bytes: what a length can say
 
 /// One message where it lies in a buffer. Borrowed: valid until the buffer moves.
 struct Frame {

@@ -39,6 +39,17 @@ void Pipeline::push(Outstanding&& outstanding) {
     queue_.push_back(std::move(outstanding));
 }
 
+void Pipeline::push(Request request) {
+    if (copying_in_ || skipping_ || queue_.full()) return push({request, Reply::forward, {}, {}});
+    if (request == Request::sync) {
+        open_ = false;
+        ++batch_;
+    } else {
+        open_ = request != Request::query && request != Request::function_call;
+    }
+    queue_.push_back({request, Reply::forward, {}, {}});
+}
+
 void Pipeline::push_copy_end() {
     if (copying_in_) {
         copying_in_ = false;

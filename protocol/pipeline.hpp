@@ -90,12 +90,16 @@ public:
     /// A request was sent. In a batch that has failed already the server will not answer it: it is
     /// noted as undone at once. A Sync within a COPY is not noted: the server reads over it.
     void push(Outstanding&& outstanding);
+    /// The same for one whose answer goes to the client, with no more to be known of it.
+    void push(Request request);
     /// CopyDone or CopyFail was sent.
     void push_copy_end();
 
     bool empty() const { return queue_.empty(); }
     std::size_t size() const { return queue_.size(); }
     const Outstanding& front() const { return queue_.front(); }
+    /// The one with that many before it.
+    const Outstanding& at(std::size_t place) const { return queue_[place]; }
     bool front_is_fake() const { return !queue_.empty() && queue_.front().reply == Reply::fake; }
     /// Every reply that is still to come is one that we make up: nothing will come from the server.
     bool only_fakes() const;

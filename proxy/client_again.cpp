@@ -27,7 +27,7 @@ bool is_preamble(char type) {
 /// Is the first of these messages that leaves nothing open part of an answer, and no error?
 bool answers(Bytes replies) {
     while (!replies.empty() && is_preamble(replies.front())) {
-        const auto cut = protocol::cut_frame(replies, 0x7fffffff);
+        const auto cut = protocol::cut_frame(replies, protocol::payload_size_max);
         if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) return false;
         replies.remove_prefix(cut.frame.size());
     }
@@ -70,7 +70,7 @@ bool Client::withhold(const protocol::Segments& replies) {
     for (const Bytes slice : replies.slices()) kept += slice;
     Bytes rest = kept;
     while (rest.size() >= protocol::header_size) {
-        const auto cut = protocol::cut_frame(rest, 0x7fffffff);
+        const auto cut = protocol::cut_frame(rest, protocol::payload_size_max);
         if (cut.cut != protocol::Cut::frame) break;
         const bool error = rest.front() == 'E';
         if (error && cut.frame.missing > 0 && kept.size() < withheld_max) return true;
@@ -134,7 +134,7 @@ void Client::run_again() {
 /// Names that the request gave are given anew when it runs again.
 void Client::forget_names(Bytes request) {
     while (!request.empty()) {
-        const auto cut = protocol::cut_frame(request, 0x7fffffff);
+        const auto cut = protocol::cut_frame(request, protocol::payload_size_max);
         if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) return;
         if (cut.frame.type == 'P') {
             const auto parse = protocol::read_parse(cut.frame.payload);

@@ -18,7 +18,6 @@ namespace {
 // The text of a named statement has to be kept as long as the client keeps the statement.
 constexpr std::size_t named_parse_max = 64 << 20;    // bytes
 constexpr std::size_t unnamed_parse_max = 64 << 10;  // bytes: that of the unnamed is, if small
-constexpr std::size_t message_max = 0x7fffffff;      // bytes: what a length can say
 constexpr std::size_t names_max = 64 << 10;          // bytes: portal and statement name of a Bind
 constexpr std::size_t beginning_min = 16 << 10;      // bytes of a message that earn it a server
 constexpr std::size_t query_read_max = 64 << 10;     // bytes: a text that is looked at
@@ -153,15 +152,15 @@ Frontend::Take Frontend::take(const Frame& frame, Bytes whole, Translation& step
         case 'Q': return take_query(frame, whole, step);
         case 'F':
             if (step.rules.session) step.rules.session->note_unread();
-            pipeline.push({Request::function_call, Reply::forward, {}, {}});
+            pipeline.push(Request::function_call);
             break;
-        case 'S': pipeline.push({Request::sync, Reply::forward, {}, {}}); break;
+        case 'S': pipeline.push(Request::sync); break;
         case 'E':
             if (due_) {
                 take_execute(whole, step);
                 return Take::done;
             }
-            pipeline.push({Request::execute, Reply::forward, {}, {}});
+            pipeline.push(Request::execute);
             break;
         case 'P': return take_parse(frame, whole, step);
         case 'B': return take_bind(frame, whole, step);
@@ -208,7 +207,7 @@ Frontend::Take Frontend::take_query(const Frame& frame, Bytes whole, Translation
     }
     if (step.rules.queries && frame.missing == 0) step.rules.queries->query(sql, familiar.number);
     statements_.simple_query(step.server, !plain && discards(frame.payload));
-    step.pipeline().push({Request::query, Reply::forward, {}, {}});
+    step.pipeline().push(Request::query);
     step.out.add(whole);
     return Take::done;
 }
@@ -246,12 +245,12 @@ void Frontend::take_reset(Bytes sql, std::string_view giving_back, Translation& 
     protocol::write_bind(bytes, "", "");
     pipeline.push({Request::bind, Reply::skip, {}, {}});
     protocol::write_execute(bytes, "");
-    pipeline.push({Request::execute, Reply::forward, {}, {}});
+    pipeline.push(Request::execute);
     step.out.own(std::move(bytes));
     run_unseen(step, giving_back);
     std::string end;
     protocol::write_sync(end);
-    pipeline.push({Request::sync, Reply::forward, {}, {}});
+    pipeline.push(Request::sync);
     step.out.own(std::move(end));
 }
 
@@ -305,7 +304,7 @@ bool Frontend::note_bind(Statements::Found& found, const Frame& frame, Translati
 Frontend::Take Frontend::take_parse(const Frame& frame, Bytes whole, Translation& step) {
     if (step.rules.server_max == 0) {
         if (step.rules.queries) step.rules.queries->passed(passed_names_, frame);
-        step.pipeline().push({Request::parse, Reply::forward, {}, {}});
+        step.pipeline().push(Request::parse);
         step.out.add(whole);
         return Take::done;
     }
@@ -384,7 +383,7 @@ Frontend::Take Frontend::take_target(const Frame& frame, Bytes whole, Translatio
     const Request request = frame.type == 'C'     ? Request::close
                             : target->kind == 'S' ? Request::describe_statement
                                                   : Request::describe_portal;
-    step.pipeline().push({request, Reply::forward, {}, {}});
+    step.pipeline().push(request);
     step.out.add(whole);
     return Take::done;
 }
@@ -483,7 +482,8 @@ std::size_t Frontend::drop_request(Bytes input, const protocol::Error& error, Se
     std::string report;
     protocol::write_error(report, protocol::Severity::error, error.sqlstate, error.message);
     replies.own(std::move(report));
-    const auto cut = protocol::first_frame(input, message_max, protocol::Origin::client);
+    const auto cut =
+        protocol::first_frame(input, protocol::payload_size_max, protocol::Origin::client);
     if (cut.has_error() || !*cut) return 0;
     const Frame& frame = **cut;
     if (frame.type == 'Q' || frame.type == 'F') {

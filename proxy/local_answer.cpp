@@ -69,7 +69,7 @@ bool write_reply(std::string& out, const protocol::Frame& frame, const LocalAnsw
 void write_local_answer(std::string& out, protocol::Bytes unit, const LocalAnswer& answer) {
     bool skipping = false;
     while (!unit.empty()) {
-        const auto cut = protocol::cut_frame(unit, 0x7fffffff);
+        const auto cut = protocol::cut_frame(unit, protocol::payload_size_max);
         if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) return;
         const protocol::Frame& frame = cut.frame;
         unit.remove_prefix(frame.size());

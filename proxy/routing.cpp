@@ -32,7 +32,7 @@ std::string_view first_word(std::string_view sql) {
 /// Does the batch give a statement a name? Then somebody has to keep it.
 bool names_statement(protocol::Bytes unit) {
     while (!unit.empty()) {
-        const auto cut = protocol::cut_frame(unit, 0x7fffffff);
+        const auto cut = protocol::cut_frame(unit, protocol::payload_size_max);
         if (cut.cut != protocol::Cut::frame) return false;
         if (cut.frame.type == 'P' && !cut.frame.payload.starts_with('\0')) return true;
         unit.remove_prefix(cut.frame.size());

@@ -183,7 +183,7 @@ void Statements::parse_unkept(Translation& step) {
     unnamed_.reset();
     unkept_on_ = &step.server;
     step.server.statements().set_unnamed({}, step.pipeline().batch());
-    step.pipeline().push({Request::parse, Reply::forward, {}, {}});
+    step.pipeline().push(Request::parse);
 }
 
 NamedStatementPtr Statements::resolve(Translation& step, Found found, std::string_view name) {
@@ -214,7 +214,7 @@ void Statements::close(Translation& step, const Found& found, std::string_view n
         unnamed_.reset();
         unkept_on_ = nullptr;
         step.server.statements().set_unnamed({}, 0);
-        step.pipeline().push({Request::close, Reply::forward, {}, {}});
+        step.pipeline().push(Request::close);
         step.out.add(whole);
         return;
     }

@@ -24,11 +24,11 @@ struct RequestRules {
     /// (session mode, or max_prepared_statements = 0).
     std::size_t server_max = 0;
     protocol::StatementTable* table = nullptr;
-    std::size_t message_max = 0x7fffffff;  // bytes of payload: max_packet_size
-    bool simple_query = true;              // false: Query messages are refused (disable_pqexec)
-    Session* session = nullptr;            // what is sent is noted here; nullptr: nowhere
-    std::uint64_t client = 0;              // who sends it: Backend::sequences_of
-    std::uint64_t schema_epoch = 0;        // goes up when the schema changes
+    std::size_t message_max = protocol::payload_size_max;  // bytes of payload: max_packet_size
+    bool simple_query = true;        // false: Query messages are refused (disable_pqexec)
+    Session* session = nullptr;      // what is sent is noted here; nullptr: nowhere
+    std::uint64_t client = 0;        // who sends it: Backend::sequences_of
+    std::uint64_t schema_epoch = 0;  // goes up when the schema changes
     /// What a client without a server is in, for all it knows.
     protocol::TxStatus alone = protocol::TxStatus::idle;
     bool cache_unnamed = false;            // unnamed statements are shared when they are repeated

@@ -80,7 +80,7 @@ Unit examine(Bytes input, std::size_t input_max, const UnitSources& sources) {
     bool parsed_here = false;
     const Bytes all = input;
     while (!input.empty()) {
-        const auto cut = protocol::cut_frame(input, 0x7fffffff);
+        const auto cut = protocol::cut_frame(input, protocol::payload_size_max);
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame) {  // what reads it for its server says what is wrong
             unit.extent = Unit::Extent::open;
