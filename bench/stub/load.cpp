@@ -19,7 +19,7 @@ namespace bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 constexpr std::size_t logins_max = 64;  // at the same time
 
