@@ -1,6 +1,7 @@
 #include "pool/net/dns.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "pool/net/log.hpp"
 
@@ -15,7 +16,18 @@ protocol::Error no_address() {
             "server DNS lookup failed"};
 }
 
+/// Empty: it is in none that could be asked about.
+std::string zone_of(const std::string& host) {
+    const std::size_t dot = host.find('.');
+    return dot == std::string::npos ? std::string() : host.substr(dot + 1);
+}
+
 }  // namespace
+
+void Dns::set_resolv_conf(std::string path) {
+    const std::lock_guard lock(mutex_);
+    resolv_conf_ = std::move(path);
+}
 
 Task<protocol::Result<Address>> Dns::resolve(Loop& loop, std::string host, int port) {
     if (const auto numeric = numeric_address(host, port); numeric.has_value()) co_return *numeric;
@@ -43,10 +55,12 @@ protocol::Result<Address> Dns::pick(Host& host, int port) {
 }
 
 Task<void> Dns::look_up(Loop& loop, std::string host) {
+    std::string resolv_conf;
     {
         const std::lock_guard lock(mutex_);
         if (hosts_.size() >= hosts_max) hosts_.clear();  // they are asked for again
         hosts_[host].asking = true;
+        resolv_conf = resolv_conf_;
     }
     struct Asking {  // the story may end before the answer comes
         Dns& dns;
@@ -56,7 +70,10 @@ Task<void> Dns::look_up(Loop& loop, std::string host) {
             dns.hosts_[host].asking = false;
         }
     } asking{*this, host};
-    auto ask = [host, ask = ask_] { return ask(host); };
+    auto ask = [host, resolv_conf, ask = ask_] {
+        const NameServers servers(resolv_conf);
+        return ask(host);
+    };
     const Lookup answer = co_await offload_.run<Lookup>(loop, std::move(ask));
     learn(host, answer, loop.now_us());
 }
@@ -103,6 +120,78 @@ void Dns::refresh(Loop& loop) {
         }
     }
     for (const std::string& name : due) detach(loop, look_up(loop, name));
+    for (const std::string& zone : zones_due(loop.now_us())) detach(loop, look_at_zone(loop, zone));
+}
+
+std::vector<std::string> Dns::zones_due(std::int64_t now_us) {
+    const std::lock_guard lock(mutex_);
+    if (zone_period_us_.load(std::memory_order_relaxed) == 0) {
+        zones_.clear();
+        return {};
+    }
+    std::set<std::string> wanted;
+    for (const auto& [name, host] : hosts_) wanted.insert(zone_of(name));
+    wanted.erase("");
+    std::erase_if(zones_, [&](const auto& zone) { return !wanted.contains(zone.first); });
+    std::vector<std::string> due;
+    for (const std::string& name : wanted) {
+        const Zone& zone = zones_[name];
+        if (!zone.asking && now_us >= zone.next_us) due.push_back(name);
+    }
+    return due;
+}
+
+Task<void> Dns::look_at_zone(Loop& loop, std::string name) {
+    std::string resolv_conf;
+    {
+        const std::lock_guard lock(mutex_);
+        Zone& zone = zones_[name];
+        zone.asking = true;
+        zone.next_us = loop.now_us() + zone_period_us_.load(std::memory_order_relaxed);
+        resolv_conf = resolv_conf_;
+    }
+    auto ask = [name, resolv_conf, ask = ask_serial_] {
+        const NameServers servers(resolv_conf);
+        return ask(name);
+    };
+    using Serial = std::optional<std::uint32_t>;
+    const Serial serial = co_await offload_.run<Serial>(loop, std::move(ask));
+    const std::lock_guard lock(mutex_);
+    const auto found = zones_.find(name);
+    if (found == zones_.end()) co_return;
+    Zone& zone = found->second;
+    zone.asking = false;
+    if (!serial) co_return;
+    const bool changed = zone.serial && *zone.serial != *serial;
+    if (changed) {
+        log::print(log::Level::log, {}, "zone {} serial changed: old={} new={}", name, *zone.serial,
+                   *serial);
+    }
+    zone.serial = serial;
+    if (!changed) co_return;
+    for (auto& [host, known] : hosts_) {
+        if (zone_of(host) == name) known.until_us = 0;
+    }
+}
+
+std::vector<Dns::KnownZone> Dns::zones() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<KnownZone> all;
+    for (const auto& entry : zones_) {
+        const auto is_in = [&entry](const auto& host) {
+            return zone_of(host.first) == entry.first;
+        };
+        all.push_back({entry.first, entry.second.serial.value_or(0),
+                       static_cast<std::size_t>(std::ranges::count_if(hosts_, is_in))});
+    }
+    return all;
+}
+
+Dns::Pending Dns::pending() const {
+    const std::lock_guard lock(mutex_);
+    const auto asking = [](const auto& entry) { return entry.second.asking; };
+    return {static_cast<std::size_t>(std::ranges::count_if(hosts_, asking)),
+            static_cast<std::size_t>(std::ranges::count_if(zones_, asking))};
 }
 
 std::vector<Dns::Known> Dns::known(std::int64_t now_us) const {

@@ -211,9 +211,9 @@ Rows lists_rows(const Snapshot& snapshot) {
         {"free_servers", "0"},
         {"used_servers", number(snapshot.servers)},
         {"dns_names", size(snapshot.hosts)},
-        {"dns_zones", "0"},
-        {"dns_queries", "0"},
-        {"dns_pending", "0"},
+        {"dns_zones", size(snapshot.zones)},
+        {"dns_queries", number(snapshot.lookups.hosts + snapshot.lookups.zones)},
+        {"dns_pending", number(snapshot.lookups.zones)},
     };
 }
 

@@ -63,8 +63,12 @@ Rows dns_hosts_rows(const Snapshot& snapshot) {
     return rows;
 }
 
-/// The system looks names up, and says nothing of zones.
-Rows no_rows(const Snapshot&) { return {}; }
+Rows dns_zones_rows(const Snapshot& snapshot) {
+    Rows rows;
+    for (const net::Dns::KnownZone& zone : snapshot.zones)
+        rows.push_back({zone.zone, number(zone.serial), number(zone.hosts)});
+    return rows;
+}
 
 constexpr unsigned counted = Snapshot::pools_part | Snapshot::databases_part | Snapshot::users_part;
 
@@ -75,7 +79,7 @@ constexpr Show shows[] = {
     {"config", Access::stats, Snapshot::nothing, config_columns, config_rows},
     {"mem", Access::stats, counted, mem_columns, mem_rows},
     {"dns_hosts", Access::stats, Snapshot::hosts_part, dns_hosts_columns, dns_hosts_rows},
-    {"dns_zones", Access::stats, Snapshot::nothing, dns_zones_columns, no_rows},
+    {"dns_zones", Access::stats, Snapshot::hosts_part, dns_zones_columns, dns_zones_rows},
 };
 
 }  // namespace

@@ -407,8 +407,12 @@ Snapshot assemble(Process& process, unsigned parts, std::vector<Part>& seen) {
     if (parts & Snapshot::peers_part) {
         for (const auto& [id, peer] : to.config->peers) to.peers[id] = process.peers().load(id);
     }
-    if (parts & Snapshot::hosts_part)
-        to.hosts = process.main().worker.shared.dns.known(loop.now_us());
+    if (parts & Snapshot::hosts_part) {
+        const net::Dns& dns = process.main().worker.shared.dns;
+        to.hosts = dns.known(loop.now_us());
+        to.zones = dns.zones();
+        to.lookups = dns.pending();
+    }
     if (parts & Snapshot::connections_part) {
         for (const auto& listener : process.listeners())
             to.listeners.push_back({listener->fd(), net::local_address(listener->fd())});

@@ -163,6 +163,8 @@ struct Snapshot {
     std::vector<ListenerState> listeners;  // with the connections
     std::map<int, Peers::Load> peers;      // of all that are configured
     std::vector<net::Dns::Known> hosts;    // by name
+    std::vector<net::Dns::KnownZone> zones;
+    net::Dns::Pending lookups{};
     int clients = 0, clients_logging_in = 0, servers = 0;
     StatsHistory::Window stats;
     std::vector<PoolFigures> figures;  // by database, user and node

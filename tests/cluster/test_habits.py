@@ -8,6 +8,7 @@ import threading
 import pytest
 from harness import ConnectionClosed, ServerError, Wire, eventually
 from harness.fake_server import OK, authentication, fake_server, message
+from harness.name_server import NameServer
 from harness.postgres import PASSWORDS
 from harness.wire import CANCEL_REQUEST, SYNC, bind, describe_statement, execute, parse, query
 
@@ -192,6 +193,27 @@ def test_names_are_remembered(pgweir, cluster):
     assert 0 < int(hosts["localhost"]["ttl"]) <= 15
     lists = {row["list"]: row["items"] for row in proxy.console("show lists")}
     assert lists["dns_names"] == "2"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the port of name servers is root's")
+def test_zones_are_looked_at(pgweir, cluster):
+    """A host's address is held for an hour, but for when its zone says that something has changed."""
+    with NameServer("example", **{"db.example": "127.0.0.1"}) as server:
+        entry = f"host=db.example port={cluster.primary.port} dbname=app"
+        proxy = pgweir(databases={"named": entry}, dns_max_ttl=3600, dns_zone_check_period=1,
+                       resolv_conf="@DIR@/resolv.conf", start=False)
+        proxy.write("resolv.conf", server.resolv_conf())
+        proxy.start()
+        with proxy.wire(dbname="named") as client:
+            client.query("select 1")
+            zone = eventually(lambda: [row for row in proxy.console("show dns_zones") if row["serial"] == "1"])
+            assert zone == [{"zonename": "example", "serial": "1", "count": "1"}]
+            before = server.asked.count(("db.example", 1))
+            server.names["db.example"], server.serial = "127.0.0.2", 2
+            eventually(lambda: server.asked.count(("db.example", 1)) > before, what="the name to be looked up again")
+            eventually(lambda: "127.0.0.2" in proxy.console("show dns_hosts")[0]["addrs"])
+            assert "zone example serial changed: old=1 new=2" in proxy.log()
+            eventually(lambda: "host db.example has no longer the address 127.0.0.1" in proxy.log())
 
 
 def test_query_timeout_while_logging_in(pgweir):

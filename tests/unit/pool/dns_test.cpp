@@ -34,6 +34,8 @@ protected:
 
     std::map<std::string, std::vector<std::string>> zone_{{"db", {"10.0.0.1", "10.0.0.2"}}};
     std::atomic<int> asked_ = 0;
+    std::map<std::string, std::optional<std::uint32_t>> serials_;
+    std::atomic<int> serials_asked_ = 0;
 
 private:
     Lookup ask(const std::string& host) {
@@ -66,7 +68,11 @@ private:
     Offload offload_{1};
 
 protected:
-    Dns dns_{offload_, [this](const std::string& host) { return ask(host); }};
+    Dns dns_{offload_, [this](const std::string& host) { return ask(host); },
+             [this](const std::string& zone) {
+                 ++serials_asked_;
+                 return serials_[zone];
+             }};
 };
 
 TEST_F(Names, AreAskedForOnceAndTakenInTurn) {
@@ -136,6 +142,48 @@ TEST_F(Names, NotInUseAreLeftAlone) {
     EXPECT_EQ(asked_, 2);
     refresh();
     EXPECT_EQ(asked_, 2);
+}
+
+TEST_F(Names, AreAskedForAgainWhenTheirZoneChanges) {
+    zone_["a.example"] = {"10.0.0.1"};
+    zone_["b.example"] = {"10.0.0.2"};
+    zone_["a.elsewhere"] = {"10.0.0.3"};
+    serials_ = {{"example", 7}, {"elsewhere", 1}};
+    for (const char* const host : {"a.example", "b.example", "a.elsewhere", "db"}) resolve(host);
+    refresh();
+    EXPECT_EQ(serials_asked_, 0) << "zones are not looked at";
+    dns_.set_zone_period(1);
+    refresh();
+    const auto zones = dns_.zones();
+    ASSERT_EQ(zones.size(), 2u);
+    EXPECT_EQ(zones[0].zone, "elsewhere");
+    EXPECT_EQ(zones[1].zone, "example");
+    EXPECT_EQ(zones[1].serial, 7u);
+    EXPECT_EQ(zones[1].hosts, 2u);
+    EXPECT_EQ(asked_, 4);
+    refresh();
+    for (const char* const host : {"a.example", "b.example", "a.elsewhere"}) resolve(host);
+    EXPECT_EQ(asked_, 4) << "nothing has changed";
+    serials_["example"] = 8;
+    zone_["a.example"] = {"10.0.0.9"};
+    refresh();
+    EXPECT_EQ(resolve("a.example"), "10.0.0.9:5432");
+    EXPECT_EQ(resolve("b.example"), "10.0.0.2:5432");
+    EXPECT_EQ(resolve("a.elsewhere"), "10.0.0.3:5432");
+    EXPECT_EQ(asked_, 6);
+    serials_["example"] = std::nullopt;  // nobody can be asked
+    refresh();
+    resolve("a.example");
+    EXPECT_EQ(asked_, 6);
+    EXPECT_EQ(dns_.zones()[1].serial, 8u);
+    dns_.set_zone_period(long_us);
+    refresh();
+    const int before = serials_asked_;
+    refresh();
+    EXPECT_EQ(serials_asked_, before) << "not yet";
+    dns_.set_zone_period(0);
+    refresh();
+    EXPECT_TRUE(dns_.zones().empty());
 }
 
 TEST_F(Names, AreShown) {
