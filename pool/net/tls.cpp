@@ -198,7 +198,8 @@ void Tls::hand_over() {
     records_ = handover_->take();
     handover_.reset();
     if (!records_) return;
-    agreed_ = std::make_unique<Agreed>(Agreed{.suite = SSL_get_cipher_name(ssl_.get()),
+    agreed_ = std::make_unique<Agreed>(Agreed{.version = SSL_get_version(ssl_.get()),
+                                              .suite = SSL_get_cipher_name(ssl_.get()),
                                               .protocol = protocol_agreed(),
                                               .resumed = resumed(),
                                               .certificate = SSL_get_certificate(ssl_.get()),
@@ -243,9 +244,9 @@ Tls::Input Tls::read_records(char* to, std::size_t room, std::size_t& got) {
     Bytes rest(bytes.data(), held);
     Input outcome = ended_ ? Input::end : Input::more;
     while (outcome == Input::more && got < room) {
-        if (TlsRecords::is_whole(rest)) {
+        if (records_->is_whole(rest)) {
             std::array<char, TlsRecords::record_max> aside;
-            const bool fits = TlsRecords::room_for(rest) <= room - got;
+            const bool fits = records_->room_for(rest) <= room - got;
             if (!fits && got > 0) break;
             const TlsRecords::Opened opened = records_->open(rest, fits ? to + got : aside.data());
             rest.remove_prefix(opened.taken);
@@ -310,7 +311,7 @@ void Tls::say_goodbye() {
 }
 
 std::string Tls::description() const {
-    if (agreed_) return fmt::format("TLSv1.3/{}", agreed_->suite);
+    if (agreed_) return fmt::format("{}/{}", agreed_->version, agreed_->suite);
     return fmt::format("{}/{}", SSL_get_version(ssl_.get()), SSL_get_cipher_name(ssl_.get()));
 }
 

@@ -22,8 +22,8 @@ class Socket;
 /// Resource; lives in its Socket, and is as little bound to a thread as that is. Records come from
 /// the socket and go to its outbox: nothing here ever waits for output.
 ///
-/// OpenSSL does every handshake. On the accepting side TLS 1.3 goes on without it (TlsHandover), as
-/// many clients do nothing most of the time; what is left of it is then what is asked for below.
+/// OpenSSL does every handshake. On the accepting side TLS 1.3 and what is usual of TLS 1.2 goes on
+/// without it (TlsHandover), as many clients do nothing most of the time; what is left of it is then what is asked for below.
 class Tls {
 public:
     /// `host` is whom a connecting side means to reach; a name is said to the server (SNI).
@@ -72,6 +72,7 @@ private:
     };
     /// What is known of the peer when OpenSSL has gone.
     struct Agreed {
+        const char* version = "";  // OpenSSL's own texts
         const char* suite = "";
         bool protocol = false, resumed = false;
         const x509_st* certificate = nullptr;  // ours; the context's

@@ -1,5 +1,7 @@
 #include "pool/net/tls_handover.hpp"
 
+#include <array>
+
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 
@@ -53,14 +55,37 @@ std::unique_ptr<TlsRecords> TlsHandover::take() {
     const SSL_CIPHER* const cipher = SSL_get_current_cipher(ssl_);
     const SSL_SESSION* const session = SSL_get_session(ssl_);
     const bool usual =
-        SSL_version(ssl_) == TLS1_3_VERSION && cipher && session &&
-        TlsRecords::knows(SSL_CIPHER_get_protocol_id(cipher)) &&
+        cipher && session && TlsRecords::knows(SSL_CIPHER_get_protocol_id(cipher)) &&
         SSL_SESSION_get_max_fragment_length(session) == TLSEXT_max_fragment_length_DISABLED;
-    const bool complete =
-        !peer_secret_.empty() && !own_secret_.empty() && received_ == 0 && !SSL_has_pending(ssl_);
-    if (!usual || !complete) return nullptr;
+    if (!usual || SSL_has_pending(ssl_)) return nullptr;
+    if (SSL_version(ssl_) == TLS1_2_VERSION) return take_old();
+    const bool complete = !peer_secret_.empty() && !own_secret_.empty() && received_ == 0;
+    if (!complete) return nullptr;
     return std::make_unique<TlsRecords>(SSL_CIPHER_get_protocol_id(cipher), peer_secret_,
                                         own_secret_, sent_);
+}
+
+std::unique_ptr<TlsRecords> TlsHandover::take_old() const {
+    constexpr std::size_t random_size = 32;
+    std::array<unsigned char, 48> secret;
+    std::array<unsigned char, random_size> client, server;
+    const auto bytes = [](const auto& array) {
+        return Bytes(static_cast<const char*>(static_cast<const void*>(array.data())),
+                     array.size());
+    };
+    const SSL_SESSION* const session = SSL_get_session(ssl_);
+    const bool told =
+        SSL_SESSION_get_master_key(session, secret.data(), secret.size()) == secret.size() &&
+        SSL_get_client_random(ssl_, client.data(), client.size()) == client.size() &&
+        SSL_get_server_random(ssl_, server.data(), server.size()) == server.size();
+    std::unique_ptr<TlsRecords> records;
+    if (told) {
+        records =
+            std::make_unique<TlsRecords>(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl_)),
+                                         TlsMaster{bytes(secret), bytes(client), bytes(server)});
+    }
+    OPENSSL_cleanse(secret.data(), secret.size());
+    return records;
 }
 
 }  // namespace pgweir::net

@@ -24,12 +24,13 @@ public:
     TlsHandover(const TlsHandover&) = delete;
     TlsHandover& operator=(const TlsHandover&) = delete;
 
-    /// After the handshake. nullptr: OpenSSL has to go on with this one, as it is not TLS 1.3, or
-    /// has agreed on something special, or has taken more input than the handshake's.
+    /// After the handshake. nullptr: OpenSSL has to go on with this one, as it has agreed on
+    /// something special or old, or has taken more input than the handshake's.
     std::unique_ptr<TlsRecords> take();
 
 private:
     struct Calls;  // OpenSSL's
+    std::unique_ptr<TlsRecords> take_old() const;
 
     ssl_st* const ssl_;
     std::string peer_secret_, own_secret_;

@@ -1,5 +1,6 @@
-// The records of TLS 1.3 after the handshake, without OpenSSL's 14 KiB of state for a connection.
-// Source: RFC 8446, sections 5 and 7.
+// The records of TLS 1.3, and of TLS 1.2 where they are sealed as a whole (AEAD), after the
+// handshake, without OpenSSL's 14 KiB of state for a connection.
+// Source: RFC 8446, sections 5 and 7; RFC 5246, section 6; RFC 5288; RFC 7905.
 #pragma once
 
 #include <array>
@@ -19,28 +20,32 @@ struct TlsSuite;  // a cipher and a hash
 /// memory when dropped. It has no cipher context: those are the thread's, and a few are enough.
 class TrafficKeys {
 public:
-    /// `secret`: the direction's application_traffic_secret; `sequence`: its records so far.
+    /// TLS 1.3. `secret`: the direction's application_traffic_secret; `sequence`: its records so
+    /// far.
     TrafficKeys(const TlsSuite& suite, Bytes secret, std::uint64_t sequence);
+    /// TLS 1.2, whose keys never change.
+    TrafficKeys(const TlsSuite& suite, Bytes key, Bytes iv, std::uint64_t sequence);
     ~TrafficKeys();
     TrafficKeys(const TrafficKeys&) = delete;
     TrafficKeys& operator=(const TrafficKeys&) = delete;
 
-    /// The keys that follow a KeyUpdate.
+    /// The keys that follow a KeyUpdate. TLS 1.3.
     void update();
     std::uint64_t sequence() const { return sequence_; }
 
     static constexpr std::size_t tag_size = 16;
-    /// Both go on to the next sequence number. `header` is the record's. What is sealed is as long
-    /// as the text and a tag. open() is false for what the peer has not sealed.
+    /// Both go on to the next sequence number. `header` is what goes with the text unsealed. What is
+    /// sealed is as long as the text and a tag. open() is false for what the peer has not sealed;
+    /// `nonce` is the part of it that the record tells, where it does.
     void seal(Bytes header, Bytes text, char* to);
-    bool open(Bytes header, Bytes sealed, char* to);
+    bool open(Bytes header, Bytes sealed, char* to, Bytes nonce = {});
 
 private:
     static constexpr std::size_t nonce_size = 12;
     using Nonce = std::array<unsigned char, nonce_size>;
 
     void derive();
-    Nonce next_nonce();
+    Nonce next_nonce(Bytes told);
 
     const TlsSuite& suite_;
     std::uint64_t id_ = 0;  // of these keys, in the process; never used again
@@ -50,7 +55,13 @@ private:
     Nonce base_{};
 };
 
-/// Both directions of one connection. Resource; knows no socket: bytes in, bytes out.
+/// What both sides of TLS 1.2 know after the handshake. Borrowed; secret.
+struct TlsMaster {
+    Bytes secret, client_random, server_random;
+};
+
+/// Both directions of one connection, on the accepting side. Resource; knows no socket: bytes in,
+/// bytes out.
 class TlsRecords {
 public:
     static constexpr std::size_t header_size = 5;
@@ -65,12 +76,14 @@ public:
     /// far.
     TlsRecords(std::uint16_t suite, Bytes peer_secret, Bytes own_secret, std::uint64_t sent,
                std::uint64_t limit = records_per_key);
+    /// TLS 1.2, after both sides' Finished.
+    TlsRecords(std::uint16_t suite, const TlsMaster& master);
 
     static bool knows(std::uint16_t suite);
     /// Is there a record, or enough of one to see that it is none?
-    static bool is_whole(Bytes input);
+    bool is_whole(Bytes input) const;
     /// Room that open() wants for the first record, of which the header is there.
-    static std::size_t room_for(Bytes input);
+    std::size_t room_for(Bytes input) const;
 
     enum class Kind : std::uint8_t {
         text,
@@ -96,9 +109,17 @@ public:
     static constexpr char close_notify = 0;
 
 private:
-    Opened open_control(char type, Bytes text, Opened opened);
-    std::size_t seal_as(char type, Bytes text, char* to);
+    struct KeyBlock;
+    TlsRecords(const TlsSuite& suite, const KeyBlock& keys);
 
+    bool is_record(Bytes input) const;
+    Opened open_old(Bytes input, char* to, Opened opened);
+    Opened open_control(char type, Bytes text, Opened opened);
+    static Opened open_alert(Bytes text, Opened opened);
+    std::size_t seal_as(char type, Bytes text, char* to);
+    std::size_t seal_old(char type, Bytes text, char* to);
+
+    const TlsSuite& suite_;
     TrafficKeys peer_, own_;
     const std::uint64_t limit_;
     bool owes_update_ = false;  // the peer has asked for new keys of ours

@@ -12,7 +12,7 @@ from harness.wire import query, startup
 
 pytestmark = pytest.mark.pgweir
 
-BEFORE, MORE = 200, 2000
+BEFORE, MORE = 200, 1000
 CLIENT_KIB = 6  # 2.8 are measured; OpenSSL alone would take 14
 
 
@@ -55,12 +55,14 @@ def read_until_ready(stream):
         received += part
 
 
-def test_idle_clients(pgweir, cluster, certificate):
+@pytest.mark.parametrize("version", (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), ids=("1.2", "1.3"))
+def test_idle_clients(pgweir, cluster, certificate, version):
     cert, key = certificate
     proxy = pgweir(cluster, client_tls_sslmode="require", client_tls_cert_file=cert, client_tls_key_file=key,
                    max_client_conn=BEFORE + MORE + 10, pool_mode="transaction", default_pool_size=2)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
+    context.maximum_version = version
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["postgresql"])
     with contextlib.ExitStack() as stack:

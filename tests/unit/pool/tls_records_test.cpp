@@ -19,6 +19,9 @@ namespace {
 using Kind = TlsRecords::Kind;
 constexpr std::array<const char*, 3> suites = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
                                                "TLS_CHACHA20_POLY1305_SHA256"};
+constexpr std::array<const char*, 3> old_suites = {"ECDHE-ECDSA-AES128-GCM-SHA256",
+                                                   "ECDHE-ECDSA-AES256-GCM-SHA384",
+                                                   "ECDHE-ECDSA-CHACHA20-POLY1305"};
 constexpr std::uint16_t aes_128 = 0x1301;
 
 std::string from_hex(std::string_view digits) {
@@ -37,7 +40,7 @@ std::string from_hex(std::string_view digits) {
 std::string open_all(TlsRecords& records, Bytes input, TlsRecords::Opened& last) {
     std::string text;
     std::array<char, TlsRecords::record_max> page;
-    while (TlsRecords::is_whole(input)) {
+    while (records.is_whole(input)) {
         last = records.open(input, page.data());
         text.append(page.data(), last.size);
         if (last.kind == Kind::broken || last.kind == Kind::end) break;
@@ -74,7 +77,9 @@ public:
         X509_free(certificate);
         EVP_PKEY_free(key);
         SSL_CTX_set_max_proto_version(client_context_.get(), options.version);
-        if (options.suite) SSL_CTX_set_ciphersuites(client_context_.get(), options.suite);
+        const bool old = options.version == TLS1_2_VERSION;
+        if (options.suite && !old) SSL_CTX_set_ciphersuites(client_context_.get(), options.suite);
+        if (options.suite && old) SSL_CTX_set_cipher_list(client_context_.get(), options.suite);
         if (options.padding) SSL_CTX_set_block_padding(client_context_.get(), options.padding);
         TlsHandover::prepare(server_context_.get());
         server_.reset(SSL_new(server_context_.get()));
@@ -169,6 +174,51 @@ TEST(TlsRecords, GoOnWhereOpenSslHasStopped) {
     }
 }
 
+TEST(TlsRecords, GoOnWithTheVersionBefore) {
+    for (const char* const suite : old_suites) {
+        SCOPED_TRACE(suite);
+        Interop interop({.suite = suite, .version = TLS1_2_VERSION});
+        ASSERT_TRUE(interop.records);
+        TlsRecords::Opened last{};
+        for (const std::size_t size : {1u, 2u, 511u, 512u, 4096u, 16383u, 16384u}) {
+            const std::string text(size, static_cast<char>('a' + size % 26));
+            EXPECT_EQ(open_all(*interop.records, interop.client_says(text), last), text);
+            interop.give_client(sealed(*interop.records, text));
+            EXPECT_EQ(interop.client_hears(), text);
+        }
+        SSL_shutdown(interop.client());
+        EXPECT_EQ(open_all(*interop.records, interop.take_from_client(), last), "");
+        EXPECT_EQ(last.kind, Kind::end);
+        std::string record(100, '\0');
+        record.resize(interop.records->seal_alert(false, TlsRecords::close_notify, record.data()));
+        interop.give_client(record);
+        interop.client_hears();
+        EXPECT_TRUE(SSL_get_shutdown(interop.client()) & SSL_RECEIVED_SHUTDOWN);
+    }
+}
+
+TEST(TlsRecords, RefuseWhatWasTamperedWithInTheVersionBefore) {
+    for (const char* const suite : old_suites) {
+        Interop interop({.suite = suite, .version = TLS1_2_VERSION});
+        const std::string record = interop.client_says("select 1");
+        std::array<char, TlsRecords::record_max> page;
+        // The header, whose type and length are sealed with the text, and all that is sealed.
+        for (std::size_t at = 0; at < record.size(); ++at) {
+            if (at == 1 || at == 2) continue;  // the version is not looked at
+            Interop other({.suite = suite, .version = TLS1_2_VERSION});
+            std::string bad = other.client_says("select 1");
+            bad[at] = static_cast<char>(bad[at] ^ 1);
+            if (!other.records->is_whole(bad)) continue;  // it says that it is longer
+            const auto opened = other.records->open(bad, page.data());
+            EXPECT_EQ(opened.kind, Kind::broken) << at;
+            EXPECT_NE(opened.alert, TlsRecords::close_notify) << at;
+            EXPECT_EQ(opened.size, 0u) << at;
+        }
+        EXPECT_EQ(interop.records->open(record, page.data()).kind, Kind::text);
+        EXPECT_EQ(interop.records->open(record, page.data()).kind, Kind::broken);
+    }
+}
+
 TEST(TlsRecords, ChangeKeysWhenAsked) {
     for (const char* const suite : suites) {
         SCOPED_TRACE(suite);
@@ -223,16 +273,16 @@ TEST(TlsRecords, RefuseWhatWasTamperedWith) {
         std::string bad = record;
         bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
         TlsRecords reader(aes_128, other, one, 0);
-        if (!TlsRecords::is_whole(bad)) continue;  // it says that it is longer
-        ASSERT_LE(TlsRecords::room_for(bad), page.size());
+        if (!reader.is_whole(bad)) continue;  // it says that it is longer
+        ASSERT_LE(reader.room_for(bad), page.size());
         const auto opened = reader.open(bad, page.data());
         EXPECT_EQ(opened.kind, Kind::broken) << bit;
         EXPECT_NE(opened.alert, TlsRecords::close_notify) << bit;
         EXPECT_EQ(opened.size, 0u) << bit;
     }
-    for (std::size_t size = 0; size < record.size(); ++size)
-        EXPECT_FALSE(TlsRecords::is_whole({record.data(), size}));
     TlsRecords reader(aes_128, other, one, 0);
+    for (std::size_t size = 0; size < record.size(); ++size)
+        EXPECT_FALSE(reader.is_whole({record.data(), size}));
     EXPECT_EQ(reader.open(record, page.data()).kind, Kind::text);
     EXPECT_EQ(reader.open(record, page.data()).kind, Kind::broken) << "a record counts once";
 }
@@ -256,7 +306,7 @@ TEST(TlsRecords, RefuseWhatNeverComes) {
     for (const Case& c : cases) {
         SCOPED_TRACE(c.what);
         TlsRecords records(aes_128, secret, secret, 0);
-        ASSERT_TRUE(TlsRecords::is_whole(c.input));
+        ASSERT_TRUE(records.is_whole(c.input));
         const auto opened = records.open(c.input, page.data());
         EXPECT_EQ(opened.kind, Kind::broken);
         EXPECT_EQ(opened.alert, c.alert);
@@ -264,7 +314,8 @@ TEST(TlsRecords, RefuseWhatNeverComes) {
 }
 
 TEST(TlsHandover, LeavesWhatIsUnusualToOpenSsl) {
-    EXPECT_FALSE(Interop({.version = TLS1_2_VERSION}).records);
+    EXPECT_FALSE(
+        Interop({.suite = "ECDHE-ECDSA-AES128-SHA256", .version = TLS1_2_VERSION}).records);
     EXPECT_FALSE(Interop({.fragment = TLSEXT_max_fragment_length_512}).records);
     EXPECT_FALSE(TlsRecords::knows(0x1304));  // AES-128-CCM
     EXPECT_TRUE(Interop({}).records);
