@@ -125,6 +125,8 @@ void Process::set_shared(const config::Config& config) {
     cancel_keys_.set_peer(config.settings.peer_id);
     shared_.dns.set_times(config.settings.dns_max_ttl.count(),
                           config.settings.dns_nxdomain_ttl.count());
+    shared_.dns.set_zone_period(config.settings.dns_zone_check_period.count());
+    shared_.dns.set_resolv_conf(config.settings.resolv_conf);
 }
 
 void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
