@@ -22,8 +22,9 @@ class Socket;
 /// Resource; lives in its Socket, and is as little bound to a thread as that is. Records come from
 /// the socket and go to its outbox: nothing here ever waits for output.
 ///
-/// OpenSSL does every handshake. On the accepting side TLS 1.3 and what is usual of TLS 1.2 goes on
-/// without it (TlsHandover), as many clients do nothing most of the time; what is left of it is then what is asked for below.
+/// OpenSSL does every handshake. On the accepting side TLS 1.3, and what is usual of TLS 1.2, goes
+/// on without it (TlsHandover), as many clients do nothing most of the time; what is left of it is
+/// then what is asked for below.
 class Tls {
 public:
     /// `host` is whom a connecting side means to reach; a name is said to the server (SNI).

@@ -34,9 +34,9 @@ public:
     std::uint64_t sequence() const { return sequence_; }
 
     static constexpr std::size_t tag_size = 16;
-    /// Both go on to the next sequence number. `header` is what goes with the text unsealed. What is
-    /// sealed is as long as the text and a tag. open() is false for what the peer has not sealed;
-    /// `nonce` is the part of it that the record tells, where it does.
+    /// Both go on to the next sequence number. `header` is what goes with the text unsealed. What
+    /// is sealed is as long as the text and a tag. open() is false for what the peer has not
+    /// sealed; `nonce` is the part of it that the record tells, where it does.
     void seal(Bytes header, Bytes text, char* to);
     bool open(Bytes header, Bytes sealed, char* to, Bytes nonce = {});
 
