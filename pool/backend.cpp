@@ -119,7 +119,15 @@ Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
         case 'N': return by_owner();
         case 'A': findings_.more = true; return apply_notification(frame, out);
         case 'S': findings_.more = true; return apply_parameter(frame);
-        case 'E': findings_.more = true; return apply_error(frame, out);
+        case 'E': {
+            findings_.more = true;
+            const Fate fate = apply_error(frame, out);
+            // Drivers fall over an error without a code: no client is told one.
+            if (fate != Fate::forward || frame.missing > 0 || is_whole_report(frame.payload))
+                return fate;
+            out.own(whole_report(frame.payload));
+            return Fate::replaced;
+        }
         default: break;
     }
     pipeline_.heard();

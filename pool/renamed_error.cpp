@@ -65,6 +65,22 @@ std::string changed_error(Bytes payload, const Change& change) {
 
 }  // namespace
 
+bool is_whole_report(Bytes payload) {
+    const protocol::Report report = protocol::read_report(payload);
+    return report.sqlstate.size() == 5 && payload.ends_with(std::string_view("\0\0", 2));
+}
+
+std::string whole_report(Bytes payload) {
+    const protocol::Report report = protocol::read_report(payload);
+    const bool fatal = report.severity == "FATAL" || report.severity == "PANIC";
+    const std::string_view message = report.message.empty() ? "unknown error" : report.message;
+    std::string whole;
+    protocol::write_error(whole, fatal ? protocol::Severity::fatal : protocol::Severity::error,
+                          protocol::make_sqlstate(report.sqlstate), message, report.detail,
+                          report.hint);
+    return whole;
+}
+
 std::string with_clients_name(Bytes payload, const Outstanding& request) {
     const bool unknown = protocol::read_report(payload).sqlstate == "26000";
     return changed_error(payload, [&](char field, std::string& text) {

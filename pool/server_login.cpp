@@ -37,6 +37,21 @@ std::optional<protocol::ChannelBinding> channel_binding(const Server& server) {
     return protocol::ChannelBinding{"tls-server-end-point", std::move(hash)};
 }
 
+/// The primary may have become a replica since it was last asked. It says so by itself (from
+/// PostgreSQL 14 on); what waits goes to the next primary, and is not refused by this one.
+std::optional<protocol::Error> check_role(const Server& server,
+                                          const protocol::VarSet::Entries& told) {
+    const Pool& pool = server.pool();
+    const bool for_primary =
+        !pool.internal && pool.settings(server.worker()).of_cluster() && pool.node().empty();
+    const bool replica = std::ranges::any_of(told, [](const auto& parameter) {
+        return parameter.first == "in_hot_standby" && parameter.second == "on";
+    });
+    if (!for_primary || !replica) return std::nullopt;
+    return protocol::Error{protocol::sqlstate::cannot_connect_now, protocol::Origin::server,
+                           "the primary has become a replica"};
+}
+
 }  // namespace
 
 ServerLogin::Encryption ServerLogin::first_choice(SslMode mode) {
@@ -83,6 +98,7 @@ net::Task<ServerLogin::Outcome> ServerLogin::log_in() {
     }
     if (failure) co_return failure;
     if (Outcome trouble = co_await learn()) co_return trouble;
+    if (Outcome trouble = check_role(server_, parameters_)) co_return trouble;
     co_return co_await run_connect_query();
 }
 

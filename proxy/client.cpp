@@ -54,6 +54,8 @@ void Client::on_readable() {
     for (int round = 0; socket_.readable(); ++round) {
         if (round == rounds_max) return socket_.yield();
         if (move_past()) continue;
+        // It does not take what it is answered here. (A server that is full stops by itself.)
+        if (socket_.blocked() && !server_ && !attendant_) return socket_.pause();
         const std::size_t before = inbox_.size();
         const Bytes input = inbox_.fill(socket_, shard_.worker.page.get(), pool::Worker::page_size);
         if (socket_.eof()) {
@@ -277,6 +279,7 @@ void Client::deliver(const protocol::Segments& replies) {
 void Client::on_drained() {
     if (attendant_) return attendant_->drained();
     if (server_) server_->resume();
+    if (!server_ && state_ == ClientState::idle) socket_.resume();
     deliver_due();
 }
 

@@ -27,6 +27,25 @@ std::string begin_on_replica(const router::TransactionOptions& options) {
     return sql;
 }
 
+/// The names of statements that a batch closes: up to an error, which PostgreSQL does not make of
+/// closing one in a failed transaction.
+std::vector<std::string_view> closed_by(Bytes unit, bool fails) {
+    std::vector<std::string_view> names;
+    bool skipping = false;
+    while (!unit.empty()) {
+        const auto cut = protocol::cut_frame(unit, 0x7fffffff);
+        if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) break;
+        const protocol::Frame& frame = cut.frame;
+        unit.remove_prefix(frame.size());
+        const bool asks = std::string_view("PBDE").find(frame.type) != std::string_view::npos;
+        skipping = frame.type != 'S' && (skipping || (fails && asks));
+        if (frame.type != 'C' || skipping) continue;
+        const auto target = protocol::read_target(frame.payload);
+        if (!target.has_error() && target->kind == 'S') names.push_back(target->name);
+    }
+    return names;
+}
+
 }  // namespace
 
 router::Conditions Client::conditions() const {
@@ -109,6 +128,8 @@ bool Client::answer_here(const Unit& unit, Bytes input) {
     claim_token();
     std::string replies;
     write_local_answer(replies, bytes, *answer);
+    for (const std::string_view name : closed_by(bytes, answer->error.has_value()))
+        frontend_.statements().forget(name);
     stats_->query_count.add(1);
     stats_->sent.add(replies.size());
     if (answer->error) count_error(*answer->error);

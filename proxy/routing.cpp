@@ -40,6 +40,17 @@ bool names_statement(protocol::Bytes unit) {
     return false;
 }
 
+/// Does the batch ask for nothing that could fail?
+bool only_closes(protocol::Bytes unit) {
+    while (!unit.empty()) {
+        const auto cut = protocol::cut_frame(unit, 0x7fffffff);
+        const bool closes = cut.frame.type == 'C' || cut.frame.type == 'S' || cut.frame.type == 'H';
+        if (cut.cut != protocol::Cut::frame || !closes) return false;
+        unit.remove_prefix(cut.frame.size());
+    }
+    return true;
+}
+
 template <class Word>
 struct Spelling {
     std::string_view text;
@@ -132,6 +143,9 @@ void Routing::read(const protocol::Vars& vars) {
 
 std::optional<LocalAnswer> Routing::answer(const Unit& unit, protocol::Bytes bytes,
                                            const std::optional<health::Token>& token) {
+    // That the transaction was lost is told by the next message that an error is an answer to.
+    if (failed_ && pending_ && only_closes(bytes))
+        return LocalAnswer{.tag = "", .status = TxStatus::transaction};
     if (failed_) return fail_again(unit);
     if (unit.extent != Unit::Extent::closed || unit.statements != 1 || !unit.verdict)
         return std::nullopt;

@@ -240,8 +240,9 @@ def test_announced_and_not_sent(pgweir):
         wire.close()
 
 
-@pytest.mark.parametrize("said", [query("select repeat('x', 1000)"), parse("select 1") + bind() + execute() + SYNC],
-                         ids=["queries", "batches"])
+@pytest.mark.parametrize("said", [query("select repeat('x', 1000)"), SYNC,
+                                  parse("select 1") + bind() + execute() + SYNC],
+                         ids=["queries", "syncs", "batches"])
 def test_a_pipeline_nobody_reads(pgweir, said):
     """It is not read any further when enough of it is under way."""
     proxy = pgweir(default_pool_size=2)

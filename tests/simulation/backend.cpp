@@ -122,6 +122,7 @@ void Backend::start_up(std::string_view bytes) {
         protocol::write_negotiate_protocol_version(out_, protocol::protocol_3_0, {});
     protocol::write_authentication_ok(out_);
     protocol::write_parameter_status(out_, "server_version", "15.9");
+    protocol::write_parameter_status(out_, "in_hot_standby", node_.primary ? "off" : "on");
     report();
     protocol::write_backend_key_data(out_, pid_, key_);
     ready();

@@ -143,6 +143,22 @@ TEST(Routing, ALostTransactionFailsUntilItsEnd) {
     EXPECT_FALSE(speaker.ask("SELECT 1"));
 }
 
+TEST(Routing, ABatchThatOnlyClosesHearsNothingOfALostTransaction) {
+    Speaker speaker;
+    speaker.routing.fail(
+        protocol::Error{protocol::Sqlstate{"40001"}, protocol::Origin::proxy, "lost"});
+    std::string batch;
+    protocol::write_close(batch, 'S', "name");
+    protocol::write_sync(batch);
+    Unit unit;
+    unit.extent = Unit::Extent::closed;
+    const auto closed = speaker.routing.answer(unit, batch, std::nullopt);
+    ASSERT_TRUE(closed);
+    EXPECT_FALSE(closed->error);
+    EXPECT_EQ(closed->status, TxStatus::transaction);
+    EXPECT_EQ(speaker.ask("SELECT 1")->error->sqlstate.view(), "40001");
+}
+
 TEST(Routing, ALostTransactionIsNotSaidToBeCommitted) {
     Speaker speaker;
     speaker.routing.fail(
