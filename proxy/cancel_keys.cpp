@@ -13,9 +13,11 @@ CancelKeys::Id CancelKeys::id_of(std::uint32_t pid, std::string_view secret) {
 CancelKey CancelKeys::give(ClientPlace place, std::uint32_t pid, std::size_t secret_size) {
     const std::lock_guard lock(mutex_);
     while (true) {
-        CancelKey key{pid, protocol::random_bytes(secret_size)};
+        constexpr std::size_t pid_size = 4;
+        const std::string random = protocol::random_bytes(pid_size + secret_size);
+        CancelKey key{pid, random.substr(pid_size)};
         const int owner = peer();
-        if (pid == 0 || owner > 0) key.pid = protocol::load_u32(protocol::random_bytes(4).data());
+        if (pid == 0 || owner > 0) key.pid = protocol::load_u32(random.data());
         key.pid &= 0x7fffffffu;  // a pid is positive
         if (owner > 0) {
             key.pid = peer_key::with_owner(key.pid, owner);

@@ -1,9 +1,11 @@
 #include "pool/net/log.hpp"
 
+#include <array>
 #include <atomic>
 #include <mutex>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/time.h>
 #include <syslog.h>
 #include <time.h>
@@ -15,9 +17,18 @@ namespace {
 
 constexpr std::size_t line_max = 8192;  // bytes
 
+/// What lines of one second have in common.
+struct Second {
+    time_t time = -1;
+    const char* format = nullptr;
+    std::string text, zone;
+    pid_t pid = 0;
+};
+
 struct State {
     std::mutex mutex;
     Sink sink;
+    Second second;
     int fd = -1;
 };
 
@@ -50,29 +61,40 @@ int syslog_level(Level level) {
     }
 }
 
-std::string timestamp(const char* format_seconds, bool zone) {
+std::string timestamp(Second& second, const char* format_seconds, bool zone) {
     timeval now{};
     gettimeofday(&now, nullptr);
-    tm local{};
-    localtime_r(&now.tv_sec, &local);
-    char seconds[32];
-    strftime(seconds, sizeof seconds, format_seconds, &local);
-    std::string text = fmt::format("{}.{:03}", seconds, now.tv_usec / 1000);
-    char name[16];
-    strftime(name, sizeof name, zone ? " %Z" : "%z", &local);
-    return text + name;
+    if (second.time != now.tv_sec || second.format != format_seconds) {
+        tm local{};
+        localtime_r(&now.tv_sec, &local);
+        std::array<char, 32> text;
+        second.text.assign(text.data(), strftime(text.data(), text.size(), format_seconds, &local));
+        second.zone.assign(text.data(),
+                           strftime(text.data(), text.size(), zone ? " %Z" : "%z", &local));
+        second.time = now.tv_sec;
+        second.format = format_seconds;
+        second.pid = getpid();
+    }
+    return fmt::format("{}.{:03}{}", second.text, now.tv_usec / 1000, second.zone);
+}
+
+bool is_printable(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x20 && byte != 0x7f;
 }
 
 /// The text with nothing in it that could forge a line or move a terminal's cursor.
 std::string printable(std::string_view text) {
+    bool all = text.size() <= line_max;
+    for (const char c : text) all &= is_printable(c);  // without a branch: this is most lines
+    if (all) return std::string(text);
     std::string safe;
     safe.reserve(text.size());
     for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte != 0x7f) {
+        if (is_printable(c)) {
             safe += c;
         } else {
-            safe += fmt::format("\\x{:02x}", byte);
+            safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
         }
         if (safe.size() > line_max) return safe + " [cut]";
     }
@@ -101,12 +123,13 @@ std::string with_fields(std::string_view text, std::span<const Field> fields) {
     return all;
 }
 
-std::string json_line(Level level, std::string_view context, std::string_view text,
+std::string json_line(Second& second, Level level, std::string_view context, std::string_view text,
                       std::span<const Field> fields) {
-    std::string line = fmt::format(
-        "{{\"time\":{},\"pid\":{},\"level\":{},\"context\":{},\"message\":{}",
-        json_text(timestamp("%Y-%m-%dT%H:%M:%S", false)), getpid(), json_text(level_name(level)),
-        json_text(printable(context)), json_text(printable(text)));
+    const std::string time = timestamp(second, "%Y-%m-%dT%H:%M:%S", false);
+    std::string line =
+        fmt::format("{{\"time\":{},\"pid\":{},\"level\":{},\"context\":{},\"message\":{}",
+                    json_text(time), second.pid, json_text(level_name(level)),
+                    json_text(printable(context)), json_text(printable(text)));
     for (const Field& field : fields) {
         line += fmt::format(
             ",{}:{}", json_text(field.name),
@@ -115,11 +138,18 @@ std::string json_line(Level level, std::string_view context, std::string_view te
     return line += "}\n";
 }
 
-std::string line_of(const Sink& sink, Level level, std::string_view context, std::string_view text,
+std::string line_of(State& s, Level level, std::string_view context, std::string_view text,
                     std::span<const Field> fields) {
-    if (sink.json) return json_line(level, context, text, fields);
-    return fmt::format("{} [{}] {} {}{}\n", timestamp("%Y-%m-%d %H:%M:%S", true), getpid(),
-                       level_name(level), printable(context), printable(with_fields(text, fields)));
+    if (s.sink.json) return json_line(s.second, level, context, text, fields);
+    const std::string time = timestamp(s.second, "%Y-%m-%d %H:%M:%S", true);
+    return fmt::format("{} [{}] {} {}{}\n", time, s.second.pid, level_name(level),
+                       printable(context), printable(with_fields(text, fields)));
+}
+
+/// The child of a fork() is another process within the second.
+void note_forks() {
+    [[maybe_unused]] static const int noted =
+        pthread_atfork(nullptr, nullptr, [] { state().second.time = -1; });
 }
 
 }  // namespace
@@ -130,6 +160,7 @@ bool configure(const Sink& sink) {
         fd = ::open(sink.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
         if (fd < 0) return false;
     }
+    note_forks();
     State& s = state();
     const std::lock_guard lock(s.mutex);
     if (s.fd >= 0) ::close(s.fd);
@@ -153,7 +184,7 @@ void write(Level level, std::string_view context, std::string_view text,
     if (!enabled(level)) return;
     State& s = state();
     const std::lock_guard lock(s.mutex);
-    const std::string line = line_of(s.sink, level, context, text, fields);
+    const std::string line = line_of(s, level, context, text, fields);
     [[maybe_unused]] ssize_t written = 0;
     if (s.fd >= 0) written = ::write(s.fd, line.data(), line.size());
     if (s.sink.standard_error) written = ::write(STDERR_FILENO, line.data(), line.size());
