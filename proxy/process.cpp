@@ -31,6 +31,12 @@ unsigned thread_count(const config::Config& config) {
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
+/// Do more wait than will be served by the connections that are being made?
+bool is_short_of_servers(const pool::Pool& pool, std::int64_t now_us) {
+    const pool::Pool::Counts counts = pool.counts(now_us);
+    return counts.waiting > counts.opening;
+}
+
 constexpr const char* console_database = "pgbouncer";
 constexpr const char* full_database = "client connections exceeded (max_db_client_connections)";
 constexpr const char* full_user = "client connections exceeded (max_user_client_connections)";
@@ -327,7 +333,9 @@ void Process::cancel(const protocol::CancelRequest& request, pool::CancelHold ho
 }
 
 void Process::reclaim(pool::Pool& pool) {
-    if (pool.unasked.load(std::memory_order_relaxed) == 0) return;
+    if (pool.unasked.load(std::memory_order_relaxed) == 0 ||
+        !is_short_of_servers(pool, net::monotonic_us()))
+        return;
     for (const auto& shard : shards_) {
         shard->worker.loop.post([here = shard.get(), &pool] { here->reclaim(pool, false); });
     }
@@ -346,7 +354,7 @@ void Process::look_after(Shard& shard) {
         pool->tick(shard.worker);
         if (pool->unasked.load(std::memory_order_relaxed) == 0) continue;
         const bool all = pool->paused() || shutdown_ != Shutdown::none;
-        if (all || pool->counts(now_us).waiting > 0) shard.reclaim(*pool, all);
+        if (all || is_short_of_servers(*pool, now_us)) shard.reclaim(*pool, all);
     }
     hubs_.tick(shard);
     look_at_addresses(shard);
