@@ -1,5 +1,6 @@
 """Servers that say what no PostgreSQL would, or nothing, or too much: one of them costs its own connection, and
 nobody else anything. (What they may try amid TLS and authentication is in test_tls.py and test_auth_tls.py.)"""
+import os
 import struct
 import threading
 
@@ -271,7 +272,8 @@ def test_floods_at_login(pgweir, flood):
         proxy = behind(pgweir, port)
         before_kib = proxy.rss_kib()
         assert proxy.rows("select 1") == [("true",)]
-        assert proxy.rss_kib() - before_kib < 10_000
+        sanitized = "PGWEIR_TESTS_SHORT" in os.environ  # ASan keeps what is freed for a while
+        assert sanitized or proxy.rss_kib() - before_kib < 10_000
 
 
 @pytest.mark.parametrize("size", [2_000, 100_000])
