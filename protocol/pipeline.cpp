@@ -20,6 +20,16 @@ void Renames::answered() {
 
 void Renames::end() { delete this; }
 
+namespace {
+
+/// Of a batch that a Sync has to end?
+bool is_of_batch(Request request) {
+    return request != Request::sync && request != Request::query &&
+           request != Request::function_call;
+}
+
+}  // namespace
+
 void Pipeline::push(Outstanding&& outstanding) {
     const Request request = outstanding.request;
     if (request == Request::sync) {
@@ -33,7 +43,7 @@ void Pipeline::push(Outstanding&& outstanding) {
         undone_.insert(undone_.begin(), std::move(outstanding));
         return;
     } else if (outstanding.reply != Reply::fake) {
-        open_ = request != Request::query && request != Request::function_call;
+        open_ = is_of_batch(request);
     }
     if (queue_.full()) grow();
     queue_.push_back(std::move(outstanding));
@@ -41,12 +51,8 @@ void Pipeline::push(Outstanding&& outstanding) {
 
 void Pipeline::push(Request request) {
     if (copying_in_ || skipping_ || queue_.full()) return push({request, Reply::forward, {}, {}});
-    if (request == Request::sync) {
-        open_ = false;
-        ++batch_;
-    } else {
-        open_ = request != Request::query && request != Request::function_call;
-    }
+    open_ = is_of_batch(request);
+    if (request == Request::sync) ++batch_;
     queue_.push_back({request, Reply::forward, {}, {}});
 }
 

@@ -33,7 +33,7 @@ std::vector<std::string_view> closed_by(Bytes unit, bool fails) {
     std::vector<std::string_view> names;
     bool skipping = false;
     while (!unit.empty()) {
-        const auto cut = protocol::cut_frame(unit, 0x7fffffff);
+        const auto cut = protocol::cut_frame(unit, protocol::payload_size_max);
         if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) break;
         const protocol::Frame& frame = cut.frame;
         unit.remove_prefix(frame.size());

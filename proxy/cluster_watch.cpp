@@ -10,7 +10,6 @@
 
 namespace pgweir::proxy {
 
-
 namespace {
 
 constexpr protocol::Sqlstate not_in_state{"55000"};

@@ -43,7 +43,7 @@ bool names_statement(protocol::Bytes unit) {
 /// Does the batch ask for nothing that could fail?
 bool only_closes(protocol::Bytes unit) {
     while (!unit.empty()) {
-        const auto cut = protocol::cut_frame(unit, 0x7fffffff);
+        const auto cut = protocol::cut_frame(unit, protocol::payload_size_max);
         const bool closes = cut.frame.type == 'C' || cut.frame.type == 'S' || cut.frame.type == 'H';
         if (cut.cut != protocol::Cut::frame || !closes) return false;
         unit.remove_prefix(cut.frame.size());

@@ -16,6 +16,15 @@ protocol::Error no_address() {
             "server DNS lookup failed"};
 }
 
+/// To be asked by a thread that may block: of the name servers of that file.
+template <class Ask>
+auto question(const Ask& ask, const std::string& name, const std::string& resolv_conf) {
+    return [ask, name, resolv_conf] {
+        const NameServers servers(resolv_conf);
+        return ask(name);
+    };
+}
+
 /// Empty: it is in none that could be asked about.
 std::string zone_of(const std::string& host) {
     const std::size_t dot = host.find('.');
@@ -70,10 +79,7 @@ Task<void> Dns::look_up(Loop& loop, std::string host) {
             dns.hosts_[host].asking = false;
         }
     } asking{*this, host};
-    auto ask = [host, resolv_conf, ask = ask_] {
-        const NameServers servers(resolv_conf);
-        return ask(host);
-    };
+    auto ask = question(ask_, host, resolv_conf);
     const Lookup answer = co_await offload_.run<Lookup>(loop, std::move(ask));
     learn(host, answer, loop.now_us());
 }
@@ -150,10 +156,7 @@ Task<void> Dns::look_at_zone(Loop& loop, std::string name) {
         zone.next_us = loop.now_us() + zone_period_us_.load(std::memory_order_relaxed);
         resolv_conf = resolv_conf_;
     }
-    auto ask = [name, resolv_conf, ask = ask_serial_] {
-        const NameServers servers(resolv_conf);
-        return ask(name);
-    };
+    auto ask = question(ask_serial_, name, resolv_conf);
     using Serial = std::optional<std::uint32_t>;
     const Serial serial = co_await offload_.run<Serial>(loop, std::move(ask));
     const std::lock_guard lock(mutex_);

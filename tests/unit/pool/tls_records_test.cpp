@@ -174,6 +174,19 @@ TEST(TlsRecords, GoOnWhereOpenSslHasStopped) {
     }
 }
 
+/// Each side says it, and the other hears it.
+void expect_goodbyes(Interop& interop) {
+    TlsRecords::Opened last{};
+    SSL_shutdown(interop.client());
+    EXPECT_EQ(open_all(*interop.records, interop.take_from_client(), last), "");
+    EXPECT_EQ(last.kind, Kind::end);
+    std::string record(100, '\0');
+    record.resize(interop.records->seal_alert(false, TlsRecords::close_notify, record.data()));
+    interop.give_client(record);
+    interop.client_hears();
+    EXPECT_TRUE(SSL_get_shutdown(interop.client()) & SSL_RECEIVED_SHUTDOWN);
+}
+
 TEST(TlsRecords, GoOnWithTheVersionBefore) {
     for (const char* const suite : old_suites) {
         SCOPED_TRACE(suite);
@@ -186,14 +199,7 @@ TEST(TlsRecords, GoOnWithTheVersionBefore) {
             interop.give_client(sealed(*interop.records, text));
             EXPECT_EQ(interop.client_hears(), text);
         }
-        SSL_shutdown(interop.client());
-        EXPECT_EQ(open_all(*interop.records, interop.take_from_client(), last), "");
-        EXPECT_EQ(last.kind, Kind::end);
-        std::string record(100, '\0');
-        record.resize(interop.records->seal_alert(false, TlsRecords::close_notify, record.data()));
-        interop.give_client(record);
-        interop.client_hears();
-        EXPECT_TRUE(SSL_get_shutdown(interop.client()) & SSL_RECEIVED_SHUTDOWN);
+        expect_goodbyes(interop);
     }
 }
 
@@ -253,15 +259,7 @@ TEST(TlsRecords, ChangeKeysThatHaveServedLongEnough) {
 
 TEST(TlsRecords, SayGoodbyeAndHearIt) {
     Interop interop({});
-    TlsRecords::Opened last{};
-    SSL_shutdown(interop.client());
-    EXPECT_EQ(open_all(*interop.records, interop.take_from_client(), last), "");
-    EXPECT_EQ(last.kind, Kind::end);
-    std::string record(100, '\0');
-    record.resize(interop.records->seal_alert(false, TlsRecords::close_notify, record.data()));
-    interop.give_client(record);
-    interop.client_hears();
-    EXPECT_TRUE(SSL_get_shutdown(interop.client()) & SSL_RECEIVED_SHUTDOWN);
+    expect_goodbyes(interop);
 }
 
 TEST(TlsRecords, RefuseWhatWasTamperedWith) {
