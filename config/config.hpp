@@ -37,6 +37,8 @@ enum class SessionState : std::uint8_t { off, track };
 enum class LoadBalanceHosts : std::uint8_t { round_robin, disable };
 enum class LogFormat : std::uint8_t { text, json };
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
+/// Over which connections a server may be told a password in clear.
+enum class Cleartext : std::uint8_t { always, local, tls };
 /// Which node of a cluster a database entry may use: any = reads are split.
 enum class TargetRole : std::uint8_t { any, primary, replica };
 
@@ -152,7 +154,10 @@ struct Settings {
 
 /// What only the native TOML (or the companion of an ini) can say.
 struct Native {
-    int threads = 0;  // [workers] threads; 0 = number of cores
+    int threads = 0;                               // [workers] threads; 0 = number of cores
+    bool core_dumps = false;                       // [workers]
+    std::int64_t client_memory_limit = 256 << 20;  // [workers], bytes; 0 = off
+    std::int64_t memory_limit = 0;                 // likewise, of all clients together
     SessionState session_state = SessionState::track;
     bool cache_unnamed = true;
     Duration pin_warn_after = std::chrono::seconds(60);  // 0 = off
@@ -161,6 +166,7 @@ struct Native {
     Duration slow_query = std::chrono::seconds(1);  // 0 = off
     bool slow_query_literals = false;               // its text as the client sent it
     Duration auth_failure_delay{0};                 // 0 = off
+    Cleartext server_cleartext = Cleartext::local;  // [auth]
     Networks proxy_protocol;                        // [listen]: who begins with a PROXY header
     std::string http;                               // [admin] http; "" = off
     int query_shapes = 1000;                        // [admin]; 0 = SHOW QUERIES shows nothing

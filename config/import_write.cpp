@@ -216,8 +216,14 @@ private:
         }
         if (table == "auth") {
             changed("failure_delay", native.auth_failure_delay, preset.auth_failure_delay);
+            changed("server_cleartext", native.server_cleartext, preset.server_cleartext);
         }
-        if (table == "workers") changed("threads", native.threads, preset.threads);
+        if (table == "workers") {
+            changed("threads", native.threads, preset.threads);
+            changed("core_dumps", native.core_dumps, preset.core_dumps);
+            changed("client_memory_limit", native.client_memory_limit, preset.client_memory_limit);
+            changed("memory_limit", native.memory_limit, preset.memory_limit);
+        }
         if (table == "log") {
             changed("level", native.log_level, preset.log_level);
             changed("format", native.log_format, preset.log_format);

@@ -37,7 +37,8 @@ void read_setting(const IniEntry& entry, Draft& draft) {
 
 void read_ini_file(Draft& draft, const Sources& sources) {
     draft.config.settings.conffile = draft.file;
-    draft.config.native.slow_query = Duration(0);  // PgBouncer logs nothing of the kind
+    draft.config.native.slow_query = Duration(0);  // PgBouncer logs nothing of the kind …
+    draft.config.native.server_cleartext = Cleartext::always;  // … and gives what it is asked for
     for (const IniEntry& entry : read_ini(draft.file, sources.read, draft.findings)) {
         if (entry.section == "pgbouncer")
             read_setting(entry, draft);

@@ -121,6 +121,9 @@ void read_pool(TableReader table, Draft& draft) {
 void read_workers(TableReader table, Draft& draft) {
     constexpr int threads_max = 1024;
     table.read("threads", draft.config.native.threads, 0, threads_max);
+    table.read("core_dumps", draft.config.native.core_dumps);
+    table.read_size("client_memory_limit", draft.config.native.client_memory_limit);
+    table.read_size("memory_limit", draft.config.native.memory_limit);
     read_settings(table, draft);
     table.finish();
 }
@@ -298,7 +301,10 @@ void read_native(const TomlValue::Table& root, const std::string& file, Draft& d
     read_workers(top.table("workers"), draft);
     for (const View name : {"listen", "auth", "dns"}) {
         TableReader table = top.table(name);
-        if (name == "auth") table.read("failure_delay", draft.config.native.auth_failure_delay);
+        if (name == "auth") {
+            table.read("failure_delay", draft.config.native.auth_failure_delay);
+            table.read_word("server_cleartext", draft.config.native.server_cleartext);
+        }
         if (name == "listen") table.read("proxy_protocol", draft.config.native.proxy_protocol);
         read_settings(table, draft);
         table.finish();

@@ -12,6 +12,10 @@ constexpr NativeKey table[] = {
      "statement shapes that SHOW QUERIES keeps, for each worker; 0 = none are counted"},
     {"auth.failure_delay", R"("0")",
      "how long an address waits after a failed log-in, doubled by each further one; 0 = off"},
+    {"auth.server_cleartext", R"("local")",
+     "when a server that asks for the password in clear gets it: `tls` = over TLS or a Unix "
+     "socket, `local` = there and at a loopback address, `always`, as with a pgbouncer.ini unless "
+     "its companion says otherwise"},
     {"listen.proxy_protocol", "[]",
      "addresses, networks or `unix`: connections from there begin with a PROXY header (v1 or v2)"},
     {"log.level", R"("info")", "debug, info, warning or error"},
@@ -31,6 +35,13 @@ constexpr NativeKey table[] = {
     {"tls.server.negotiation", R"("postgres")",
      "how TLS begins: postgres = asked for; direct = at once, as servers from 17 take it"},
     {"workers.threads", "0", "threads; 0 = number of cores"},
+    {"workers.client_memory_limit", R"("256MiB")",
+     "a client that makes pgweir keep more for it (statements, settings, unsent data) is closed; "
+     "0 = off"},
+    {"workers.memory_limit", "0",
+     "while all clients together make it keep more, those that hold most are closed; 0 = off"},
+    {"workers.core_dumps", "false",
+     "a crash may leave a core file, which has passwords and keys in it; read at the start"},
     {"clusters.X.nodes", "", R"(list of `{ host, port = 5432, weight = 1, role = "auto" }`)"},
     {"clusters.X.nodes[].weight", "1", "share of the reads; 0 = only when nothing else is left"},
     {"clusters.X.nodes[].role", R"("auto")", "auto, primary, or replica: never promoted by pgweir"},

@@ -105,6 +105,11 @@ inline constexpr Named<SessionState> session_state_names[] = {
     {"track", SessionState::track},
     {"off", SessionState::off},
 };
+inline constexpr Named<Cleartext> cleartext_names[] = {
+    {"always", Cleartext::always},
+    {"local", Cleartext::local},
+    {"tls", Cleartext::tls},
+};
 inline constexpr Named<LoadBalanceHosts> load_balance_names[] = {
     {"round-robin", LoadBalanceHosts::round_robin},
     {"disable", LoadBalanceHosts::disable},
@@ -151,6 +156,7 @@ constexpr std::span<const Named<SslNegotiation>> names_of(SslNegotiation) {
 constexpr std::span<const Named<SessionState>> names_of(SessionState) {
     return session_state_names;
 }
+constexpr std::span<const Named<Cleartext>> names_of(Cleartext) { return cleartext_names; }
 constexpr std::span<const Named<LoadBalanceHosts>> names_of(LoadBalanceHosts) {
     return load_balance_names;
 }

@@ -4,6 +4,8 @@
 
 #include <openssl/crypto.h>
 
+#include "config/listen_address.hpp"
+#include "config/network.hpp"
 #include "pool/net/log.hpp"
 #include "pool/pool.hpp"
 #include "protocol/md5.hpp"
@@ -240,6 +242,10 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer(std::string_view payload) {
             if (kind != protocol::SecretKind::plain) {
                 co_return login_error("server login failed: wrong password type");
             }
+            if (!may_speak_clear()) {
+                co_return login_error(
+                    "server login failed: it asks for the password in clear, without TLS");
+            }
             protocol::write_password(reply, credentials_.secret);
             send(reply);
             OPENSSL_cleanse(reply.data(), reply.size());
@@ -260,6 +266,20 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer(std::string_view payload) {
     }
     send(reply);
     co_return Outcome();
+}
+
+/// Whoever stands between could ask for it in the server's name.
+bool ServerLogin::may_speak_clear() const {
+    if (server_.tls() || server_.address_.is_unix()) return true;
+    switch (server_.worker_->config->native.server_cleartext) {
+        case config::Cleartext::always: return true;
+        case config::Cleartext::local: {
+            const auto address = config::parse_address(server_.address_.host());
+            return address && config::is_loopback(*address);
+        }
+        case config::Cleartext::tls: break;
+    }
+    return false;
 }
 
 net::Task<ServerLogin::Outcome> ServerLogin::answer_sasl(std::string_view mechanisms) {

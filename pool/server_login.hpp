@@ -44,6 +44,7 @@ private:
     Task<Outcome> authenticate();
     Outcome negotiated(std::string_view message_payload);
     Task<Outcome> answer(std::string_view message_payload);
+    bool may_speak_clear() const;
     Task<Outcome> answer_sasl(std::string_view mechanisms);
     Task<Outcome> learn();
     Outcome learn_one(const Conversation::Message& message);

@@ -39,6 +39,7 @@ inline constexpr Sqlstate invalid_catalog_name{"3D000"};
 inline constexpr Sqlstate serialization_failure{"40001"};
 inline constexpr Sqlstate syntax_error{"42601"};
 inline constexpr Sqlstate duplicate_prepared_statement{"42P05"};
+inline constexpr Sqlstate out_of_memory{"53200"};
 inline constexpr Sqlstate too_many_connections{"53300"};
 inline constexpr Sqlstate undefined_object{"42704"};
 inline constexpr Sqlstate invalid_parameter_value{"22023"};

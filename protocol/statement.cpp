@@ -82,20 +82,33 @@ std::string prepare_head(const Statement& statement) {
 
 NamedStatementPtr StatementNames::find(std::string_view name) const {
     if (!names_) return {};
-    const auto found = names_->find(name);
-    return found == names_->end() ? NamedStatementPtr() : found->second;
+    const auto found = names_->by_name.find(name);
+    return found == names_->by_name.end() ? NamedStatementPtr() : found->second;
 }
 
 void StatementNames::add(NamedStatementPtr named) {
     const std::string_view name = named->name;
+    const std::size_t bytes = bytes_of(*named);
     if (!names_) names_ = std::make_unique<Names>();
-    names_->emplace(name, std::move(named));
+    if (names_->by_name.emplace(name, std::move(named)).second) names_->bytes += bytes;
 }
 
 void StatementNames::remove(const NamedStatement& named) {
     if (!names_) return;
-    const auto found = names_->find(named.name);
-    if (found != names_->end() && found->second.get() == &named) names_->erase(found);
+    const auto found = names_->by_name.find(named.name);
+    if (found == names_->by_name.end() || found->second.get() != &named) return;
+    names_->bytes -= bytes_of(named);
+    names_->by_name.erase(found);
+}
+
+std::size_t StatementNames::bytes_of(const NamedStatement& named) {
+    constexpr std::size_t node = 48;  // of the map
+    const std::size_t text = named.statement ? protocol::bytes_of(*named.statement) : 0;
+    return node + sizeof named + named.name.size() + text;
+}
+
+std::size_t bytes_of(const Statement& statement) {
+    return sizeof statement + statement.query().size() + statement.types().size();
 }
 
 bool ServerStatements::use(const Statement& statement, std::uint64_t batch,

@@ -144,6 +144,9 @@ private:
 
 using NamedStatementPtr = boost::intrusive_ptr<NamedStatement>;
 
+/// What a statement takes of memory, about.
+std::size_t bytes_of(const Statement& statement);
+
 /// The statements a client has prepared, by its own names.
 class StatementNames {
 public:
@@ -156,24 +159,38 @@ public:
     /// Takes away what `is_gone` says, of each NamedStatement&.
     template <class F>
     void erase_if(F is_gone) {
-        if (names_) std::erase_if(*names_, [&](const auto& item) { return is_gone(*item.second); });
+        if (!names_) return;
+        std::erase_if(names_->by_name, [&](const auto& item) {
+            const std::size_t bytes = bytes_of(*item.second);
+            const bool gone = is_gone(*item.second);
+            if (gone) names_->bytes -= bytes;
+            return gone;
+        });
     }
     template <class F>
     void for_each(F visit) const {
         if (!names_) return;
-        for (const auto& [name, named] : *names_) visit(*named);
+        for (const auto& [name, named] : names_->by_name) visit(*named);
     }
-    std::size_t size() const { return names_ ? names_->size() : 0; }
+    std::size_t size() const { return names_ ? names_->by_name.size() : 0; }
+    /// Of memory, about; texts count with everybody who has them.
+    std::size_t bytes() const { return names_ ? names_->bytes : 0; }
 
 private:
+    static std::size_t bytes_of(const NamedStatement& named);
+
     struct Hash {
         using is_transparent = void;
         std::size_t operator()(std::string_view text) const {
             return std::hash<std::string_view>{}(text);
         }
     };
-    using Names = std::unordered_map<std::string_view, NamedStatementPtr, Hash>;
-    std::unique_ptr<Names> names_;  // keys live in the values; most clients have none, ever
+    struct Names {
+        std::unordered_map<std::string_view, NamedStatementPtr, Hash>
+            by_name;  // keys live in the values
+        std::size_t bytes = 0;
+    };
+    std::unique_ptr<Names> names_;  // most clients have none, ever
 };
 
 /// Which statements one server connection knows, least recently used first to go.

@@ -27,6 +27,11 @@ bool same_name(std::string_view a, std::string_view b) {
                       [](char x, char y) { return fold(x) == fold(y); });
 }
 
+VarSet::VarSet(Entries entries) : entries_(std::move(entries)) {
+    for (const auto& [name, value] : entries_)
+        bytes_ += sizeof(Entries::value_type) + name.size() + value.size();
+}
+
 const std::string* VarSet::find(std::string_view name) const {
     const auto place = lower_bound(entries_, name);
     return place != entries_.end() && same_name(place->first, name) ? &place->second : nullptr;

@@ -19,13 +19,16 @@ public:
     /// Sorted by name (ASCII case folded), each name once.
     using Entries = std::vector<std::pair<std::string, std::string>>;
 
-    explicit VarSet(Entries entries) : entries_(std::move(entries)) {}
+    explicit VarSet(Entries entries);
     const Entries& entries() const { return entries_; }
+    /// Of memory, about.
+    std::size_t bytes() const { return bytes_; }
     /// nullptr when the set says nothing about it.
     const std::string* find(std::string_view name) const;
 
 private:
     Entries entries_;
+    std::size_t bytes_ = 0;
 };
 
 using Vars = std::shared_ptr<const VarSet>;

@@ -45,6 +45,7 @@ Client::Client(Shard& shard, std::uint32_t id, int fd, net::Address address)
 Client::~Client() = default;
 
 void Client::start() {
+    if (!shard_.begin_login(*this)) return;
     login_ = std::make_unique<Login>(*this);
     login_->start();
 }
@@ -416,14 +417,9 @@ void Client::lost(const protocol::Error& error) {
     if (login_) return login_->server_answered({{}, error});
     handing_over_ = Listening::Due::nothing;
     if (gone && routing_) return lost_in_cluster(*gone);
-    if (std::exchange(preparing_,
-                      false)) {  // nothing of the request was sent: it takes another server
-        state_ = ClientState::idle;
-        consume(inbox_.kept());
-        if (server_) socket_.resume();
-        return;
-    }
     state_ = ClientState::idle;
+    // Nothing of the request was sent: it takes another server.
+    if (std::exchange(preparing_, false)) return go_on();
     if (unasked && !told) return;  // it takes another when it needs one
     if (told) return hang_up("server conn crashed?");
     if (gone && gone->backend().passing() > 0) return hang_up(error.message);

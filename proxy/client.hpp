@@ -105,6 +105,8 @@ public:
     /// Bytes read and not used yet, and bytes that the kernel has not taken yet.
     std::size_t kept_bytes() const { return inbox_.size(); }
     std::size_t unsent_bytes() const { return socket_.outbox_size(); }
+    /// Of memory that it can make grow, about.
+    std::size_t held_bytes() const;
     /// What keeps its server with it between transactions; 0: nothing.
     router::Traces pins() const { return pins_; }
     /// Since when something does; 0: nothing.

@@ -28,6 +28,7 @@ protocol::Vars own_among(const protocol::Vars& vars, const pool::Pool::Welcome& 
 void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
     pool_ = pool;
     state_ = ClientState::idle;
+    shard_.end_login(id_);
     shard_.worker.loop.bury(std::move(login_));
     if (pool_) {
         begin_session(own_among(vars_, pool_->welcome(), shard_.worker.shared.vars));

@@ -110,6 +110,7 @@ void Client::sever() {
     state_ = ClientState::closed;
     set_unasked(false);
     net::Loop& loop = shard_.worker.loop;
+    shard_.end_login(id_);
     if (login_) loop.bury(std::move(login_));  // before the attendant: it may wait for it
     if (attendant_) {
         attendant_->closed();

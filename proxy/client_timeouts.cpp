@@ -54,6 +54,18 @@ void Client::check_timeouts(std::int64_t now_us) {
     }
 }
 
+std::size_t Client::held_bytes() const {
+    std::size_t bytes = sizeof *this + kept_bytes() + unsent_bytes() +
+                        frontend_.statements().bytes() + vars()->bytes() + startup_->bytes();
+    if (session_) bytes += sizeof *session_;
+    if (routing_) {
+        const RoutedRequest& request = routing_->request;
+        bytes += sizeof *routing_ + request.replay.size() + request.withheld.size();
+    }
+    if (listening_) bytes += sizeof *listening_ + listening_->due_bytes();
+    return bytes;
+}
+
 /// Who logs in waits for a server as others do.
 void Client::check_login(std::int64_t now_us) {
     const auto end = [this](const protocol::Sqlstate& state, const char* text) {

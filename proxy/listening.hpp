@@ -69,6 +69,7 @@ public:
     /// first told of the channel.
     void from_hub(const pool::Notification& said, std::uint32_t as_pid, std::uint64_t since);
     void missed() { missed_ = true; }
+    std::size_t due_bytes() const { return due_bytes_; }
     bool any_due() const { return missed_ || !server_due_.empty() || !hub_due_.empty(); }
     /// As messages, in their order.
     std::string take_due();

@@ -63,6 +63,7 @@ net::Task<Login::Outcome> Login::log_in() {
         co_return Outcome();
     }
     if (Outcome failure = co_await authentication_.run()) co_return failure;
+    client_.shard_.end_login(client_.id_);
     if (client_.shard_.process.is_console(client_.database_)) co_return enter_console();
     co_return co_await enter_pool();
 }

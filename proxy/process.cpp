@@ -365,10 +365,10 @@ void Process::look_after(Shard& shard) {
     }
     if (now_us >= shard.next_walk_us) {
         shard.for_each_client([now_us](Client& client) { client.check_timeouts(now_us); });
-        // Idle clients are many: they are looked at seldom, unless a limit on queries asks for
-        // more.
-        const bool often =
-            config::limits_clients(*shard.worker.config) || shutdown_ != Shutdown::none;
+        // Idle clients are many: they are looked at seldom, unless a limit asks for more.
+        const bool near_limit = memory_.count(shard);
+        const bool often = near_limit || config::limits_clients(*shard.worker.config) ||
+                           shutdown_ != Shutdown::none;
         shard.next_walk_us = now_us + (often ? 0 : 10 * tick_us);
     }
 }
@@ -396,6 +396,7 @@ void Process::tick(Shard& shard) {
     if (shutdown_ != Shutdown::none) check_exit();
     tell_watchdog(now_us);
     peers_->tick();
+    memory_.tick(now_us);
     if (now_us >= next_look_us_) {
         next_look_us_ = now_us + 10 * tick_us;
         shared_.dns.refresh(shard.worker.loop);

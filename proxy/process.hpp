@@ -17,6 +17,7 @@
 #include "proxy/client.hpp"
 #include "proxy/http/certificates.hpp"
 #include "proxy/listener.hpp"
+#include "proxy/memory_watch.hpp"
 #include "proxy/monitor.hpp"
 #include "proxy/notify.hpp"
 #include "proxy/options.hpp"
@@ -106,6 +107,7 @@ public:
     /// The main thread.
     admin::ProcessState state() const;
     int clients() const { return clients_.load(std::memory_order_relaxed); }
+    std::atomic<int> logins = 0;  // of all shards: connections that have not proved who they are
 
     // Administration; the main thread.
     void accepted(int fd, net::Address address);
@@ -193,6 +195,7 @@ private:
     std::vector<std::unique_ptr<Ticker>> tickers_;
     std::vector<std::thread> threads_;
     AuthShared auth_shared_;
+    MemoryWatch memory_{*this};
     std::unique_ptr<Peers> peers_;
     std::unique_ptr<Monitor> monitor_;
     std::unique_ptr<Signals> signals_;

@@ -66,6 +66,8 @@ admin::ProcessState Process::state() const {
     state.clients = clients();
     state.consoles = consoles_.load(std::memory_order_relaxed);
     state.certificates = certificates_;
+    state.held_bytes = memory_.held();
+    state.closed_for_memory = memory_.closed();
     return state;
 }
 

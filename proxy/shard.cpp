@@ -1,5 +1,6 @@
 #include "proxy/shard.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "proxy/client.hpp"
@@ -51,6 +52,24 @@ KnownCatalog& Shard::catalog(const CatalogKey& key) {
     KnownCatalog& place = catalogs[key];
     if (!place.changes) place.changes = process.catalogs().want(key);
     return place;
+}
+
+bool Shard::begin_login(Client& client) {
+    constexpr int few = 100;
+    constexpr std::int64_t patience_us = 1'000'000;
+    const protocol::Error crowded{protocol::sqlstate::too_many_connections, protocol::Origin::proxy,
+                                  "too many connections are logging in"};
+    logins.insert(client.id());
+    const int most = std::max(few, worker.config->settings.max_client_conn);
+    if (process.logins.fetch_add(1, std::memory_order_relaxed) < most) return true;
+    Client& oldest = *clients.at(*logins.begin());
+    const bool gives_way = oldest.connected_us() + patience_us < worker.loop.now_us();
+    (gives_way ? oldest : client).close(crowded);
+    return gives_way;
+}
+
+void Shard::end_login(std::uint32_t id) {
+    if (logins.erase(id) > 0) process.logins.fetch_sub(1, std::memory_order_relaxed);
 }
 
 /// By id, so that it does not matter when those that end leave the table.

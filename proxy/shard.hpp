@@ -18,6 +18,7 @@
 #include "proxy/cancel_keys.hpp"
 #include "proxy/catalogs.hpp"
 #include "proxy/fresh_wait.hpp"
+#include "proxy/memory_watch.hpp"
 #include "proxy/query_book.hpp"
 #include "proxy/route_reason.hpp"
 #include "router/recent_texts.hpp"
@@ -43,6 +44,13 @@ struct Shard {
 
     /// A client of this connection, which has not begun. The caller has counted it in `load`.
     Client& add_client(int fd, const net::Address& address);
+
+    /// A connection has not proved yet who it is. When there are too many of those, the one of this
+    /// shard that has taken longest is closed if that is long, so that nobody is kept out by who
+    /// never comes to an end, and this one otherwise. Returns  whether this one may go on.
+    bool begin_login(Client& client);
+    /// It has, or is gone.
+    void end_login(std::uint32_t id);
 
     /// Every client there is now; what it does may end clients, its own and others.
     void for_each_client(const std::function<void(Client&)>& visit);
@@ -80,11 +88,13 @@ struct Shard {
     std::map<std::string, health::TopologyPtr, std::less<>> topologies;  // by cluster
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
     std::set<std::uint32_t> unasked;          // ids of those clients
+    std::set<std::uint32_t> logins;           // ids, oldest first, of who has not proved anything
     pool::PoolStats console_stats;            // the console counts as a database of its own
     pool::ErrorCounts errors;                 // told to clients that are no pool's
     std::int64_t next_walk_us = 0;            // when the clients' time limits are looked at again
     std::int64_t next_look_us = 0;            // when the servers' addresses are
     std::atomic<std::int64_t> ticked_us = 0;  // when its chores were last done
+    HeldMemory held_memory;
     std::atomic<int> load = 0;  // connections: where the next client goes is decided by it
 };
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -58,6 +59,14 @@ void raise_descriptor_limit(const config::Settings& settings) {
             "beyond that will be refused",
             settings.max_client_conn, limit.rlim_cur);
     }
+}
+
+/// Passwords and keys are in memory: they are not to be left in a file, nor read by whoever runs as
+/// the same user.
+void forbid_cores() {
+    constexpr rlimit none{0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
 }
 
 /// The pid in the file, or 0.
@@ -131,6 +140,7 @@ int start(const Options& options) {
 
     const std::string problem = change_user(options.user.empty() ? settings.user : options.user);
     if (!problem.empty()) return fail(problem);
+    if (!config.native.core_dumps) forbid_cores();  // becoming a user undoes half of it
     if (options.daemon && settings.pidfile.empty()) return fail("-d needs a pidfile");
     if (options.daemon && settings.logfile.empty() && !settings.syslog)
         return fail("-d needs logfile or syslog");

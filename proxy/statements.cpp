@@ -239,6 +239,11 @@ const protocol::Statement* Statements::meant_by(std::string_view name) const {
     return named ? named->statement.get() : nullptr;
 }
 
+std::size_t Statements::bytes() const {
+    const bool kept = unnamed_ && unnamed_->statement;
+    return names_.bytes() + (kept ? protocol::bytes_of(*unnamed_->statement) : 0);
+}
+
 void Statements::forget(std::string_view name) {
     if (const NamedStatementPtr named = names_.find(name)) names_.remove(*named);
 }

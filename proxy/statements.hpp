@@ -115,6 +115,8 @@ public:
     void discard_all(const protocol::Pipeline& pipeline);
 
     const protocol::StatementNames& names() const { return names_; }
+    /// Of memory, about.
+    std::size_t bytes() const;
     /// What a name stands for; nullptr: nothing, or it is not known. Until the name changes.
     const protocol::Statement* meant_by(std::string_view name) const;
     /// The name is free again, whatever servers have.

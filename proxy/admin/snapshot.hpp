@@ -123,6 +123,8 @@ struct ProcessState {
     std::int64_t loaded_us = 0;     // the configuration that is in force
     int clients = 0, consoles = 0;  // logged in
     std::vector<http::CertificateEnd> certificates;
+    std::int64_t held_bytes = 0;  // by clients, as far as they can make it grow; 0: not counted
+    std::uint64_t closed_for_memory = 0;  // clients, since the start
 };
 
 /// A socket that listens.

@@ -92,6 +92,12 @@ void add_state(const Snapshot& snapshot, Book& to) {
         .add({}, snapshot.clients_logging_in);
     const int limit = snapshot.config ? snapshot.config->settings.max_client_conn : 0;
     to.gauge("pgweir_clients_limit", "", "max_client_conn.").add({}, limit);
+    to.gauge("pgweir_client_memory_bytes", "",
+             "What clients make pgweir keep: statements, settings, unsent data.")
+        .add({}, static_cast<double>(process.held_bytes));
+    to.counter("pgweir_clients_closed_for_memory_total", "",
+               "Clients closed by `client_memory_limit` or `memory_limit`.")
+        .add({}, process.closed_for_memory);
     to.gauge("pgweir_console_clients", "", "Clients of the console.").add({}, process.consoles);
     to.gauge("pgweir_paused", "", "1 after PAUSE.").add({}, snapshot.paused);
     to.gauge("pgweir_suspended", "", "1 after SUSPEND.").add({}, snapshot.suspended);

@@ -1,7 +1,10 @@
-"""What makes a fault harder to use: how the program is linked, and what it is made of."""
+"""What makes a fault harder to use: how the program is linked, what a crash leaves, what it is made of."""
 import json
+import os
 import re
+import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from harness.pooler import PROGRAM, ROOT
@@ -30,6 +33,28 @@ def test_linked(hardened):
     assert not re.search(r"LOAD .* RWE ", segments)
     assert "BIND_NOW" in said("readelf", "-dW", hardened)
     assert "TEXTREL" not in said("readelf", "-dW", hardened)
+
+
+def limits(proxy):
+    return Path(f"/proc/{proxy.pid}/limits").read_text(encoding="ascii")
+
+
+def test_no_core(pgweir):
+    """Passwords and keys are in memory: nothing of it is left behind, whatever the limits of its parent are."""
+    proxy = pgweir()
+    assert re.search(r"Max core file size +0 +0 ", limits(proxy))
+    assert os.stat(f"/proc/{proxy.pid}/mem").st_uid == 0, "nobody but root looks into its memory"
+    proxy.process.signal(signal.SIGSEGV)
+    assert proxy.process.wait() == -signal.SIGSEGV
+    assert not list(Path(proxy.directory).glob("core*"))
+
+
+def test_a_core_where_it_is_wanted(pgweir):
+    proxy = pgweir(companion="[workers]\ncore_dumps = true\n")
+    own = Path("/proc/self/limits").read_text(encoding="ascii")
+    (line,) = re.findall(r"Max core file size.*", own)
+    assert line in limits(proxy)
+    assert os.stat(f"/proc/{proxy.pid}/mem").st_uid != 0
 
 
 def test_sbom(hardened):

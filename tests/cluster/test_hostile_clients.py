@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from harness import ConnectionClosed, ServerError, Wire, eventually
+from harness.pooler import LOOKED_INTO
 from harness.postgres import PASSWORDS
 from harness.wire import (FLUSH, SSL_REQUEST, SYNC, TERMINATE, bind, copy_data, execute, parse, password_message, query,
                           startup, untyped)
@@ -129,7 +130,8 @@ def test_wrong_password_on_a_warm_pool(pgweir, method):
 
 def test_handshakes_that_are_given_up(pgweir, certificate):
     cert, key = certificate
-    proxy = pgweir(client_tls_sslmode="allow", client_tls_cert_file=cert, client_tls_key_file=key)
+    proxy = pgweir(client_tls_sslmode="allow", client_tls_cert_file=cert, client_tls_key_file=key,
+                   companion=LOOKED_INTO)
     hello = b"\x16\x03\x01\x02\x00\x01\0\x01\xfc\x03\x03" + b"\0" * 34
 
     def round_of_them():
@@ -164,9 +166,30 @@ def test_renegotiation_is_refused(pgweir, certificate):
 # ------------------------------------------------------------------------------------------- who takes places
 
 
+def test_those_who_never_log_in(pgweir):
+    """They have places of their own, and when those are taken, one that has been at it for long makes room."""
+    proxy = pgweir(max_client_conn=100, client_login_timeout=600)
+    slow = [Wire(proxy.port) for _ in range(150)]
+
+    def held():
+        return [wire for wire in slow if wire.is_quiet(0)]
+
+    eventually(lambda: len(held()) == 100, what="no more than have places")
+    assert eventually(lambda: proxy.rows("select 1")) == [("1",)]
+    for _ in range(10):
+        assert proxy.rows("select 1") == [("1",)]
+    left = held()
+    assert len(left) == 99
+    assert ends(next(wire for wire in slow if wire not in left)) == ["53300"]
+    left[0].send(startup("app", "app"))
+    assert left[0].read_until("ZE")[-1].type == "Z"
+    for wire in slow:
+        wire.close()
+
+
 def test_descriptors_beyond_1024(pgweir):
     resource.setrlimit(resource.RLIMIT_NOFILE, (8_192, max(8_192, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
-    proxy = pgweir(max_client_conn=3_000)
+    proxy = pgweir(max_client_conn=3_000, companion=LOOKED_INTO)
 
     def logged_in():  # a Wire has select(), which ends at 1024
         link = socket.create_connection(("127.0.0.1", proxy.port), timeout=30)

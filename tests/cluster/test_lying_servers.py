@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from harness import ConnectionClosed, ServerError, Wire, eventually
-from harness.fake_server import OK, READY, authentication, fake_server, message
+from harness.fake_server import CLEARTEXT, OK, READY, authentication, fake_server, message
 from harness.wire import query, startup
 
 pytestmark = [pytest.mark.pgweir, pytest.mark.pooler, pytest.mark.short]
@@ -286,3 +286,24 @@ def test_nonce_without_measure(pgweir, size):
         with pytest.raises(ServerError):
             proxy.wire()
         nobody_else_is_hurt(proxy)
+
+
+@pytest.mark.parametrize("where, allowed", [("always", True), ("local", True), ("tls", False)])
+def test_password_in_clear(pgweir, where, allowed):
+    """A server that asks for it gets it where the operator says so (this one is at a loopback address)."""
+    def story(session):
+        session.send(authentication(CLEARTEXT))
+        session.read()
+        session.send(READY)
+
+    with fake_server(story) as (port, sessions):
+        proxy = behind(pgweir, port, query_wait_timeout=1, userlist={"app": "app-secret"},
+                       companion=f'[auth]\nserver_cleartext = "{where}"\n')
+        if allowed:
+            proxy.wire().close()
+        else:
+            with pytest.raises(ServerError) as refused:
+                proxy.wire()
+            assert "in clear" in refused.value.fields["M"]
+        assert any(b"app-secret" in session.heard for session in sessions) == allowed
+        assert "app-secret" not in proxy.log()

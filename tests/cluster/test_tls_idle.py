@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from harness.pooler import LOOKED_INTO
 from harness.processes import Workdir
 from harness.tls import Authority
 from harness.wire import query, startup
@@ -59,7 +60,8 @@ def read_until_ready(stream):
 def test_idle_clients(pgweir, cluster, certificate, version):
     cert, key = certificate
     proxy = pgweir(cluster, client_tls_sslmode="require", client_tls_cert_file=cert, client_tls_key_file=key,
-                   max_client_conn=BEFORE + MORE + 10, pool_mode="transaction", default_pool_size=2)
+                   max_client_conn=BEFORE + MORE + 10, pool_mode="transaction", default_pool_size=2,
+                   companion=LOOKED_INTO)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.maximum_version = version

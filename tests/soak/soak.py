@@ -15,6 +15,7 @@ sys.path[:0] = [str(ROOT / "tests/cluster"), str(ROOT / "tests/soak")]
 
 # pylint: disable=wrong-import-position
 from harness import Cluster, Pgweir, eventually  # noqa: E402
+from harness.pooler import LOOKED_INTO  # noqa: E402
 from harness.split import split_toml  # noqa: E402
 from harness.tls import Authority  # noqa: E402
 from lines import Lines  # noqa: E402
@@ -38,7 +39,7 @@ def arguments():
 
 def configuration(lines):
     toml = split_toml(lines, pool="size = 20\nmax_client_connections = 500", reads='max_lag = "1s"')
-    return toml + '[tls.client]\nmode = "allow"\ncert_file = "@DIR@/localhost.crt"\nkey_file = "@DIR@/localhost.key"\n'
+    return toml + LOOKED_INTO + '[tls.client]\nmode = "allow"\ncert_file = "@DIR@/localhost.crt"\nkey_file = "@DIR@/localhost.key"\n'
 
 
 def make_synchronous(cluster):

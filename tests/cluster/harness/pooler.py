@@ -24,6 +24,10 @@ PGBOUNCER = "/usr/sbin/pgbouncer"
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error: ")
 
 
+# For a companion: the user that it runs as may look into /proc/PID/fd and smaps, as root may anyhow.
+LOOKED_INTO = "[workers]\ncore_dumps = true\n"
+
+
 class Endpoint:
     """Something that speaks the protocol on a port."""
 

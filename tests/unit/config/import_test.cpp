@@ -158,6 +158,7 @@ http = "127.0.0.1:9127"
 query_shapes = 10
 [auth]
 failure_delay = "1s"
+server_cleartext = "tls"
 [pool]
 session_state = "off"
 cache_unnamed = false
@@ -220,6 +221,9 @@ password = "better"
 session_state = "track"
 [workers]
 threads = 3
+core_dumps = true
+client_memory_limit = 4096
+memory_limit = 8192
 [log]
 slow_query = "2s"
 slow_query_literals = true
@@ -275,6 +279,7 @@ slow_query = "0"
 [auth]
 file = "/srv/users"
 method = "trust"
+server_cleartext = "always"
 
 [pool]
 max_client_connections = 100  # the default of a pgbouncer.ini

@@ -46,6 +46,7 @@ late = host=127.0.0.2
     EXPECT_TRUE(loaded.config->user("bob"));
     Native as_pgbouncer;
     as_pgbouncer.slow_query = 0s;
+    as_pgbouncer.server_cleartext = Cleartext::always;
     EXPECT_EQ(loaded.config->native, as_pgbouncer);
     EXPECT_EQ(lines_of(loaded.warnings), Lines{});
 }

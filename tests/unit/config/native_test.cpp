@@ -54,6 +54,7 @@ method = "trust"
 query = ""
 user = "looker"
 failure_delay = "250ms"
+server_cleartext = "tls"
 [tls.client]
 min_protocol = "TLSv1.3"
 [tls.server]
@@ -70,6 +71,9 @@ cache_unnamed = false
 pin_warn_after = "0"
 [workers]
 threads = 3
+core_dumps = true
+client_memory_limit = "1MiB"
+memory_limit = "2MiB"
 user = "nobody"
 )");
     const Settings& settings = config_of(loaded).settings;
@@ -106,6 +110,10 @@ user = "nobody"
     EXPECT_FALSE(native.cache_unnamed);
     EXPECT_EQ(native.pin_warn_after, 0s);
     EXPECT_EQ(native.threads, 3);
+    EXPECT_TRUE(native.core_dumps);
+    EXPECT_EQ(native.client_memory_limit, 1 << 20);
+    EXPECT_EQ(native.memory_limit, 2 << 20);
+    EXPECT_EQ(native.server_cleartext, Cleartext::tls);
 }
 
 TEST(Native, TakesTheWholeSample) {

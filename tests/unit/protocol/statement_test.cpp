@@ -128,6 +128,28 @@ TEST(StatementNames, ErasesByWhatTheyAre) {
     EXPECT_NE(names.find("b"), nullptr);
 }
 
+TEST(StatementNames, CountsTheMemoryOfWhatIsThere) {
+    StatementTable table;
+    StatementNames names;
+    const auto named = [&](const char* name, std::size_t size) {
+        return NamedStatementPtr(
+            new NamedStatement(name, table.intern(std::string(size, 'x'), no_types)));
+    };
+    const NamedStatementPtr small = named("a", 10), large = named("b", 10'000);
+    names.add(small);
+    const std::size_t before = names.bytes();
+    EXPECT_GT(before, 10u);
+    names.add(large);
+    names.add(named("b", 20'000));  // the name is taken
+    EXPECT_GT(names.bytes(), before + 10'000);
+    EXPECT_LT(names.bytes(), before + 11'000);
+    names.remove(*large);
+    EXPECT_EQ(names.bytes(), before);
+    names.add(large);
+    names.erase_if([](const NamedStatement&) { return true; });
+    EXPECT_EQ(names.bytes(), 0u);
+}
+
 // ---------------------------------------------------------------- ServerStatements
 
 struct ServerCase {
