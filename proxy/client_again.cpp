@@ -159,6 +159,7 @@ void Client::lost_in_cluster(pool::Server& server) {
     frontend_.statements().undo(taken_back);
     frontend_.released();
     if (session_) session_->server_lost();
+    const bool leaving = request.leaving;
     preparing_ = awaiting_ = undecided_ = request.leaving = false;
     state_ = ClientState::idle;
     if (std::exchange(request.asked_us, 0) != 0) {
@@ -169,6 +170,12 @@ void Client::lost_in_cluster(pool::Server& server) {
     if (frontend_.passing() > 0 || (pinned & lost_with_server) != 0) {
         return close({protocol::sqlstate::admin_shutdown, protocol::Origin::server,
                       "the server was lost, and with it the session's state"});
+    }
+    // What the client had asked there is answered; what is not is ours.
+    if (leaving && std::ranges::all_of(undone, [](const protocol::Outstanding& o) {
+            return o.reply == protocol::Reply::skip;
+        })) {
+        return left_replica();
     }
     if (unsent) {
         if (routing_->in_transaction() && request.beginning) routing_->begins_anew();

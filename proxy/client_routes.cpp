@@ -458,7 +458,7 @@ void Client::left_replica() {
     if (routing_->in_transaction()) routing_->begins_anew();
     query_began_us_ = 0;
     routing_->request.for_primary = true;
-    release_server();
+    if (server_) release_server();  // otherwise it is lost
     go_on();
 }
 
