@@ -43,6 +43,7 @@ struct Health {
     Duration timeout = std::chrono::milliseconds(500);
     int failures = 2;                    // consecutive, before a node counts as down
     std::vector<std::string> patroni{};  // base URLs of REST endpoints
+    std::string patroni_ca_file{};       // whom to trust where these are https; "" = the system
 
     friend bool operator==(const Health&, const Health&) = default;
 };
@@ -65,7 +66,8 @@ struct Reads {
     std::int64_t max_lag_bytes = std::int64_t{64} << 20;
     Consistency consistency = Consistency::session;
     Balance balance = Balance::least_latency;
-    Duration wait{};     // for a replica that shows enough, before the primary is asked
+    // For a replica that shows enough, before the primary is asked.
+    Duration wait = std::chrono::milliseconds(20);
     std::string zone{};  // where pgweir is: nodes of this zone are preferred; "" = none is
     Duration slow_start = std::chrono::seconds(5);  // until a node that came up has its share
     Duration ejection = std::chrono::seconds(10);   // of a node that keeps losing reads; 0 = never
@@ -83,6 +85,7 @@ struct Failover {
     Duration hold = std::chrono::seconds(30);  // how long a request may wait for a primary
     int max_held = 10000;
     std::vector<std::string> peers{};  // admin.http of other processes, as URLs
+    std::string peers_ca_file{};       // whom to trust where these are https; "" = the system
     std::string state_file{};          // "" = beside the pidfile or in systemd's state directory
     bool retry_reads = true;
     std::string hook{};                // shell command run on events; "" = none

@@ -286,6 +286,8 @@ private:
         changed("failover.max_held", cluster.failover.max_held, preset.failover.max_held);
         changed("failover.state_file", cluster.failover.state_file, preset.failover.state_file);
         changed("failover.peers", cluster.failover.peers, preset.failover.peers);
+        changed("failover.peers_ca_file", cluster.failover.peers_ca_file,
+                preset.failover.peers_ca_file);
         changed("failover.retry_reads", cluster.failover.retry_reads, preset.failover.retry_reads);
         changed("failover.hook", cluster.failover.hook, preset.failover.hook);
         changed("failover.switchover_command", cluster.failover.switchover_command,
@@ -308,6 +310,7 @@ private:
         changed("health.timeout", health.timeout, preset.timeout);
         changed("health.failures", health.failures, preset.failures);
         changed("health.patroni", health.patroni, preset.patroni);
+        changed("health.patroni_ca_file", health.patroni_ca_file, preset.patroni_ca_file);
     }
 
     /// The keys of an entry that are one member each. Of two keys for one member the first counts.

@@ -48,6 +48,17 @@ void read_nodes(TableReader& table, const TomlValue& at, Cluster& cluster) {
     if (primaries > 1) table.problem("nodes", *nodes, "expected one node with role \"primary\"");
 }
 
+/// A path, as seen from the file that it stands in.
+void read_path(TableReader& table, std::string_view key, std::string& path) {
+    table.read(key, path);
+    if (const TomlValue* const value = table.take(key); value && !path.empty())
+        path = beside(table.place(*value).file, path);
+}
+
+bool is_http(const std::string& url) {
+    return url.starts_with("http://") || url.starts_with("https://");
+}
+
 void read_health(TableReader table, Cluster& cluster, Draft& draft) {
     Health& health = cluster.health;
     table.read("user", health.user);
@@ -58,6 +69,7 @@ void read_health(TableReader table, Cluster& cluster, Draft& draft) {
     table.read("timeout", health.timeout);
     table.read("failures", health.failures, 1, 1000);
     table.read("patroni", health.patroni);
+    read_path(table, "patroni_ca_file", health.patroni_ca_file);
     std::string password_file;
     table.read("password_file", password_file);
     if (!password_file.empty()) {
@@ -74,7 +86,7 @@ void read_health(TableReader table, Cluster& cluster, Draft& draft) {
         }
     }
     for (const std::string& url : health.patroni) {
-        if (url.starts_with("http://") || url.starts_with("https://")) continue;
+        if (is_http(url)) continue;
         table.problem("patroni", *table.take("patroni"),
                       expected("a URL like \"http://10.0.0.1:8008\"", url).message);
     }
@@ -123,13 +135,11 @@ void read_reads(TableReader table, Cluster& cluster) {
 void read_failover(TableReader table, Failover& failover) {
     table.read("hold", failover.hold);
     table.read("max_held", failover.max_held, 0);
-    table.read("state_file", failover.state_file);
-    if (const TomlValue* const value = table.take("state_file")) {
-        failover.state_file = beside(table.place(*value).file, failover.state_file);
-    }
+    read_path(table, "state_file", failover.state_file);
     table.read("peers", failover.peers);
+    read_path(table, "peers_ca_file", failover.peers_ca_file);
     for (const std::string& url : failover.peers) {
-        if (url.starts_with("http://")) continue;
+        if (is_http(url)) continue;
         table.problem("peers", *table.take("peers"),
                       expected("a URL like \"http://10.0.0.2:9127\"", url).message);
     }

@@ -80,11 +80,12 @@ protocol::Result<std::string> patroni_switchover(const std::vector<Member>& memb
 }
 
 std::optional<RestUrl> rest_url(std::string_view url, int default_port) {
-    constexpr std::string_view scheme = "http://";
-    if (!url.starts_with(scheme)) return std::nullopt;
-    url.remove_prefix(scheme.size());
-    url = url.substr(0, url.find('/'));
+    constexpr std::string_view plain = "http://", secure = "https://";
     RestUrl found;
+    found.tls = url.starts_with(secure);
+    if (!found.tls && !url.starts_with(plain)) return std::nullopt;
+    url.remove_prefix(found.tls ? secure.size() : plain.size());
+    url = url.substr(0, url.find('/'));
     if (const std::size_t sign = url.rfind('@'); sign != std::string_view::npos) {
         found.user_password = url.substr(0, sign);
         url.remove_prefix(sign + 1);

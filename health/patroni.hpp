@@ -44,13 +44,14 @@ protocol::Result<std::string> patroni_switchover(const std::vector<Member>& memb
 /// Where somebody is asked over HTTP. Value.
 struct RestUrl {
     config::Endpoint at{};
+    bool tls = false;             // https
     std::string user_password{};  // for what changes something; "" = none
 
     friend bool operator==(const RestUrl&, const RestUrl&) = default;
 };
 
-/// Of "http://user:password@host:port/…", of which only the host is necessary; nullopt: not such a
-/// URL.
+/// Of "http://user:password@host:port/…" or "https://…", of which only the host is necessary;
+/// nullopt: not such a URL.
 std::optional<RestUrl> rest_url(std::string_view url, int default_port);
 inline std::optional<RestUrl> patroni_url(std::string_view url) { return rest_url(url, 8008); }
 

@@ -57,7 +57,27 @@ protocol::Result<void> add_connecting(TlsContexts& contexts, const config::Tls& 
     return {};
 }
 
+bool is_https(const std::string& url) { return url.starts_with("https://"); }
+
+/// `prefix`: what the setting's name for `ca_file` begins with.
+protocol::Result<void> add_https(TlsContexts& contexts, const std::vector<std::string>& urls,
+                                 const std::string& ca_file, const std::string& prefix) {
+    if (std::ranges::none_of(urls, is_https) || contexts.for_https(ca_file)) return {};
+    TlsOptions options{.role = TlsOptions::Role::connect, .verify = TlsOptions::Verify::host};
+    options.ca_file = ca_file;
+    options.postgresql = false;
+    auto made = make(options, prefix);
+    if (made.has_error()) return made.error();
+    contexts.https.emplace(ca_file, std::move(*made));
+    return {};
+}
+
 }  // namespace
+
+net::TlsContextPtr TlsContexts::for_https(const std::string& ca_file) const {
+    const auto found = https.find(ca_file);
+    return found == https.end() ? nullptr : found->second;
+}
 
 net::TlsContextPtr TlsContexts::for_servers(const config::Tls& tls) const {
     const auto found =
@@ -77,6 +97,15 @@ protocol::Result<TlsContextsPtr> make_tls_contexts(const config::Config& config)
         if (added.has_error()) break;
         added = add_connecting(*contexts, config::server_tls(config.settings, database),
                                "databases." + name + ": ");
+    }
+    for (const auto& [name, cluster] : config.clusters) {
+        const std::string prefix = "clusters." + name;
+        if (!added.has_error())
+            added = add_https(*contexts, cluster.health.patroni, cluster.health.patroni_ca_file,
+                              prefix + ".health.patroni_");
+        if (!added.has_error())
+            added = add_https(*contexts, cluster.failover.peers, cluster.failover.peers_ca_file,
+                              prefix + ".failover.peers_");
     }
     if (added.has_error()) return added.error();
     return TlsContextsPtr(std::move(contexts));

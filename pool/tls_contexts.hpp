@@ -1,6 +1,7 @@
 // The TLS of one configuration, both sides.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +18,11 @@ struct TlsContexts {
     /// One for each way in which the entries want TLS with servers.
     std::vector<std::pair<config::Tls, net::TlsContextPtr>> servers;
 
+    /// With who is asked over HTTPS, by the file of those that vouch for it; "" = the system's.
+    std::map<std::string, net::TlsContextPtr> https;
+
+    /// nullptr: settings of another configuration.
+    net::TlsContextPtr for_https(const std::string& ca_file) const;
     /// nullptr where there is no TLS, or settings of another configuration.
     net::TlsContextPtr for_servers(const config::Tls& tls) const;
 };

@@ -28,9 +28,10 @@ ClusterWatch::ClusterWatch(Monitor& monitor, Process& process, const config::Con
       monitor_(monitor),
       process_(process),
       tls_(config.settings.server_tls),
+      names_(process.main().worker, [this] { nodes_changed(); }),
       fence_(process.main().worker.loop, monitor.files_, cluster.name, fence_heard()),
-      state_(cluster, read_kept(config, cluster), net::monotonic_us()) {
-    make_probers(cluster);
+      state_(looked_up(cluster), read_kept(config, cluster), net::monotonic_us()) {
+    make_probers(state_.config());
     ask_patroni(cluster);
     ask_peers(cluster);
     soon();
@@ -84,6 +85,37 @@ void ClusterWatch::ask_peers(const config::Cluster& cluster) {
     peers_ = std::make_unique<FencePeers>(process_.main().worker, cluster, std::move(heard));
 }
 
+/// With the nodes that its names stand for, as far as that is known.
+config::Cluster ClusterWatch::looked_up(const config::Cluster& cluster) {
+    names_.watch(cluster.nodes);
+    config::Cluster found = cluster;
+    found.nodes = names_.nodes();
+    return found;
+}
+
+/// Those of nodes that there are no more.
+void ClusterWatch::drop_probers(const config::Cluster& cluster) {
+    std::erase_if(probers_, [&](const auto& prober) {
+        return std::ranges::find(cluster.nodes, prober->node(), &config::Node::at) ==
+               cluster.nodes.end();
+    });
+}
+
+/// Names stand for others than before.
+void ClusterWatch::nodes_changed() {
+    config::Cluster next = state_.config();
+    next.nodes = names_.nodes();
+    if (next.nodes == state_.config().nodes) return;
+    std::string list;
+    for (const config::Node& node : next.nodes)
+        list += (list.empty() ? "" : ", ") + health::name_of(node.at);
+    net::log::print(net::log::Level::log, {}, "cluster {}: its nodes are {}", next.name, list);
+    drop_probers(next);
+    state_.configure(next, now_us());
+    make_probers(next);
+    soon();
+}
+
 void ClusterWatch::make_probers(const config::Cluster& cluster) {
     Prober::Listener& self = *this;
     for (const config::Node& wanted : cluster.nodes) {
@@ -95,17 +127,20 @@ void ClusterWatch::make_probers(const config::Cluster& cluster) {
     }
 }
 
-void ClusterWatch::apply(const config::Config& config, const config::Cluster& cluster) {
+void ClusterWatch::apply(const config::Config& config, const config::Cluster& wanted) {
+    const config::Cluster cluster = looked_up(wanted);
     const bool same =
         same_probes(cluster.health, state_.config().health) && config.settings.server_tls == tls_;
-    std::erase_if(probers_, [&](const auto& prober) {
-        return !same || std::ranges::find(cluster.nodes, prober->node(), &config::Node::at) ==
-                            cluster.nodes.end();
-    });
+    if (!same) probers_.clear();
+    drop_probers(cluster);
     tls_ = config.settings.server_tls;
     fence_.set_file(state_file_of(config, cluster), cluster.health.interval.count());
     if (!(cluster.health == state_.config().health)) ask_patroni(cluster);
-    if (cluster.failover.peers != state_.config().failover.peers) ask_peers(cluster);
+    const config::Failover& before = state_.config().failover;
+    if (cluster.failover.peers != before.peers ||
+        cluster.failover.peers_ca_file != before.peers_ca_file) {
+        ask_peers(cluster);
+    }
     state_.configure(cluster, now_us());
     if (!same) {
         for (const config::Node& one : cluster.nodes) state_.let_go(one.at, now_us());
@@ -136,8 +171,7 @@ bool ClusterWatch::order(Monitor::Order order, const config::Endpoint& at) {
 
 /// Why neither a switchover nor an upgrade can begin; empty: it can.
 std::string ClusterWatch::why_not_begin() const {
-    if (switchover_ && switchover_->running()) return "a switchover is under way";
-    if (upgrade_ && upgrade_->running()) return "an upgrade is under way";
+    if (change_ && change_->running()) return change_->what() + " is under way";
     if (!topology_ || !topology_->takes_requests()) return "there is no primary that answers";
     return {};
 }
@@ -163,8 +197,8 @@ void ClusterWatch::switch_over(const config::Endpoint& at, Monitor::Done done) {
     if (std::string reason = why_not_switch_over(at); !reason.empty()) {
         return done(protocol::Error{not_in_state, protocol::Origin::proxy, std::move(reason)});
     }
-    switchover_ = std::make_unique<Switchover>(*this, at, std::move(done));
-    switchover_->start();
+    change_ = std::make_unique<Switchover>(*this, at, std::move(done));
+    change_->start();
 }
 
 void ClusterWatch::upgrade(const config::Endpoint& at, Monitor::Done done) {
@@ -175,8 +209,8 @@ void ClusterWatch::upgrade(const config::Endpoint& at, Monitor::Done done) {
     if (!reason.empty()) {
         return done(protocol::Error{not_in_state, protocol::Origin::proxy, std::move(reason)});
     }
-    upgrade_ = std::make_unique<Upgrade>(*this, at, std::move(done));
-    upgrade_->start();
+    change_ = std::make_unique<Upgrade>(*this, at, std::move(done));
+    change_->start();
 }
 
 bool ClusterWatch::adopt(const config::Endpoint& at) {
@@ -231,6 +265,7 @@ void ClusterWatch::run() {
         topology_ = topology;
         process_.topology_changed(std::move(topology));
     }
+    names_.trouble(!topology_ || !topology_->primary);
     const std::int64_t now = now_us();
     std::int64_t next = state_.next_us(now);
     for (const auto& prober : probers_) {

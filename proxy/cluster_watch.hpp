@@ -10,13 +10,13 @@
 #include "proxy/fence_keeper.hpp"
 #include "proxy/fence_peers.hpp"
 #include "proxy/monitor.hpp"
+#include "proxy/node_names.hpp"
 #include "proxy/patroni_watch.hpp"
 #include "proxy/prober.hpp"
 
 namespace pgweir::proxy {
 
-class Switchover;
-class Upgrade;
+class PrimaryChange;
 
 /// Resource; of the monitor, on the main thread. What the state machine says is carried out once at
 /// the end of a turn of the loop, however much has come in.
@@ -26,7 +26,7 @@ public:
                  const config::Cluster& cluster);
     ~ClusterWatch() override;
 
-    void apply(const config::Config& config, const config::Cluster& cluster);
+    void apply(const config::Config& config, const config::Cluster& wanted);
     /// That node, or all where it has no name, is asked at once.
     void poke(const config::Endpoint& at);
     bool order(Monitor::Order order, const config::Endpoint& at);
@@ -35,7 +35,7 @@ public:
     void switch_over(const config::Endpoint& at, Monitor::Done done);
     void upgrade(const config::Endpoint& at, Monitor::Done done);
 
-    // For a switchover and an upgrade.
+    // For a change of primaries.
     const config::Cluster& config() const { return state_.config(); }
     Process& process() const { return process_; }
     /// The primary gets nothing new from here on, or again.
@@ -59,6 +59,9 @@ private:
     std::int64_t now_us() const { return net::monotonic_us(); }
     void ask_patroni(const config::Cluster& cluster);
     void make_probers(const config::Cluster& cluster);
+    void drop_probers(const config::Cluster& cluster);
+    config::Cluster looked_up(const config::Cluster& cluster);
+    void nodes_changed();
     health::Fence read_kept(const config::Config& config, const config::Cluster& cluster);
     FenceKeeper::Heard fence_heard();
     void ask_peers(const config::Cluster& cluster);
@@ -68,14 +71,14 @@ private:
     Monitor& monitor_;
     Process& process_;
     config::Tls tls_;
+    NodeNames names_;
     FenceKeeper fence_;
     health::Cluster state_;
     std::vector<std::unique_ptr<Prober>> probers_;
     std::unique_ptr<PatroniWatch> patroni_;  // nullptr: Patroni is not asked
     std::unique_ptr<FencePeers> peers_;      // nullptr: nobody else is
     health::TopologyPtr topology_;
-    std::unique_ptr<Switchover> switchover_;  // the last one
-    std::unique_ptr<Upgrade> upgrade_;        // likewise
+    std::unique_ptr<PrimaryChange> change_;  // the last one
 };
 
 }  // namespace pgweir::proxy

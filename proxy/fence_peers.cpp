@@ -42,8 +42,11 @@ FencePeers::FencePeers(pool::Worker& worker, const config::Cluster& cluster, Hea
         if (!url) continue;
         auto peer = std::make_unique<Peer>();
         peer->name = health::name_of(url->at);
-        peer->question = {
-            .at = url->at, .path = fence_path(cluster.name), .user_password = url->user_password};
+        peer->question = {.at = url->at,
+                          .tls = url->tls,
+                          .ca_file = cluster.failover.peers_ca_file,
+                          .path = fence_path(cluster.name),
+                          .user_password = url->user_password};
         peer->call = std::make_unique<HttpCall>(
             worker, [this, its = peer.get()](const protocol::Result<std::string>& body) {
                 answered(*its, body);

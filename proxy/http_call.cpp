@@ -1,6 +1,7 @@
 #include "proxy/http_call.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -13,8 +14,8 @@ namespace {
 
 constexpr std::size_t answer_max = 1 << 20;  // bytes
 
-protocol::Error failed(const char* text) {
-    return {protocol::sqlstate::connection_failure, protocol::Origin::server, text};
+protocol::Error failed(std::string text) {
+    return {protocol::sqlstate::connection_failure, protocol::Origin::server, std::move(text)};
 }
 
 }  // namespace
@@ -36,6 +37,10 @@ net::Task<protocol::Result<std::string>> HttpCall::ask(Request request) {
     const auto fd = co_await net::connect(worker_.loop, found->front(), {});
     if (fd.has_error()) co_return fd.error();
     socket_.open(worker_.loop, *fd);
+    if (request.tls) {
+        const auto secured = co_await secure(request.ca_file, request.at.host);
+        if (secured.has_error()) co_return secured.error();
+    }
     socket_.send(request_text(request));
     std::string answer;
     while (!socket_.eof()) {
@@ -49,6 +54,19 @@ net::Task<protocol::Result<std::string>> HttpCall::ask(Request request) {
         if (!socket_.eof()) co_await readable_;
     }
     co_return body_of(answer);
+}
+
+net::Task<protocol::Result<void>> HttpCall::secure(std::string ca_file, std::string host) {
+    const net::TlsContextPtr context = worker_.tls->for_https(ca_file);
+    if (!context) co_return failed("the TLS settings have changed meanwhile");
+    socket_.start_tls(context, host);
+    while (true) {
+        const net::Tls::Step step = socket_.handshake();
+        if (step == net::Tls::Step::done) co_return protocol::Result<void>();
+        if (step == net::Tls::Step::failed)
+            co_return failed("TLS handshake failed: " + socket_.tls()->failure());
+        co_await readable_;
+    }
 }
 
 void HttpCall::finish(protocol::Result<std::string> body) {

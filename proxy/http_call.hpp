@@ -1,4 +1,4 @@
-// One request over HTTP/1.0, within a time limit.
+// One request over HTTP/1.0, or HTTPS, within a time limit.
 #pragma once
 
 #include <functional>
@@ -18,6 +18,8 @@ public:
     /// What is asked for. Value.
     struct Request {
         config::Endpoint at{};
+        bool tls = false;
+        std::string ca_file{};  // with `tls`: a setting of the configuration; "" = the system's
         std::string path{};
         std::string user_password{};        // "user:password" for basic authentication; "" = none
         std::optional<std::string> json{};  // the body of a POST; nullopt: it is a GET
@@ -30,12 +32,14 @@ public:
           worker_(worker),
           done_(std::move(done)) {}
 
-    /// Errors   08006 when it fails or takes too long, F0000 for another answer than 200.
+    /// Errors   08006 when it fails, takes too long or is nobody to be trusted, F0000 for another
+    ///          answer than 200.
     void start(Request request, std::int64_t timeout_us);
 
 private:
     net::Task<void> run(Request request);
     net::Task<protocol::Result<std::string>> ask(Request request);
+    net::Task<protocol::Result<void>> secure(std::string ca_file, std::string host);
     void finish(protocol::Result<std::string> body);
     void on_readable() override { readable_.set(true); }
     void on_drained() override {}

@@ -19,11 +19,12 @@ net::Task<protocol::Result<std::string>> PatroniSwitchover::call(HttpCall::Reque
 
 net::Task<Trouble> PatroniSwitchover::prepare(const config::Endpoint& from,
                                               const config::Endpoint& to) {
-    std::string why = "health.patroni has no http:// URL";
+    std::string why = "health.patroni has no URL";
     for (const std::string& text : health_.patroni) {
         const auto url = health::patroni_url(text);
         if (!url) continue;
-        HttpCall::Request question{.at = url->at, .path = "/cluster"};
+        HttpCall::Request question{
+            .at = url->at, .tls = url->tls, .ca_file = health_.patroni_ca_file, .path = "/cluster"};
         const auto body = co_await call(std::move(question), health_.timeout.count());
         const auto members = body.has_value()
                                  ? health::read_patroni_members(*body)
@@ -35,6 +36,8 @@ net::Task<Trouble> PatroniSwitchover::prepare(const config::Endpoint& from,
         auto json = health::patroni_switchover(*members, from, to);
         if (json.has_error()) co_return json.error().message;
         order_ = {.at = url->at,
+                  .tls = url->tls,
+                  .ca_file = health_.patroni_ca_file,
                   .path = "/switchover",
                   .user_password = url->user_password,
                   .json = std::move(*json)};

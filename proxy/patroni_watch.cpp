@@ -11,6 +11,7 @@ PatroniWatch::PatroniWatch(pool::Worker& worker, const config::Cluster& cluster,
     : net::Timer(worker.loop),
       cluster_(cluster.name),
       urls_(cluster.health.patroni),
+      ca_file_(cluster.health.patroni_ca_file),
       interval_us_(cluster.health.interval.count()),
       timeout_us_(cluster.health.timeout.count()),
       tell_(std::move(tell)),
@@ -21,13 +22,14 @@ PatroniWatch::PatroniWatch(pool::Worker& worker, const config::Cluster& cluster,
 void PatroniWatch::expired() {
     const auto url = health::patroni_url(urls_[next_]);
     if (!url) {
-        net::log::print(Level::error, {}, "cluster {}: health.patroni[{}]: expected http://",
-                        cluster_, next_);
+        net::log::print(Level::error, {}, "cluster {}: health.patroni[{}]: not a URL", cluster_,
+                        next_);
         next_ = (next_ + 1) % urls_.size();
         return expire_in(60'000'000);
     }
     at_ = health::name_of(url->at);
-    call_.start({.at = url->at, .path = "/cluster"}, timeout_us_);
+    call_.start({.at = url->at, .tls = url->tls, .ca_file = ca_file_, .path = "/cluster"},
+                timeout_us_);
 }
 
 void PatroniWatch::answered(const protocol::Result<std::string>& body) {

@@ -25,6 +25,7 @@ private:
 
     const std::string cluster_;
     const std::vector<std::string> urls_;
+    const std::string ca_file_;
     const std::int64_t interval_us_, timeout_us_;
     const Tell tell_;
     HttpCall call_;

@@ -203,7 +203,8 @@ void set_behaviour(SSL_CTX* context, const TlsOptions& options) {
     if (options.role == Role::connect) {
         SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(context, Tls::session_came);
-        SSL_CTX_set_alpn_protos(context, protocol_name.data(), protocol_name.size());
+        if (options.postgresql)
+            SSL_CTX_set_alpn_protos(context, protocol_name.data(), protocol_name.size());
         return;
     }
     TlsHandover::prepare(context);

@@ -33,7 +33,8 @@ struct TlsOptions {
     std::string ciphers = "default", tls13_ciphers{};
     std::string protocols = "secure";
     std::string dheparams = "auto", ecdhcurve = "auto";
-    bool direct = false;  // connect: TLS begins at once
+    bool direct = false;     // connect: TLS begins at once
+    bool postgresql = true;  // connect: says by ALPN that this is what it wants to speak
     /// accept: what is shown to who asks for this name; "*.example" is any one below it.
     struct Named {
         std::string name, cert_file, key_file;

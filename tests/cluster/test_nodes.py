@@ -1,13 +1,16 @@
 """What pgweir knows of a cluster's nodes: who leads, who follows, who is fenced off, and what an operator may do."""
 import json
+import ssl
+import subprocess
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
+from urllib.request import urlopen
 
 import pytest
-from harness.processes import Port, eventually
+from harness.processes import IDENTITY, Port, eventually
 from harness.split import split_toml
 from harness.wire import ServerError, query
 
@@ -228,13 +231,29 @@ class Patroni(BaseHTTPRequestHandler):
         pass
 
 
-def test_patroni(cluster, pgweir):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Patroni)
+@contextmanager
+def served(handler, certificate=None):
+    """The port of an HTTP server; with a certificate it speaks TLS."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*certificate)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        Patroni.leader = cluster.primary
-        urls = f'patroni = ["http://127.0.0.1:1", "http://127.0.0.1:{server.server_port}"]'
-        proxy = pgweir(toml=config(cluster.nodes, health=urls))
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_patroni(cluster, pgweir, authority, certificate, scheme):
+    Patroni.leader, Patroni.asked = cluster.primary, 0
+    with served(Patroni, certificate if scheme == "https" else None) as port:
+        urls = f'patroni = ["{scheme}://127.0.0.1:1", "{scheme}://127.0.0.1:{port}"]\n'
+        proxy = pgweir(toml=config(cluster.nodes, health=urls + f'patroni_ca_file = "{authority.file}"'))
         wait_for(proxy, cluster.primary, role="primary")
         eventually(lambda: Patroni.asked > 3, what="questions")
         assert is_seen(proxy, cluster.primary, role="primary")
@@ -243,10 +262,27 @@ def test_patroni(cluster, pgweir):
         wait_for(proxy, cluster.replicas[0], role="replica")
         Patroni.leader = cluster.primary
         wait_for(proxy, cluster.primary, role="primary")
-    finally:
-        server.shutdown()
-        server.server_close()
     wait_for(proxy, cluster.primary, role="primary")
+
+
+def test_a_patroni_that_nobody_vouches_for_is_not_believed(cluster, pgweir, authority):
+    """Neither a certificate for another host nor one of an authority that is not known."""
+    Patroni.leader, Patroni.asked = cluster.replicas[0], 0
+    with served(Patroni, authority.certificate("elsewhere", ["DNS:elsewhere"])) as port:
+        for trusts, why in ((f'patroni_ca_file = "{authority.file}"', "does not match host name"),
+                            ("", "certificate verify failed")):
+            proxy = pgweir(toml=config(cluster.nodes, health=f'patroni = ["https://127.0.0.1:{port}"]\n{trusts}'))
+            eventually(lambda proxy=proxy, why=why: why in proxy.log(), what=why)
+            wait_for(proxy, cluster.primary, role="primary")
+    assert Patroni.asked == 0
+
+
+def test_files_for_https_are_checked(cluster, pgweir):
+    proxy = pgweir(toml=config(cluster.nodes, health='patroni = ["https://h"]\npatroni_ca_file = "nowhere.crt"'),
+                   start=False)
+    done = subprocess.run([proxy.program, "check", proxy.config], cwd=proxy.directory, capture_output=True,
+                          text=True, check=False, **IDENTITY)
+    assert done.returncode == 1 and "clusters.main.health.patroni_ca_file" in done.stdout
 
 
 def test_what_one_process_sees_others_know(private_cluster, pgweir, tmp_path):
@@ -278,6 +314,37 @@ def test_what_one_process_sees_others_know(private_cluster, pgweir, tmp_path):
 def free_port():
     with closing(Port()) as port:
         yield port
+
+
+class Front(BaseHTTPRequestHandler):
+    """Asks another one, and hands the answer on."""
+
+    port = None
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        with urlopen(f"http://127.0.0.1:{self.port}{self.path}", timeout=10) as answer:
+            body = answer.read()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+def test_peers_by_https(private_cluster, pgweir, free_port, authority, certificate):
+    cluster = private_cluster(replicas=1)
+    old, new = cluster.primary, cluster.replicas[0]
+    Front.port = free_port.number
+    seer = pgweir(toml=config(cluster.nodes, http=f"127.0.0.1:{Front.port}"))
+    with served(Front, certificate) as port:
+        blind = pgweir(toml=config([old], failover=f'peers = ["https://127.0.0.1:{port}"]\n'
+                                                   f'peers_ca_file = "{authority.file}"'))
+        for proxy in (seer, blind):
+            wait_for(proxy, old, role="primary")
+        new.promote()
+        wait_for(seer, new, role="primary")
+        assert "there is a timeline 2" in wait_for(blind, old, role="stale_primary")["reason"]
 
 
 def test_what_one_process_sees_its_peers_know(private_cluster, pgweir, free_port):

@@ -1,7 +1,7 @@
-"""The line between pgweir and a node is cut, one way or both, and nobody is told."""
+"""A line is cut, one way or both, and nobody is told: between pgweir and a node, or between the nodes."""
 import pytest
 from harness import Cluster, eventually
-from harness.cutter import Lines
+from harness.cutter import Cutter, Lines
 from harness.split import split_toml
 from harness.wire import query
 
@@ -69,7 +69,7 @@ def test_the_primarys_line(pgweir, lines, ways):
         eventually(lambda: status(proxy, line) == "up")
 
 
-@pytest.mark.parametrize("ways", [("to", "from"), ("from",)], ids=["both", "from"])
+@pytest.mark.parametrize("ways", [("to", "from"), ("to",), ("from",)], ids=["both", "to", "from"])
 def test_a_replicas_line(pgweir, lines, ways):
     """No read fails: it runs elsewhere."""
     proxy = start(pgweir, lines)
@@ -82,6 +82,43 @@ def test_a_replicas_line(pgweir, lines, ways):
         assert wire.rows("select here()") == [(ports[0],)]
         line.mend()
         eventually(lambda: wire.rows("select here()") == [(ports[1],)], what="reads on the replica again")
+
+
+@pytest.fixture(scope="module")
+def far_replica():
+    """A cluster whose replica gets its log over a line; both."""
+    with Cluster(replicas=1, setup=SETUP) as made:
+        line, replica = Cutter(made.primary), made.replicas[0]
+        replica.rows(f"alter system set primary_conninfo = 'host={line.host} port={line.port} user=postgres'")
+        replica.rows("select pg_reload_conf()")
+        eventually(lambda: replica.value("select sender_port from pg_stat_wal_receiver") == line.port,
+                   what="the log over the line")
+        yield made, line
+        line.close()
+
+
+@pytest.mark.parametrize("ways", [("to", "from"), ("from",), ("to",)], ids=["both", "from", "to"])
+def test_the_line_between_the_nodes(pgweir, far_replica, ways):
+    """What the session has written is seen at once, wherever it reads. A replica that gets no log any more gets no
+    reads either when it is too far behind; one that only cannot confirm what it gets goes on."""
+    cluster, line = far_replica
+    primary, replica = ([(str(node.port),)] for node in cluster.nodes)
+    proxy = pgweir(toml=split_toml(cluster, health=HEALTH, reads='max_lag = "1s"'))
+    with proxy.wire() as wire, proxy.wire() as other:
+        for reader in (wire, other):
+            eventually(lambda reader=reader: reader.rows("select here()") == replica, what="reads on the replica")
+        line.cut(*ways)
+        for number in range(20):
+            assert outcome(wire.query(f"insert into ledger values ({number})")) == ["C"]
+            assert wire.rows(f"select id from ledger where id = {number}") == [(str(number),)]
+        if "from" in ways:
+            eventually(lambda: other.rows("select here()") == primary, what="the replica left alone")
+            assert wire.rows("select count(*) from ledger") == [("20",)]
+        line.mend()
+        for reader in (wire, other):
+            eventually(lambda reader=reader: reader.rows("select here()") == replica, what="reads on the replica")
+            assert reader.rows("select count(*) from ledger") == [("20",)]
+    cluster.primary.rows("delete from ledger", dbname="app")
 
 
 def test_the_cut_off_primary_is_replaced(pgweir, private_cluster):

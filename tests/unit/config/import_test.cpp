@@ -182,6 +182,7 @@ fast_interval = "5ms"
 timeout = "70ms"
 failures = 9
 patroni = ["http://x:1"]
+patroni_ca_file = "/pca"
 [clusters.main.reads]
 split = false
 max_lag = "1s"
@@ -202,7 +203,8 @@ prefer_user = ["u:b:7(0.25)"]
 hold = "1s"
 max_held = 3
 state_file = "state"
-peers = ["http://y:2"]
+peers = ["https://y:2"]
+peers_ca_file = "/fca"
 retry_reads = false
 hook = "h"
 switchover_command = "sw"

@@ -248,7 +248,8 @@ interval = "1s"
 fast_interval = "50ms"
 timeout = "2s"
 failures = 3
-patroni = ["http://n1:8008"]
+patroni = ["http://n1:8008", "https://n2:8008"]
+patroni_ca_file = "/etc/patroni.crt"
 [clusters.main.reads]
 split = false
 max_lag = "1s"
@@ -276,7 +277,8 @@ role = "replica"
                    .fast_interval = 50ms,
                    .timeout = 2s,
                    .failures = 3,
-                   .patroni = {"http://n1:8008"}};
+                   .patroni = {"http://n1:8008", "https://n2:8008"},
+                   .patroni_ca_file = "/etc/patroni.crt"};
     main.reads = {.split = false,
                   .max_lag = 1s,
                   .max_lag_bytes = 1 << 20,

@@ -47,8 +47,10 @@ TEST(Patroni, Urls) {
     EXPECT_EQ(patroni_url("http://[::1]:80/"), at("::1", 80));
     EXPECT_EQ(patroni_url("http://me:p@ss:w@pg1:80"),
               (RestUrl{.at = {"pg1", 80}, .user_password = "me:p@ss:w"}));
-    for (const char* url : {"https://pg1:8008", "http://", "http://:8008", "http://pg1:x", "pg1",
-                            "http://me:secret@"}) {
+    EXPECT_EQ(patroni_url("https://me:secret@pg1"),
+              (RestUrl{.at = {"pg1", 8008}, .tls = true, .user_password = "me:secret"}));
+    for (const char* url : {"https://", "http://", "http://:8008", "http://pg1:x", "pg1",
+                            "ftp://pg1", "http://me:secret@"}) {
         SCOPED_TRACE(url);
         EXPECT_EQ(patroni_url(url), std::nullopt);
     }
