@@ -170,11 +170,9 @@ private:
     LocalAnswer explain_route(std::string_view sql);
     std::optional<health::Token> causal_token();
     void claim_token();
-    std::optional<std::size_t> find_replica(const Unit& unit, const health::TopologyPtr& topology,
-                                            RouteReason& why);
+    NodeLoad* find_replica(const Unit& unit, RouteReason& why);
     pool::Pool* choose_pool(const Unit& unit);
-    bool wait_for_replica(const health::Topology& topology, const config::Reads& reads,
-                          std::int64_t until_us);
+    bool wait_for_replica(std::int64_t until_us);
     void leave_primary();
     void read_lost();
     void forward_routed(Bytes input);

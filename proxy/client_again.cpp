@@ -21,7 +21,18 @@ constexpr protocol::Sqlstate serialization_failure{"40001"};
 
 /// Does this reply leave open whether the request is answered?
 bool is_preamble(char type) {
-    return std::string_view("123tTnNSs").find(type) != std::string_view::npos;
+    switch (type) {
+        case '1':
+        case '2':
+        case '3':
+        case 't':
+        case 'T':
+        case 'n':
+        case 'N':
+        case 'S':
+        case 's': return true;
+        default: return false;
+    }
 }
 
 /// Is the first of these messages that leaves nothing open part of an answer, and no error?
@@ -117,7 +128,8 @@ void Client::count_retry(pool::Retry why) {
 /// The server is done with what it refused.
 void Client::run_again() {
     RoutedRequest& request = routing_->request;
-    if (std::exchange(request.asked_us, 0) != 0) shard_.balance.dropped(*routing_->home);
+    if (std::exchange(request.asked_us, 0) != 0) routing_->home->dropped();
+    if (target_ != pool_) request.refused_by = routing_->home;
     request.refused = request.again = request.withholds = false;
     request.withheld.clear();
     shard_.queries.take_back(std::exchange(query_, {}), target_ != pool_);
@@ -163,7 +175,7 @@ void Client::lost_in_cluster(pool::Server& server) {
     preparing_ = awaiting_ = undecided_ = request.leaving = false;
     state_ = ClientState::idle;
     if (std::exchange(request.asked_us, 0) != 0) {
-        shard_.balance.dropped(*routing_->home);
+        routing_->home->dropped();
         read_lost();
     }
     if (backend.passing() > 0) return hang_up("the server was lost amid a message");

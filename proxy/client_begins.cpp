@@ -65,16 +65,18 @@ void Client::set_up_routing() {
     const std::string* const application = vars()->find("application_name");
     const config::Preference* const preference = config::find_preference(
         cluster->reads, {application ? *application : "", database_, user_});
-    if (preference && shard_.balance.random() < preference->ratio) rules.preferred = *preference;
+    KnownCluster& known = shard_.cluster(cluster->name);
+    if (preference && known.balance.random() < preference->ratio) rules.preferred = *preference;
     catalog_ = &shard_.catalog({cluster->name, entry.dbname});
     routes_ = &shard_.routes[database_];
-    const health::TopologyPtr& topology = shard_.topology(cluster->name);
     if (routing_) {
         routing_->set_rules(std::move(rules));
     } else {
         routing_ = std::make_unique<Routing>(std::move(rules));
     }
-    routing_->topology = &topology;
+    if (routing_->cluster == &known) return;
+    routing_->leave_home();
+    routing_->cluster = &known;
 }
 
 /// The next server is one of this pool's, and what is counted is of it.

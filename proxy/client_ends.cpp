@@ -63,9 +63,16 @@ void Client::refused(const protocol::Error& error) {
     if (!routing_ || !(no_node || unwelcome)) return close(error);
     if (!at_replica) return drop_waiting(error);
     // The replica has gone: another, or the primary. Not from here, which may be amid checkout().
-    constexpr unsigned replicas_max = 3;
+    constexpr unsigned at_once = 4, refusals_max = 80;
+    constexpr std::int64_t pause_us = 50'000;
     RoutedRequest& request = routing_->request;
-    request.for_primary = unwelcome || ++request.tries > replicas_max;
+    request.refused_by = routing_->home;
+    request.for_primary = unwelcome || ++request.refusals > refusals_max;
+    if (!unwelcome && request.refusals % at_once == 0) {
+        // It waits for the primary, if there is one, and is looked at again.
+        request.no_replica_until_us = shard_.worker.loop.now_us() + pause_us;
+        shard_.fresh_wait.add(id_, request.no_replica_until_us);
+    }
     state_ = ClientState::waiting;
     shard_.worker.loop.post([&shard = shard_, id = id_] {
         const auto found = shard.clients.find(id);
@@ -120,10 +127,7 @@ void Client::sever() {
     if (cancel_key_ != 0) shard_.process.cancel_keys().take_back(cancel_key_);
     if (counted_) shard_.process.client_left(*this);
     if (target_) target_->stop_waiting(*this);
-    if (routing_ && routing_->home) {
-        if (routing_->request.asked_us != 0) shard_.balance.dropped(*routing_->home);
-        shard_.balance.leave(*routing_->home);
-    }
+    if (routing_) routing_->leave_home();
     if (hub_) hub_->set({shard_.worker.index, id_}, {}, 0);
     loop.bury(std::move(shard_.clients.extract(id_).mapped()));
     if (pool::Server* const server = std::exchange(server_, nullptr)) {

@@ -46,7 +46,7 @@ LocalAnswer Client::explain_route(std::string_view sql) {
     std::string message;
     protocol::write_query(message, sql);
     const Unit unit = look_at(message);
-    const health::TopologyPtr topology = *routing_->topology;
+    const health::Topology* const topology = routing_->cluster->topology();
     const TxStatus status = server_ ? server_->backend().tx() : routing_->status();
     RouteReason why = reason_of(unit);
     std::string_view route = unit.verdict ? place_text(*unit.verdict) : "primary";
@@ -66,11 +66,11 @@ LocalAnswer Client::explain_route(std::string_view sql) {
         else if (unit.read && !on_replica)
             why = {Cause::in_transaction};
     } else {
-        const auto place = server_ ? std::nullopt : find_replica(unit, topology, why);
-        route = place ? "replica" : "primary";
+        const NodeLoad* const replica = server_ ? nullptr : find_replica(unit, why);
+        route = replica ? "replica" : "primary";
         const health::NodeView* const leader = topology ? topology->primary_node() : nullptr;
-        if (place) {
-            at = pool::node_name(topology->nodes[*place].node.at);
+        if (replica) {
+            at = pool::node_name(replica->at());
         } else if (leader) {
             at = pool::node_name(leader->node.at);
         }
@@ -88,7 +88,8 @@ void Client::note_query(const QueryNotes& notes) {
     query_ = notes.last;
     const config::Native& native = shard_.worker.config->native;
     if (native.slow_query.count() == 0) return;
-    const std::string_view traceparent = traceparent_of_query(notes.text);
+    const std::string_view traceparent =
+        notes.bare ? std::string_view() : traceparent_of_query(notes.text);
     const bool kept = !traceparent.empty() || native.slow_query_literals;
     if (!kept && !query_details_) return;
     if (!query_details_) query_details_ = std::make_unique<QueryDetails>();

@@ -14,7 +14,8 @@ using router::Verdict;
 
 namespace {
 
-constexpr std::size_t unit_max = 256 << 10;  // bytes; a larger one is for the primary, unread
+// Bytes. What is larger is for the primary, unread: waiting for all of it is not worth the memory.
+constexpr UnitLimits unit_max{.read = 4 << 20, .other = 256 << 10};
 
 /// The client's BEGIN for a replica, which refuses the very word READ WRITE: what it comes to.
 std::string begin_on_replica(const router::TransactionOptions& options) {
@@ -84,11 +85,17 @@ Judged Client::judge(std::string_view sql, std::uint64_t number) {
 }
 
 Unit Client::look_at(Bytes input) {
-    const UnitSources sources{
-        .judge = [this](std::string_view sql, std::uint64_t number) { return judge(sql, number); },
-        .prepared =
-            [this](std::string_view name) { return frontend_.statements().meant_by(name); }};
-    return examine(input, unit_max, sources);
+    struct Sources final : UnitSources {
+        explicit Sources(Client& owner) : client(owner) {}
+        Judged judge(std::string_view sql, std::uint64_t number) const override {
+            return client.judge(sql, number);
+        }
+        const protocol::Statement* prepared(std::string_view name) const override {
+            return client.frontend_.statements().meant_by(name);
+        }
+        Client& client;
+    };
+    return examine(input, unit_max, Sources(*this));
 }
 
 /// No server, and a request that may need one.
@@ -142,7 +149,7 @@ bool Client::answer_here(const Unit& unit, Bytes input) {
 }
 
 std::optional<health::Token> Client::causal_token() {
-    const health::TopologyPtr topology = *routing_->topology;
+    const health::Topology* const topology = routing_->cluster->topology();
     if (!topology) return std::nullopt;
     health::resolve(routing_->bound, *topology);
     return health::token_of(routing_->bound, *topology);
@@ -150,72 +157,69 @@ std::optional<health::Token> Client::causal_token() {
 
 void Client::claim_token() {
     const auto claim = routing_->take_claim();
-    const health::TopologyPtr topology = *routing_->topology;
+    const health::Topology* const topology = routing_->cluster->topology();
     if (claim && topology) health::raise(routing_->bound, *topology, *claim, net::monotonic_us());
 }
 
-/// The place of the replica that the unit is for; nullopt: it is for the primary (or for what the
-/// entry's own pool is of). `why`: for which reason.
-std::optional<std::size_t> Client::find_replica(const Unit& unit,
-                                                const health::TopologyPtr& topology,
-                                                RouteReason& why) {
+/// The replica that the unit is for; nullptr: it is for the primary (or for what the entry's own
+/// pool is of). `why`: for which reason.
+NodeLoad* Client::find_replica(const Unit& unit, RouteReason& why) {
+    KnownCluster& known = *routing_->cluster;
+    const health::Topology* const topology = known.topology();
     const Routing::Aim aim = routing_->aim(unit, transaction_defaults());
     why = aim.why;
     routing_->request.replica_may_do = aim.replica || aim.without_primary;
     const bool no_primary = topology && !topology->takes_requests();
-    if (!aim.replica && !(aim.without_primary && no_primary)) return std::nullopt;
-    const config::Cluster* const cluster =
-        topology ? shard_.worker.config->cluster(topology->cluster) : nullptr;
-    if (routing_->request.for_primary || !cluster) {
-        why = {cluster ? Cause::again : Cause::no_replica};
-        return std::nullopt;
+    if (!aim.replica && !(aim.without_primary && no_primary)) return nullptr;
+    const config::Cluster* const cluster = topology ? known.settings() : nullptr;
+    const RoutedRequest& request = routing_->request;
+    const std::int64_t now_us = shard_.worker.loop.now_us();
+    if (request.for_primary || !cluster || now_us < request.no_replica_until_us) {
+        why = {request.for_primary && cluster ? Cause::again : Cause::no_replica};
+        return nullptr;
     }
     const config::Consistency consistency = routing_->consistency();
     // Once: what is written while it waits need not be seen.
-    if (consistency == config::Consistency::global && routing_->request.waits_until_us == 0)
+    if (consistency == config::Consistency::global && request.waits_until_us == 0)
         health::note_all_writes(routing_->bound, *topology, shard_.process.last_write_us());
     health::resolve(routing_->bound, *topology);
     Balance::Wish wish{routing_->bound, consistency, routing_->home};
+    wish.but = request.refused_by;
     const auto& preferred = routing_->rules().preferred;
     if (preferred && preferred->target == config::Preference::Target::node)
-        wish.prefers = preferred->node;
-    const auto place =
-        shard_.balance.choose(*topology, wish, cluster->reads, shard_.worker.loop.now_us());
-    if (!aim.replica && place) why = {Cause::no_primary};
-    if (!place && aim.replica) {
+        wish.prefers = &preferred->node;
+    NodeLoad* const replica = known.balance.choose(*topology, wish, cluster->reads, now_us);
+    if (!aim.replica && replica) why = {Cause::no_primary};
+    if (!replica && aim.replica) {
         const bool any = std::ranges::any_of(topology->nodes, &health::NodeView::eligible);
         why = {any ? Cause::not_fresh : Cause::no_replica};
     }
-    return place;
+    return replica;
 }
 
 /// Whose servers are to carry it out; nullptr: it waits for a replica, and comes here again.
 pool::Pool* Client::choose_pool(const Unit& unit) {
-    const health::TopologyPtr topology = *routing_->topology;
     RouteReason& why = routing_->request.why.emplace();
-    const auto place = find_replica(unit, topology, why);
+    NodeLoad* const replica = find_replica(unit, why);
     const std::int64_t waited_us = std::exchange(routing_->request.waits_until_us, 0);
-    if (!place && why.cause == Cause::not_fresh) {
-        const config::Cluster* const cluster = shard_.worker.config->cluster(topology->cluster);
-        if (wait_for_replica(*topology, cluster->reads, waited_us)) return nullptr;
+    if (!replica && why.cause == Cause::not_fresh && wait_for_replica(waited_us)) return nullptr;
+    if (!replica) return pool_;
+    if (routing_->home != replica) {
+        if (routing_->home) routing_->home->leave();
+        routing_->home = replica;
+        routing_->home_pool = &shard_.read_pool(*pool_, replica->at());
+        replica->settle();
     }
-    if (!place) return pool_;
-    std::optional<config::Endpoint>& home = routing_->home;
-    const config::Endpoint& at = topology->nodes[*place].node.at;
-    if (home != at) {
-        if (home) shard_.balance.leave(*home);
-        home = at;
-        shard_.balance.settle(at);
-    }
-    return &shard_.read_pool(*pool_, at);
+    return routing_->home_pool;
 }
 
 /// No replica shows enough, as far as is known: they are asked. False: it goes to the primary.
 /// `until_us`: it has waited already, for so long at most; 0: it has not.
-bool Client::wait_for_replica(const health::Topology& topology, const config::Reads& reads,
-                              std::int64_t until_us) {
+bool Client::wait_for_replica(std::int64_t until_us) {
     constexpr std::int64_t gap_us = 25'000, waited_gap_us = 2'000;
-    const std::int64_t wait_us = reads.wait.count(), now_us = shard_.worker.loop.now_us();
+    const health::Topology& topology = *routing_->cluster->topology();
+    const std::int64_t wait_us = routing_->cluster->settings()->reads.wait.count();
+    const std::int64_t now_us = shard_.worker.loop.now_us();
     const auto any_near = [&topology](std::int64_t within_us) {
         for (std::size_t i = 0; i < topology.nodes.size(); ++i) {
             if (health::is_near(topology, i, within_us)) return true;
@@ -239,28 +243,27 @@ void Client::look_for_replica() {
     if (state_ != ClientState::waiting || target_ != pool_ || !request.replica_may_do) return;
     // It keeps its place in the primary's queue unless a replica is certain.
     RouteReason why;
-    const health::TopologyPtr topology = *routing_->topology;
-    if (!find_replica(look_at(inbox_.kept()), topology, why)) return;
+    if (!find_replica(look_at(inbox_.kept()), why)) return;
     target_->stop_waiting(*this);
     state_ = ClientState::idle;
     go_on();
 }
 
 /// A read that the primary has not answered runs on a replica when the primary is lost. One that
-/// may only be late keeps what it was asked long ago.
+/// may only be late keeps what it was busy with while it was still well.
 void Client::leave_primary() {
     const RoutedRequest& request = routing_->request;
     const Bytes read = preparing_ ? inbox_.kept() : request.again ? request.replay : Bytes();
     const bool stays = session_ && session_->pins() != 0;
     if (stays || read.empty() || !server_->pool().node().empty()) return;
-    const health::TopologyPtr topology = *routing_->topology;
-    const config::Cluster* const cluster =
-        topology ? shard_.worker.config->cluster(topology->cluster) : nullptr;
-    if (!cluster || topology->takes_requests()) return;
-    const std::int64_t long_us = (cluster->health.interval + cluster->health.timeout).count();
-    if (topology->primary && shard_.worker.loop.now_us() - query_began_us_ > long_us) return;
+    const health::Topology* const topology = routing_->cluster->topology();
+    const config::Cluster* const cluster = routing_->cluster->settings();
+    if (!cluster || !topology || topology->takes_requests()) return;
+    const health::NodeView* const primary = topology->primary_node();
+    const std::int64_t interval_us = cluster->health.interval.count();
+    if (primary && query_began_us_ < primary->sampled_us - interval_us) return;
     RouteReason why;
-    if (!find_replica(look_at(read), topology, why)) return;
+    if (!find_replica(look_at(read), why)) return;
     server_->close({protocol::sqlstate::connection_failure, protocol::Origin::proxy,
                     "the primary does not answer"});
 }
@@ -268,10 +271,10 @@ void Client::leave_primary() {
 /// Neither an answer nor a refusal came from the replica that it was sent to. (That there is no
 /// connection says nothing about the node: it may be this user whom it does not let in.)
 void Client::read_lost() {
-    const config::Cluster* const cluster = shard_.worker.config->cluster(routing_->rules().cluster);
+    const config::Cluster* const cluster = routing_->cluster->settings();
     if (!routing_->home || !cluster) return;
-    const config::Endpoint& at = *routing_->home;
-    if (!shard_.balance.missed(at, cluster->reads.ejection, shard_.worker.loop.now_us())) return;
+    const config::Endpoint& at = routing_->home->at();
+    if (!routing_->home->missed(cluster->reads.ejection, shard_.worker.loop.now_us())) return;
     net::log::print(net::log::Level::warning, {},
                     "cluster {}: {}:{} loses one read after the other and gets none for a while",
                     cluster->name, at.host, at.port);
@@ -286,16 +289,13 @@ void Client::forward_routed(Bytes input) {
     const bool amid =
         frontend_.mid_message() || backend.pipeline().copying_in() || backend.pipeline().skipping();
     if (amid || input.front() == 'X') return forward(input, input.size());
-    // A question of ours about the session is soon answered, and then all of this is open again;
-    // behind it the unit could not be taken back.
-    if (on_replica && !fresh && backend.tx() == TxStatus::idle && server_->busy_with_own()) {
-        undecided_ = true;
-        inbox_.keep(input);
-        return socket_.pause();
-    }
     const Unit unit = look_at(input);
     const bool own = unit.verdict && (unit.verdict->kind == Verdict::Kind::own || explains(unit));
-    if (own && !backend.settled()) {
+    // A question of ours about the session is soon answered, and then all of this is open again:
+    // behind it the unit could not be taken back, and what it means may hang on the answer.
+    const bool asks = !fresh && backend.tx() == TxStatus::idle && server_->busy_with_own();
+    const bool writes = !on_replica && unit.verdict && unit.verdict->refused_read_only;
+    if ((asks && !writes) || (own && !backend.settled())) {
         undecided_ = true;
         inbox_.keep(input);
         return socket_.pause();
@@ -360,8 +360,10 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
     }
     const bool on_replica = !server_->pool().node().empty();
     routing_->request.beginning = false;
-    const bool writable = !routing_->options().read_only.value_or(transaction_defaults().read_only);
-    routing_->request.dirties = unit.dirties || (routing_->in_transaction() && writable);
+    const auto writable = [this] {
+        return !routing_->options().read_only.value_or(transaction_defaults().read_only);
+    };
+    routing_->request.dirties = unit.dirties || (routing_->in_transaction() && writable());
     routing_->request.ends = unit.verdict && unit.verdict->kind == Verdict::Kind::end;
     routing_->request.alters = unit.verdict && unit.verdict->alters;
     if (unit.begins) {
@@ -381,7 +383,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
     // A transaction takes as long as its client likes.
     if (on_replica && unit.extent == Unit::Extent::closed && !routing_->in_transaction()) {
         routing_->request.asked_us = shard_.worker.loop.now_us();
-        shard_.balance.began(*routing_->home);
+        routing_->home->began();
     }
     routing_->request.replay.assign(routing_->request.again ? input.substr(0, unit.size) : Bytes());
     std::size_t size = unit.size;
@@ -470,16 +472,16 @@ void Client::note_acknowledged() {
 
 /// The server has answered everything, and no transaction is open.
 void Client::note_unit_done() {
-    const health::TopologyPtr topology = *routing_->topology;
+    const health::Topology* const topology = routing_->cluster->topology();
     const bool on_replica = !server_->pool().node().empty();
     routing_->request.for_primary = false;
     if (on_replica) {
-        const auto place =
-            topology && routing_->home ? topology->find(*routing_->home) : std::nullopt;
-        if (place) health::note_read(routing_->bound, *topology, *place, net::monotonic_us());
+        NodeLoad* const home = routing_->home;
+        if (topology && home && home->place != NodeLoad::nowhere)
+            health::note_read(routing_->bound, *topology, home->place, net::monotonic_us());
         if (const std::int64_t asked_us = std::exchange(routing_->request.asked_us, 0)) {
             const std::int64_t now_us = shard_.worker.loop.now_us();
-            shard_.balance.answered(*routing_->home, now_us - asked_us, now_us);
+            home->answered(now_us - asked_us, now_us);
         }
     } else if (routing_->request.dirties) {
         const std::int64_t now_us = net::monotonic_us();
@@ -493,7 +495,8 @@ void Client::note_unit_done() {
     }
     request.dirties = request.alters = request.ends = request.holds = false;
     request.again = request.withholds = false;
-    request.tries = 0;
+    request.tries = request.refusals = 0;
+    request.refused_by = nullptr;
     routing_->transaction_over();
 }
 

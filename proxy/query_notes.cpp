@@ -24,6 +24,7 @@ void QueryNotes::passed(NamesPtr& names, const protocol::Frame& frame) {
     if (found == names->end()) return;
     last = book.note(found->second, on_replica);
     text = book.text(last);
+    bare = false;
 }
 
 }  // namespace pgweir::proxy

@@ -9,6 +9,7 @@
 #include "protocol/frame.hpp"
 #include "protocol/statement.hpp"
 #include "proxy/query_book.hpp"
+#include "router/recent_texts.hpp"
 
 namespace pgweir::proxy {
 
@@ -20,11 +21,13 @@ struct QueryNotes {
     bool on_replica;
     QueryBook::Id last{};     // empty: nothing that is counted was sent
     std::string_view text{};  // of it, a slice of the input or of what is prepared
+    bool bare = false;        // there is no comment in it
 
     /// A text, and its number as QueryBook has it.
     void query(std::string_view sql, std::uint64_t number = 0) {
         last = book.note(pool, sql, number, on_replica);
         text = sql;
+        bare = (number & router::RecentTexts::number_bit) != 0;
     }
     void statement(const protocol::Statement& what) { query(what.query(), what.id()); }
 

@@ -5,6 +5,7 @@
 
 #include "protocol/requests.hpp"
 #include "protocol/vars.hpp"
+#include "proxy/node_load.hpp"
 #include "router/router.hpp"
 
 namespace pgweir::proxy {
@@ -275,6 +276,14 @@ std::string Routing::shown(const std::string& name,
     if (name == "pgweir.consistency") return text_of(consistencies, consistency());
     const bool of_log = name == "pgweir.causal_token" || name == "pgweir.lsn";
     return of_log && token ? health::format_token(*token) : std::string();
+}
+
+void Routing::leave_home() {
+    if (!home) return;
+    if (std::exchange(request.asked_us, 0) != 0) home->dropped();
+    home->leave();
+    home = nullptr;
+    home_pool = nullptr;
 }
 
 void Routing::begins_there() {

@@ -17,7 +17,14 @@
 #include "proxy/unit.hpp"
 #include "router/verdict.hpp"
 
+namespace pgweir::pool {
+class Pool;
+}  // namespace pgweir::pool
+
 namespace pgweir::proxy {
+
+class KnownCluster;
+class NodeLoad;
 
 /// The request under way at a server. Value.
 struct RoutedRequest {
@@ -31,8 +38,11 @@ struct RoutedRequest {
     bool holds = false;        // the transaction on the replica has what cannot move
     bool leaving = false;      // what is open at the replica is being ended, for the primary
     bool for_primary = false;  // whatever it is
-    bool replica_may_do = false;       // what waits for the primary need not, if that is gone
-    unsigned tries = 0;                // that have failed
+    bool replica_may_do = false;           // what waits for the primary need not, if that is gone
+    unsigned tries = 0;                    // that have failed
+    unsigned refusals = 0;                 // by replicas that could not even begin
+    const NodeLoad* refused_by = nullptr;  // the last one of them
+    std::int64_t no_replica_until_us = 0;  // that many refused
     std::optional<RouteReason> why{};  // why it goes there; nullopt: the client keeps its server
     RouteReason sent{};                // why what was sent last went there
     std::int64_t waits_until_us = 0;   // for a replica that shows enough; 0 = it does not wait
@@ -121,9 +131,12 @@ public:
     /// What a client that is alone with us believes of its transaction.
     protocol::TxStatus status() const;
 
-    const health::TopologyPtr* topology = nullptr;  // its cluster's, of its worker; it stays
+    KnownCluster* cluster = nullptr;  // of its worker
     health::Bound bound;
-    std::optional<config::Endpoint> home;  // the replica that its reads go to
+    NodeLoad* home = nullptr;         // the replica that its reads go to; nullptr: none yet
+    pool::Pool* home_pool = nullptr;  // of its servers, for this client
+    /// Its next read may go anywhere; one that is under way counts nowhere any more.
+    void leave_home();
     RoutedRequest request;
 
 private:

@@ -11,7 +11,6 @@ namespace pgweir::proxy {
 Shard::Shard(unsigned index, pool::Shared& shared, config::ConfigPtr config, Process& owner)
     : worker(index, shared, std::move(config)),
       process(owner),
-      balance(index),
       fresh_wait(*this) {
     queries.set_max(static_cast<std::size_t>(worker.config->native.query_shapes));
 }
@@ -25,10 +24,15 @@ Client& Shard::add_client(int fd, const net::Address& address) {
 
 void Shard::take_topology(health::TopologyPtr topology) {
     const bool serves_all = topology->takes_requests() && !topology->writes_held;
-    topologies.insert_or_assign(topology->cluster, std::move(topology));
+    KnownCluster& known = cluster(topology->cluster);
+    known.take(std::move(topology));
     fresh_wait.look_again();
     // Who asked before that was noticed waits in the primary's queue.
     if (!serves_all) for_each_client([](Client& client) { client.look_for_replica(); });
+}
+
+KnownCluster& Shard::cluster(const std::string& name) {
+    return clusters.try_emplace(name, name, worker.index, worker.config).first->second;
 }
 
 void Shard::want_sample(const std::string& cluster, std::int64_t gap_us) {

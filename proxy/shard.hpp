@@ -14,10 +14,10 @@
 #include "health/topology.hpp"
 #include "pool/stats.hpp"
 #include "pool/worker.hpp"
-#include "proxy/balance.hpp"
 #include "proxy/cancel_keys.hpp"
 #include "proxy/catalogs.hpp"
 #include "proxy/fresh_wait.hpp"
+#include "proxy/known_cluster.hpp"
 #include "proxy/memory_watch.hpp"
 #include "proxy/query_book.hpp"
 #include "proxy/route_reason.hpp"
@@ -55,9 +55,8 @@ struct Shard {
     /// Every client there is now; what it does may end clients, its own and others.
     void for_each_client(const std::function<void(Client&)>& visit);
 
-    /// The newest of this cluster; nullptr: none has been published yet, or there is no such
-    /// cluster.
-    const health::TopologyPtr& topology(const std::string& cluster) { return topologies[cluster]; }
+    /// Also of one that is not in the configuration (any more). The place stays.
+    KnownCluster& cluster(const std::string& name);
 
     void take_topology(health::TopologyPtr topology);
 
@@ -79,13 +78,12 @@ struct Shard {
     router::RecentTexts texts;
     std::map<std::string, RouteCounts> routes;  // by entry; the places stay
     router::Router router;
-    Balance balance;
     FreshWait fresh_wait;
     std::int64_t sample_wanted_us = 0;
     /// By the primary's pool: those of its nodes.
     std::unordered_map<const pool::Pool*, std::vector<std::pair<config::Endpoint, pool::Pool*>>>
         read_pools;
-    std::map<std::string, health::TopologyPtr, std::less<>> topologies;  // by cluster
+    std::map<std::string, KnownCluster, std::less<>> clusters;
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
     std::set<std::uint32_t> unasked;          // ids of those clients
     std::set<std::uint32_t> logins;           // ids, oldest first, of who has not proved anything

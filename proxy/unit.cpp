@@ -1,6 +1,9 @@
 #include "proxy/unit.hpp"
 
+#include <algorithm>
+
 #include "protocol/requests.hpp"
+#include "router/lexer.hpp"
 
 namespace pgweir::proxy {
 
@@ -72,13 +75,40 @@ bool fold_message(const protocol::Frame& frame, const UnitSources& sources, bool
     return false;
 }
 
+/// By its first word, of a text that need not be all there.
+bool looks_like_read(std::string_view sql) {
+    router::Token first = router::Lexer(sql).next();
+    constexpr std::string_view words[] = {"select", "with", "values", "table", "copy", "explain"};
+    return first.is('(') ||
+           std::ranges::any_of(words, [&](auto word) { return router::is_word(first, word); });
+}
+
+/// The same of a message, of which only the beginning is there. `unit`: what stands before it.
+bool looks_like_read(const protocol::Frame& frame, const UnitSources& sources, const Unit& unit) {
+    Bytes payload = frame.payload;
+    switch (frame.type) {
+        case 'Q': return looks_like_read(payload);
+        case 'P':
+            payload.remove_prefix(std::min(payload.find('\0') + 1, payload.size()));
+            return unit.read && looks_like_read(payload);
+        case 'B': {
+            const auto names = protocol::read_bind_names(payload);
+            if (!names || names->statement.empty()) return unit.read;
+            const protocol::Statement* const meant = sources.prepared(names->statement);
+            return unit.read && meant && sources.judge(meant->query(), meant->id()).verdict->read;
+        }
+        default: return false;
+    }
+}
+
 }  // namespace
 
-Unit examine(Bytes input, std::size_t input_max, const UnitSources& sources) {
+Unit examine(Bytes input, const UnitLimits& limits, const UnitSources& sources) {
     Unit unit;
     Fold fold(unit, sources);
     bool parsed_here = false;
     const Bytes all = input;
+    bool large = false;
     while (!input.empty()) {
         const auto cut = protocol::cut_frame(input, protocol::payload_size_max);
         if (cut.cut == protocol::Cut::more) break;
@@ -88,8 +118,12 @@ Unit examine(Bytes input, std::size_t input_max, const UnitSources& sources) {
             fold.unknown();
             return unit;
         }
-        if (cut.frame.missing > 0) break;
         const protocol::Frame& frame = cut.frame;
+        if (frame.missing > 0) {
+            large = all.size() >= limits.read ||
+                    (all.size() >= limits.other && !looks_like_read(frame, sources, unit));
+            break;
+        }
         if (frame.type == 'X') break;
         if (frame.type == 'Q' || frame.type == 'F') {
             if (unit.size > 0) break;  // behind a batch without a Sync: by itself
@@ -109,7 +143,8 @@ Unit examine(Bytes input, std::size_t input_max, const UnitSources& sources) {
         input.remove_prefix(frame.size());
         if (last) return unit;
     }
-    if (unit.extent == Unit::Extent::unfinished && all.size() >= input_max) {
+    large |= input.empty() && all.size() >= (unit.read ? limits.read : limits.other);
+    if (unit.extent == Unit::Extent::unfinished && large) {
         unit.extent = Unit::Extent::open;
         unit.size = all.size();
         fold.unknown();

@@ -1,7 +1,6 @@
 // What a client asks for as one, and what that says about where it may run.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -46,15 +45,24 @@ struct Judged {
 };
 
 /// What the unit is made of, as far as it lies in somebody else's books.
-struct UnitSources {
+class UnitSources {
+public:
     /// `number`: see Router::judge().
-    std::function<Judged(std::string_view sql, std::uint64_t number)> judge;
+    virtual Judged judge(std::string_view sql, std::uint64_t number) const = 0;
     /// The statement that a name stands for; nullptr: there is none.
-    std::function<const protocol::Statement*(std::string_view name)> prepared;
+    virtual const protocol::Statement* prepared(std::string_view name) const = 0;
+
+protected:
+    ~UnitSources() = default;
 };
 
-/// Looks at the front of `input`, which begins with a message that asks for a server. `input_max`:
-/// from so many bytes on a unit that is still not all there is for the primary, as it is.
-Unit examine(Bytes input, std::size_t input_max, const UnitSources& sources);
+/// From so many bytes on a unit that is still not all there is for the primary, as it is. Value.
+struct UnitLimits {
+    std::size_t read;   // when all that is there looks like a read
+    std::size_t other;  // otherwise
+};
+
+/// Looks at the front of `input`, which begins with a message that asks for a server.
+Unit examine(Bytes input, const UnitLimits& limits, const UnitSources& sources);
 
 }  // namespace pgweir::proxy

@@ -87,6 +87,9 @@ public:
     /// May `row.name` be a call that writes?
     bool attribute_writes(std::string_view name) const;
 
+    /// Is every setting taken to be the same at every node?
+    bool settings_alike() const { return settings_alike_; }
+
     /// What a search_path setting stands for; `user` is the current one, empty when not known.
     SearchPath search_path(std::string_view setting, std::string_view user) const;
     /// The search_path that a session of this user begins with; nullopt: not known.
@@ -105,6 +108,7 @@ private:
     std::unordered_map<std::string, SchemaId> schemas_;
     Names functions_, operators_, types_, relations_, relations_only_;
     std::unordered_set<std::string> attributes_;
+    bool settings_alike_ = false;
     std::map<std::string, std::string, std::less<>> role_paths_;
     std::optional<std::string> base_path_;
     std::vector<std::string> remarks_;

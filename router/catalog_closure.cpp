@@ -228,6 +228,10 @@ CatalogPtr CatalogBuilder::build() {
     catalog->number_ = ++built;
     catalog->version_ = std::move(version_);
     for (const auto& [oid, name] : schemas_) catalog->schemas_[name] = oid;
+    catalog->settings_alike_ =
+        std::ranges::any_of(lists_.replica_safe_functions, [](const std::string& name) {
+            return name == "current_setting" || name == "pg_catalog.current_setting";
+        });
     name_functions(*catalog);
     name_types(*catalog);
     note_attributes(*catalog);

@@ -46,7 +46,8 @@ public:
             if (catalog_.attribute_writes(name)) refuse(Reason::attribute, name);
         }
         for (const std::string& setting : names_.settings) {
-            if (!is_alike(setting)) refuse(Reason::function_node, "current_setting", false);
+            if (!catalog_.settings_alike() && !is_alike(setting))
+                refuse(Reason::function_node, "current_setting", false);
         }
         verdict_.tells_of_node = !verdict_.read && only_node_;
         return std::move(verdict_);

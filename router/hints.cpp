@@ -17,6 +17,7 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 Hint hint_of(std::string_view sql) {
+    if (sql.empty() || (sql.front() != '/' && sql.front() > ' ')) return Hint::none;
     const std::size_t first = sql.find_first_not_of(blanks);
     if (first == std::string_view::npos || sql.substr(first, 2) != "/*") return Hint::none;
     const std::size_t end = sql.find("*/", first + 2);

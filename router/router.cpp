@@ -83,6 +83,10 @@ public:
 
     /// nullptr: the path is not known.
     Known* find(const Conditions& conditions) {
+        const std::uint64_t unset =
+            !conditions.search_path && conditions.catalog ? conditions.catalog->number() : 0;
+        if (unset != 0 && unset == last_unset_ && conditions.user == last_user_) return last_;
+        last_unset_ = 0;
         const auto given = path_of(conditions);
         if (!given) return nullptr;
         const std::string_view text = *given;
@@ -95,6 +99,7 @@ public:
             if (known.id == 0) known.id = ++issued_;
             last_ = &known;
         }
+        last_unset_ = unset;
         return last_;
     }
 
@@ -102,6 +107,7 @@ private:
     std::unordered_map<std::string, Known> known_;
     std::string last_text_, last_user_;
     Known* last_ = nullptr;
+    std::uint64_t last_unset_ = 0;  // number of the catalog that `last_` was the user's path by
     std::uint64_t issued_ = 0;  // never the same again, so no verdict is taken for another's
 };
 
@@ -349,7 +355,8 @@ const RouterStats& Router::stats() const { return memory_->stats; }
 
 std::shared_ptr<const Verdict> Router::judge(std::string_view sql, const Conditions& conditions,
                                              std::uint64_t number) {
-    const Hint hint = hint_of(sql);
+    // What RecentTexts remembers has no comments.
+    const Hint hint = (number & RecentTexts::number_bit) != 0 ? Hint::none : hint_of(sql);
     VerdictPtr verdict = memory_->judge(sql, conditions, number);
     return hint == Hint::none ? verdict : hinted(hint, std::move(verdict));
 }

@@ -53,7 +53,7 @@ std::optional<Cause> overruling(const Asked& asked, const Verdict& verdict) {
     return std::nullopt;
 }
 
-Row row_of(const Asked& asked, const Verdict& verdict, const health::TopologyPtr& topology) {
+Row row_of(const Asked& asked, const Verdict& verdict, const health::Topology* topology) {
     std::string_view route = place_text(verdict);
     RouteReason why{Cause::verdict, verdict.reason};
     const bool of_nodes = route == "primary" || route == "replica";
@@ -78,9 +78,9 @@ void run_explain(Process& process, const Command& command, const Tell& tell) {
     const config::ConfigPtr config = process.config();
     const Asked what = asked(*config, command.value);
     Judge judge = [](std::string_view sql) { return router::presume(sql); };
-    health::TopologyPtr topology;
+    const health::Topology* topology = nullptr;
     if (what.entry) {
-        topology = here.topology(what.cluster->name);
+        topology = here.cluster(what.cluster->name).topology();
         const std::string& dbname =
             what.entry->dbname.empty() ? what.entry->name : what.entry->dbname;
         const KnownCatalog& known = here.catalog({what.cluster->name, dbname});

@@ -1,4 +1,5 @@
 """The primary goes away and another takes its place: what clients notice of it."""
+import psycopg
 import pytest
 from harness import eventually
 from harness.split import split_toml
@@ -12,8 +13,8 @@ SETUP = "create table ledger (id int primary key); grant all on ledger to public
 @pytest.fixture
 def made(private_cluster, pgweir):
     """Makes a cluster with a pgweir in front of it whose requests wait for a primary as long as `hold` says."""
-    def make(replicas, hold="30s", **options):
-        cluster = private_cluster(replicas=replicas, setup=SETUP)
+    def make(replicas, hold="30s", settings=None, **options):
+        cluster = private_cluster(replicas=replicas, setup=SETUP, settings=settings)
         proxy = pgweir(toml=split_toml(cluster, failover=f'hold = "{hold}"', **options))
         return cluster, proxy
     return make
@@ -90,6 +91,28 @@ def test_who_waits_for_the_lost_primary_is_served_by_a_replica(made):
         cluster.replicas[0].promote()
         assert ends(writes.read_until("Z")) == (None, "I")
         assert writes.rows("select id from ledger") == [("2",)]
+
+
+def test_a_replica_that_had_no_room_is_asked_again(made):
+    """There is no primary, and the only replica takes no more connections for the moment."""
+    cluster, proxy = made(1, settings={"max_connections": "12"})
+    replica = cluster.replicas[0]
+    with proxy.wire() as reads, proxy.wire() as writes:
+        eventually(lambda: "its catalog is known" in proxy.log(), what="what is a read is known")
+        writes.query("insert into ledger values (1)")
+        cluster.catch_up()
+        taken = []
+        with pytest.raises(psycopg.OperationalError, match="slots"):
+            while True:
+                taken.append(replica.connect(user="app", dbname="app"))
+        primary_lost(cluster, proxy)
+        reads.send(query("select count(*) from ledger"))
+        failures = "server login failed: FATAL"
+        eventually(lambda: proxy.log().count(failures) >= 2, what="logins that fail")
+        taken.pop().close()
+        assert [m.columns() for m in reads.read_until("Z") if m.type == "D"] == [("1",)]
+        for link in taken:
+            link.close()
 
 
 def test_an_open_transaction_fails_once(made):

@@ -246,7 +246,8 @@ void World::sending(const Wire& wire, std::string_view bytes) {
                         bytes.find("commit") != std::string_view::npos;
     if (!writes) return;
     const auto& shards = process_->shards();
-    const health::TopologyPtr topology = shards[kernel_.running_loop()]->topology("main");
+    const health::Topology* const topology =
+        shards[kernel_.running_loop()]->cluster("main").topology();
     if (topology && topology->epoch.timeline > node->timeline)
         violation(fmt::format("a write goes to {}, which is on timeline {}, and {} is known",
                               wire.peer, node->timeline, topology->epoch.timeline));

@@ -12,19 +12,24 @@ namespace {
 
 using protocol::TxStatus;
 
-/// A client that speaks simple queries, and the router as it is without a catalog.
+/// By the router as it is without a catalog; nothing is prepared.
+struct Sources final : UnitSources {
+    explicit Sources(router::Router& its) : router(its) {}
+    Judged judge(std::string_view text, std::uint64_t number) const override {
+        return {router.judge(text, {}, number)};
+    }
+    const protocol::Statement* prepared(std::string_view) const override { return nullptr; }
+    router::Router& router;
+};
+
+/// A client that speaks simple queries.
 struct Speaker {
     explicit Speaker(Routing::Rules rules = {.cluster = "c"}) : routing(std::move(rules)) {}
 
     Unit unit(std::string_view sql) {
         message.clear();
         protocol::write_query(message, sql);
-        const UnitSources sources{.judge =
-                                      [this](std::string_view text, std::uint64_t number) {
-                                          return Judged{router.judge(text, {}, number)};
-                                      },
-                                  .prepared = [](std::string_view) { return nullptr; }};
-        return examine(message, 1 << 20, sources);
+        return examine(message, {1 << 20, 1 << 20}, Sources(router));
     }
     std::optional<LocalAnswer> ask(std::string_view sql) {
         const Unit asked = unit(sql);

@@ -13,29 +13,31 @@ namespace {
 using router::Verdict;
 using Extent = Unit::Extent;
 
-/// A judge for whom texts that begin with "read" are reads.
-Judged judged(std::string_view sql, std::uint64_t) {
-    auto verdict = std::make_shared<Verdict>();
-    if (sql.starts_with("begin")) {
-        verdict->kind = Verdict::Kind::begin;
-        verdict->options.read_only = sql.ends_with("read only");
+/// For whom texts that begin with "read" are reads.
+class Sources final : public UnitSources {
+public:
+    Judged judge(std::string_view sql, std::uint64_t) const override {
+        auto verdict = std::make_shared<Verdict>();
+        if (sql.starts_with("begin")) {
+            verdict->kind = Verdict::Kind::begin;
+            verdict->options.read_only = sql.ends_with("read only");
+        }
+        verdict->read = sql.starts_with("read");
+        verdict->dirties = sql.starts_with("write");
+        verdict->detail = sql;
+        return {std::move(verdict)};
     }
-    verdict->read = sql.starts_with("read");
-    verdict->dirties = sql.starts_with("write");
-    verdict->detail = sql;
-    return {std::move(verdict)};
-}
+    const protocol::Statement* prepared(std::string_view name) const override {
+        static protocol::StatementTable table;
+        static const std::map<std::string, protocol::StatementPtr, std::less<>> prepared{
+            {"r", table.intern("read it", "")}, {"w", table.intern("write it", "")}};
+        const auto found = prepared.find(name);
+        return found == prepared.end() ? nullptr : found->second.get();
+    }
+};
 
-Unit look(std::string_view input, std::size_t input_max = 1 << 16) {
-    static protocol::StatementTable table;
-    static const std::map<std::string, protocol::StatementPtr, std::less<>> prepared{
-        {"r", table.intern("read it", "")}, {"w", table.intern("write it", "")}};
-    const UnitSources sources{.judge = judged,
-                              .prepared = [](std::string_view name) -> const protocol::Statement* {
-                                  const auto found = prepared.find(name);
-                                  return found == prepared.end() ? nullptr : found->second.get();
-                              }};
-    return examine(input, input_max, sources);
+Unit look(std::string_view input, UnitLimits limits = {1 << 16, 1 << 16}) {
+    return examine(input, limits, Sources());
 }
 
 std::string query(std::string_view sql) {
@@ -117,11 +119,36 @@ TEST(Unit, IsOpenWhenAnswersAreWantedBeforeItsSync) {
 
 TEST(Unit, TooLargeToWaitForIsForThePrimary) {
     const std::string large = query("read " + std::string(5000, 'x')).substr(0, 4000);
-    EXPECT_EQ(look(large, 8000).extent, Extent::unfinished);
-    const Unit unit = look(large, 4000);
+    EXPECT_EQ(look(large, {8000, 8000}).extent, Extent::unfinished);
+    const Unit unit = look(large, {4000, 4000});
     EXPECT_EQ(unit.extent, Extent::open);
     EXPECT_FALSE(unit.read);
     EXPECT_EQ(unit.size, large.size());
+}
+
+TEST(Unit, ReadsAreWaitedForLonger) {
+    const auto extent = [](std::string input) {
+        input.resize(input.size() - 100);
+        return look(input, {8000, 2000}).extent;
+    };
+    const std::string much(3000, 'x'), more(9000, 'x');
+    for (const char* begin : {"select '", "/* x */ SELECT '", "(select '", "with a as (",
+                              "VALUES ('", "copy (select "}) {
+        EXPECT_EQ(extent(query(begin + much)), Extent::unfinished) << begin;
+        EXPECT_EQ(extent(query(begin + more)), Extent::open) << begin;
+    }
+    for (const char* begin : {"insert into t values ('", "selects '", "", "do $$"})
+        EXPECT_EQ(extent(query(begin + much)), Extent::open) << begin;
+    const auto bind = [](std::string_view statement, const std::string& value) {
+        std::string out;
+        protocol::write_bind(out, "", statement, std::vector<protocol::Value>{value});
+        return out;
+    };
+    EXPECT_EQ(extent(bind("r", much)), Extent::unfinished);
+    EXPECT_EQ(extent(bind("r", more)), Extent::open);
+    EXPECT_EQ(extent(bind("w", much)), Extent::open);
+    EXPECT_EQ(extent(batch("w", "") + bind("r", much)), Extent::open);
+    EXPECT_EQ(extent(batch("r", "") + batch("s", "select '" + much)), Extent::unfinished);
 }
 
 TEST(Unit, WhatIsNoMessageIsPassedToWhoSaysSo) {

@@ -164,10 +164,11 @@ TEST(Catalog, CountsWhatIsOnTheSearchPath) {
 }
 
 TEST(Catalog, KnowsWhatTheOperatorKnows) {
-    const CatalogPtr catalog = tests::small_database({.replica_safe_functions = {"app.busy"},
-                                                      .primary_functions = {"calm"},
-                                                      .foreign_tables = true})
-                                   .build();
+    const CatalogPtr catalog =
+        tests::small_database({.replica_safe_functions = {"app.busy", "current_setting"},
+                               .primary_functions = {"calm"},
+                               .foreign_tables = true})
+            .build();
     Router router;
     const auto reads = [&](std::string_view sql) {
         return router.judge(sql, {.catalog = catalog.get(), .search_path = app_path})->read;
@@ -177,6 +178,7 @@ TEST(Catalog, KnowsWhatTheOperatorKnows) {
     EXPECT_FALSE(reads("select calm(1)"));
     EXPECT_FALSE(reads("select 1 from calm_view"));
     EXPECT_TRUE(reads("select * from remote"));
+    EXPECT_TRUE(reads("select current_setting('port'), current_setting($1) from t"));
 }
 
 TEST(Catalog, RemarksOnWhatItCannotSee) {
