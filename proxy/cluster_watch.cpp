@@ -107,8 +107,8 @@ void ClusterWatch::nodes_changed() {
     next.nodes = names_.nodes();
     if (next.nodes == state_.config().nodes) return;
     std::string list;
-    for (const config::Node& node : next.nodes)
-        list += (list.empty() ? "" : ", ") + health::name_of(node.at);
+    for (const config::Node& one : next.nodes)
+        list += (list.empty() ? "" : ", ") + health::name_of(one.at);
     net::log::print(net::log::Level::log, {}, "cluster {}: its nodes are {}", next.name, list);
     drop_probers(next);
     state_.configure(next, now_us());
