@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "config/cluster.hpp"
+#include "pool/backend.hpp"
 #include "pool/net/task.hpp"
 #include "proxy/drain.hpp"
 #include "proxy/monitor.hpp"
