@@ -80,7 +80,7 @@ std::optional<Token> parse_token(std::string_view text) {
     return token;
 }
 
-void note_write(Bound& bound, std::int64_t now_us) { make_dirty(bound, now_us); }
+void note_primary(Bound& bound, std::int64_t now_us) { make_dirty(bound, now_us); }
 
 void note_all_writes(Bound& bound, const Topology& topology, std::int64_t last_write_us) {
     resolve(bound, topology);
@@ -91,8 +91,6 @@ void note_all_writes(Bound& bound, const Topology& topology, std::int64_t last_w
 
 void note_read(Bound& bound, const Topology& topology, std::size_t node, std::int64_t now_us) {
     const NodeView& view = topology.nodes[node];
-    // Who has just been promoted was read as a replica still.
-    if (view.role == Role::primary && bound.epoch_number == topology.epoch_number) return;
     bound.replica = view.node.at;
     bound.incarnation = view.incarnation;
     bound.read_at_us = now_us;

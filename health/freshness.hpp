@@ -1,8 +1,8 @@
 // What a session may read where: its own writes are not missed, and it never goes back in time.
 //
-// Nothing is asked for on the way of a query. A session remembers when it last wrote; the first
-// position of the primary's log that was asked for after that covers all of its writes, and a
-// replica that has replayed up to there shows them.
+// Nothing is asked for on the way of a query. A session remembers when it last heard from the
+// primary; the first position of the primary's log that was asked for after that covers all that it
+// has written and seen there, and a replica that has replayed up to there shows it.
 #pragma once
 
 #include <cstdint>
@@ -44,15 +44,15 @@ struct Token {
 std::string format_token(const Token& token);
 std::optional<Token> parse_token(std::string_view text);
 
-/// What may have written has been answered, or its connection was lost.
-void note_write(Bound& bound, std::int64_t now_us);
+/// The primary has answered, or its connection was lost: what the session may have written there,
+/// and what it was shown there of others' writes, is to be seen from here on.
+void note_primary(Bound& bound, std::int64_t now_us);
 
 /// Global consistency, when a read comes in: it is to see whatever this process has answered to
 /// anyone, `last_write_us` being when it did that last, and what the primary is known to have.
 void note_all_writes(Bound& bound, const Topology& topology, std::int64_t last_write_us);
 
-/// A read was answered by that node (place in topology.nodes). Reads from the primary are not
-/// remembered: a steady reader would never get away from it.
+/// A read was answered by that node (place in topology.nodes), which was a replica when it was asked.
 void note_read(Bound& bound, const Topology& topology, std::size_t node, std::int64_t now_us);
 
 /// Brings the bound up to date: takes a sample for what is dirty where there is one by now, and

@@ -483,10 +483,10 @@ void Client::note_unit_done() {
             const std::int64_t now_us = shard_.worker.loop.now_us();
             home->answered(now_us - asked_us, now_us);
         }
-    } else if (routing_->request.dirties) {
+    } else {
         const std::int64_t now_us = net::monotonic_us();
-        health::note_write(routing_->bound, now_us);
-        shard_.process.note_write(now_us);
+        health::note_primary(routing_->bound, now_us);
+        if (routing_->request.dirties) shard_.process.note_write(now_us);
     }
     RoutedRequest& request = routing_->request;
     if (request.alters) {

@@ -50,8 +50,8 @@ net::Task<void> NodeNames::look_up(std::vector<std::string> names) {
             for (const net::Address& one : *found)
                 if (one.family() == found->front().family()) addresses.push_back(one.host());
         }
-        std::ranges::sort(addresses);  // a list that is turned round is the same one
-        addresses.erase(std::ranges::unique(addresses).begin(), addresses.end());
+        std::sort(addresses.begin(), addresses.end());  // turned round it is the same list
+        addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
         std::vector<std::string>& known = addresses_[name];
         if (!addresses.empty()) known = std::move(addresses);
     }

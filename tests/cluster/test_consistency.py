@@ -110,6 +110,27 @@ def lag(draw, node):
         node.rows("select pg_reload_conf()")
 
 
+def test_what_the_primary_has_shown(start, roles):
+    proxy = start("20ms")
+    with proxy.wire() as reads, proxy.wire() as writes:
+        for node in roles.replicas:
+            eventually(lambda node=node: node.has_replayed(roles.primary.lsn()))
+            node.rows("select pg_wal_replay_pause()")
+        try:
+            writes.query("update counters set n = 1 where id = 150")
+            # Who has neither written nor seen anything may be shown what was.
+            assert reads.rows("select n, here() from counters where id = 150")[0][0] == "0"
+            assert reads.rows("/* pgweir: primary */ select n from counters where id = 150") == [("1",)]
+            assert reads.rows("select n from counters where id = 150") == [("1",)]
+        finally:
+            for node in roles.replicas:
+                node.rows("select pg_wal_replay_resume()")
+        ports = {str(node.port) for node in roles.replicas}
+        eventually(lambda: reads.rows("select here()")[0][0] in ports, what="reads on replicas")
+        assert reads.rows("select n from counters where id = 150") == [("1",)]
+    roles.primary.rows("update counters set n = 0", dbname="app")
+
+
 def test_ordinary_lag(start, roles):
     proxy, book = start("2s"), Book()
     with Crowd(proxy, book, 8, SEED, roles.leads, writes=0.1, pause=0.02):

@@ -79,7 +79,7 @@ TEST(Freshness, OwnWrites) {
         SCOPED_TRACE(c.name);
         const Topology topology = three_nodes(c.replayed);
         Bound bound = fresh(topology);
-        note_write(bound, c.written_us);
+        note_primary(bound, c.written_us);
         resolve(bound, topology);
         EXPECT_EQ(may_read(bound, topology, first, Consistency::session), c.may_read);
         EXPECT_TRUE(may_read(bound, topology, first, Consistency::eventual));
@@ -89,10 +89,10 @@ TEST(Freshness, OwnWrites) {
 TEST(Freshness, TheBoundOnlyRises) {
     const Topology topology = three_nodes(900);
     Bound bound = fresh(topology);
-    note_write(bound, 250);
+    note_primary(bound, 250);
     resolve(bound, topology);
     EXPECT_EQ(bound.lsn.value, 1000u);
-    note_write(bound, 50);  // noted late
+    note_primary(bound, 50);  // noted late
     resolve(bound, topology);
     EXPECT_EQ(bound.lsn.value, 1000u);
     EXPECT_EQ(missing_bytes(bound, topology, first, Consistency::session), 100);
@@ -166,13 +166,6 @@ TEST(Freshness, AReplicaThatCameBackIsAnotherOne) {
     EXPECT_TRUE(may_read(bound, topology, first, Consistency::session));
 }
 
-TEST(Freshness, ReadsFromThePrimaryAreNotRemembered) {
-    const Topology topology = three_nodes(10);
-    Bound bound = fresh(topology);
-    note_read(bound, topology, primary, 350);
-    EXPECT_TRUE(may_read(bound, topology, first, Consistency::session));
-}
-
 Topology after_promotion(std::uint64_t second_lsn);
 
 TEST(Freshness, AReadThatAPromotionOvertookIsRemembered) {
@@ -202,7 +195,7 @@ Topology after_promotion(std::uint64_t second_lsn) {
 TEST(Freshness, ANewEpochCoversWhatSurvived) {
     const Topology before = three_nodes(950, 950);
     Bound bound = fresh(before);
-    note_write(bound, 250);  // of position 1000, beyond what the new primary had at its promotion
+    note_primary(bound, 250);  // of position 1000, beyond what the new primary had at its promotion
     resolve(bound, before);
     Topology after = after_promotion(960);
     resolve(bound, after);
@@ -217,7 +210,7 @@ TEST(Freshness, ANewEpochCoversWhatSurvived) {
 
 TEST(Freshness, AWriteNotedByAnOldTopologyStillCounts) {
     Bound bound = fresh(three_nodes());
-    note_write(bound, 550);
+    note_primary(bound, 550);
     note_read(bound, three_nodes(), second, 560);
     Topology after = after_promotion(5000);
     resolve(bound, after);
@@ -230,14 +223,14 @@ TEST(Freshness, AWriteNotedByAnOldTopologyStillCounts) {
 
 TEST(Freshness, AnOldEpochsBoundIsNoBound) {
     Bound bound = fresh(three_nodes());
-    note_write(bound, 50);
+    note_primary(bound, 50);
     EXPECT_FALSE(may_read(bound, after_promotion(5000), second, Consistency::session));
 }
 
 TEST(Freshness, Tokens) {
     const Topology topology = three_nodes();
     Bound writer = fresh(topology);
-    note_write(writer, 150);
+    note_primary(writer, 150);
     EXPECT_EQ(token_of(writer, topology), std::nullopt);
     resolve(writer, topology);
     const auto token = token_of(writer, topology);
