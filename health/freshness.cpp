@@ -33,12 +33,31 @@ std::optional<protocol::Lsn> covers_reads(const Bound& bound, const Topology& to
     return sample ? std::optional(sample->lsn) : std::nullopt;
 }
 
+/// Up to where any replica has the lost primary's log; nullopt: one has not been asked since.
+std::optional<protocol::Lsn> newest_received(const Topology& topology, std::int64_t since_us) {
+    protocol::Lsn newest;
+    for (const NodeView& node : topology.nodes) {
+        const bool follows = node.role == Role::replica && node.up && !node.detached &&
+                             node.timeline == topology.epoch.timeline;
+        if (!follows) continue;
+        if (node.sampled_us <= since_us) return std::nullopt;
+        newest = std::max(newest, node.received);
+    }
+    return newest;
+}
+
 /// The position that the node must have reached; nullopt: nobody knows yet.
 std::optional<protocol::Lsn> needed(const Bound& bound, const Topology& topology,
                                     const NodeView& node, config::Consistency consistency) {
     if (consistency == config::Consistency::eventual) return protocol::Lsn{};
     if (bound.epoch_number != topology.epoch_number || bound.dirty) return std::nullopt;
     protocol::Lsn lsn = bound.lsn;
+    if (bound.shown_at_us != 0) {
+        if (topology.takes_requests()) return std::nullopt;
+        const auto shown = newest_received(topology, bound.shown_at_us);
+        if (!shown) return std::nullopt;
+        lsn = std::max(lsn, *shown);
+    }
     const bool same_replica =
         bound.replica && *bound.replica == node.node.at && bound.incarnation == node.incarnation;
     if (bound.replica && !same_replica) {
@@ -80,7 +99,9 @@ std::optional<Token> parse_token(std::string_view text) {
     return token;
 }
 
-void note_primary(Bound& bound, std::int64_t now_us) { make_dirty(bound, now_us); }
+void note_write(Bound& bound, std::int64_t now_us) { make_dirty(bound, now_us); }
+
+void note_shown(Bound& bound, std::int64_t now_us) { bound.shown_at_us = now_us; }
 
 void note_all_writes(Bound& bound, const Topology& topology, std::int64_t last_write_us) {
     resolve(bound, topology);
@@ -106,11 +127,13 @@ void resolve(Bound& bound, const Topology& topology) {
         bound.lsn = {};
         bound.replica.reset();
     }
-    if (!bound.dirty) return;
-    const Sample* const sample = first_after(topology, bound.dirty_at_us);
-    if (!sample) return;
-    bound.lsn = std::max(bound.lsn, sample->lsn);
-    bound.dirty = false;
+    const auto take_first_after = [&](std::int64_t moment_us) {
+        const Sample* const sample = first_after(topology, moment_us);
+        if (sample) bound.lsn = std::max(bound.lsn, sample->lsn);
+        return sample != nullptr;
+    };
+    if (bound.dirty && take_first_after(bound.dirty_at_us)) bound.dirty = false;
+    if (bound.shown_at_us != 0 && take_first_after(bound.shown_at_us)) bound.shown_at_us = 0;
 }
 
 bool is_near(const Topology& topology, std::size_t node, std::int64_t wait_us) {

@@ -26,6 +26,7 @@ struct Bound {
     protocol::Lsn lsn;               // what a node must show; 0 = anything
     std::int64_t dirty_at_us = 0;
     bool dirty = false;  // `lsn` is not all: also what a sample after dirty_at_us will say
+    std::int64_t shown_at_us = 0;  // by the primary, what `lsn` does not cover yet; 0 = nothing
     // The replica that was last read from: another one must show as much.
     std::optional<config::Endpoint> replica{};
     std::uint32_t incarnation = 0;
@@ -44,9 +45,12 @@ struct Token {
 std::string format_token(const Token& token);
 std::optional<Token> parse_token(std::string_view text);
 
-/// The primary has answered, or its connection was lost: what the session may have written there,
-/// and what it was shown there of others' writes, is to be seen from here on.
-void note_primary(Bound& bound, std::int64_t now_us);
+/// What may have written has been answered, or its connection was lost.
+void note_write(Bound& bound, std::int64_t now_us);
+
+/// A read was answered by the primary. A sample after it covers what it showed. Should the primary
+/// be lost before there is one, a replica covers it that has replayed all that any has received.
+void note_shown(Bound& bound, std::int64_t now_us);
 
 /// Global consistency, when a read comes in: it is to see whatever this process has answered to
 /// anyone, `last_write_us` being when it did that last, and what the primary is known to have.

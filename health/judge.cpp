@@ -260,6 +260,7 @@ NodeView Cluster::view(const Node& node) const {
     view.suspect = node.suspect;
     view.timeline = node.timeline;
     view.lsn = node.last ? node.last->lsn : protocol::Lsn{};
+    view.received = node.last ? node.last->received : protocol::Lsn{};
     view.sampled_us = node.sampled_us;
     view.lag_bytes = node.lag.bytes;
     view.lag_us = node.lag.time_us;

@@ -20,6 +20,7 @@ enum Column : std::size_t {
     start,
     page,
     segment,
+    received,
     columns,
 };
 
@@ -49,7 +50,7 @@ std::string_view probe_sql() {
            " CASE WHEN w.pid IS NOT NULL THEN coalesce(w.status, 'hidden') END, w.received_tli,"
            " c.timeline_id, (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,"
            " current_setting('wal_block_size'),"
-           " pg_size_bytes(current_setting('wal_segment_size'))"
+           " pg_size_bytes(current_setting('wal_segment_size')), pg_last_wal_receive_lsn()"
            " FROM (SELECT pg_is_in_recovery() AS in_recovery) r, pg_control_system() s,"
            " pg_control_checkpoint() c LEFT JOIN pg_stat_wal_receiver w ON true";
 }
@@ -74,6 +75,10 @@ protocol::Result<Answer> read_answer(Values row) {
     if (!position) return unexpected();
     answer.lsn = *position;
     if (answer.in_recovery) {
+        // After a restart it begins to receive before the point that it has replayed.
+        const auto got = row[received] ? protocol::parse_lsn(*row[received]) : protocol::Lsn{};
+        if (!got) return unexpected();
+        answer.received = std::max(answer.lsn, *got);
         answer.receiving = row[receiver].has_value();
         answer.streaming = answer.receiving && *row[receiver] == "streaming";
         if (answer.streaming) {

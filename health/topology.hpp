@@ -43,6 +43,7 @@ struct NodeView {
     bool suspect = false;              // a probe is overdue or broke off: wait before trusting it
     std::uint32_t timeline = 0;        // 0 = not known
     protocol::Lsn lsn;                 // a primary's insert position, a replica's replay position
+    protocol::Lsn received;            // a replica: what it has of the log, replayed or not
     std::int64_t sampled_us = 0;       // when that was asked for; 0 = never
     std::int64_t lag_bytes = 0;        // of a replica, behind the primary's newest sample
     std::int64_t lag_us = 0;           // since the oldest sample that it has not reached; 0 = none

@@ -225,7 +225,7 @@ void Client::fail_requests(const std::vector<protocol::Outstanding>& undone, boo
     if (certain) {
         routing_->fail();
     } else {
-        health::note_primary(routing_->bound, net::monotonic_us());
+        health::note_write(routing_->bound, net::monotonic_us());
         routing_->transaction_over();
     }
     bool ended = false;

@@ -16,6 +16,12 @@ namespace {
 
 // Bytes. What is larger is for the primary, unread: waiting for all of it is not worth the memory.
 constexpr UnitLimits unit_max{.read = 4 << 20, .other = 256 << 10};
+constexpr std::int64_t sample_gap_us = 25'000;  // the nodes are not asked more often for reads
+
+/// May its answer tell what others have written?
+bool may_show(const Unit& unit) {
+    return unit.statements > 0 && !(unit.verdict && unit.verdict->kind == Verdict::Kind::set);
+}
 
 /// The client's BEGIN for a replica, which refuses the very word READ WRITE: what it comes to.
 std::string begin_on_replica(const router::TransactionOptions& options) {
@@ -216,7 +222,7 @@ pool::Pool* Client::choose_pool(const Unit& unit) {
 /// No replica shows enough, as far as is known: they are asked. False: it goes to the primary.
 /// `until_us`: it has waited already, for so long at most; 0: it has not.
 bool Client::wait_for_replica(std::int64_t until_us) {
-    constexpr std::int64_t gap_us = 25'000, waited_gap_us = 2'000;
+    constexpr std::int64_t waited_gap_us = 2'000;
     const health::Topology& topology = *routing_->cluster->topology();
     const std::int64_t wait_us = routing_->cluster->settings()->reads.wait.count();
     const std::int64_t now_us = shard_.worker.loop.now_us();
@@ -228,7 +234,7 @@ bool Client::wait_for_replica(std::int64_t until_us) {
     };
     const bool waits = wait_us > 0 && (until_us == 0 || until_us > now_us) && any_near(wait_us);
     if (waits || any_near(INT64_MAX))
-        shard_.want_sample(topology.cluster, waits ? waited_gap_us : gap_us);
+        shard_.want_sample(topology.cluster, waits ? waited_gap_us : sample_gap_us);
     if (!waits) return false;
     routing_->request.waits_until_us = until_us > 0 ? until_us : now_us + wait_us;
     shard_.fresh_wait.add(id_, routing_->request.waits_until_us);
@@ -323,6 +329,7 @@ void Client::note_sent(Bytes input) {
         const Unit unit = look_at(input);
         const bool judged = unit.verdict && unit.extent != Unit::Extent::unfinished;
         request.dirties |= unit.dirties || !judged;
+        request.shows |= may_show(unit);
         request.alters |= judged && unit.verdict->alters;
         const bool ends = judged ? unit.verdict->kind == Verdict::Kind::end ||
                                        unit.verdict->kind == Verdict::Kind::several ||
@@ -364,6 +371,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         return !routing_->options().read_only.value_or(transaction_defaults().read_only);
     };
     routing_->request.dirties = unit.dirties || (routing_->in_transaction() && writable());
+    routing_->request.shows = may_show(unit);
     routing_->request.ends = unit.verdict && unit.verdict->kind == Verdict::Kind::end;
     routing_->request.alters = unit.verdict && unit.verdict->alters;
     if (unit.begins) {
@@ -483,17 +491,22 @@ void Client::note_unit_done() {
             const std::int64_t now_us = shard_.worker.loop.now_us();
             home->answered(now_us - asked_us, now_us);
         }
-    } else {
+    } else if (routing_->request.dirties) {
         const std::int64_t now_us = net::monotonic_us();
-        health::note_primary(routing_->bound, now_us);
-        if (routing_->request.dirties) shard_.process.note_write(now_us);
+        health::note_write(routing_->bound, now_us);
+        shard_.process.note_write(now_us);
+    } else if (routing_->request.shows) {
+        health::note_shown(routing_->bound, net::monotonic_us());
+        // What covers that can only be asked for now.
+        if (routing_->request.sent.cause == Cause::not_fresh)
+            shard_.want_sample(routing_->cluster->name(), sample_gap_us);
     }
     RoutedRequest& request = routing_->request;
     if (request.alters) {
         shard_.process.catalogs().changed(
             {routing_->rules().cluster, pool_->settings(shard_.worker).database.dbname});
     }
-    request.dirties = request.alters = request.ends = request.holds = false;
+    request.dirties = request.shows = request.alters = request.ends = request.holds = false;
     request.again = request.withholds = false;
     request.tries = request.refusals = 0;
     request.refused_by = nullptr;

@@ -30,6 +30,7 @@ class NodeLoad;
 struct RoutedRequest {
     bool beginning = false;    // the server has been told the client's BEGIN, and nothing else
     bool dirties = false;      // what was sent to the primary may write
+    bool shows = false;        // it may show what others have written
     bool alters = false;       // … or change the catalog
     bool again = false;        // it may run again elsewhere: a read, of whose answer nothing is out
     bool withholds = false;    // its answer is kept back until it shows that it is one

@@ -254,7 +254,9 @@ bool Backend::run_question(const std::string& sql, bool simple) {
 void Backend::probe(bool simple) {
     constexpr std::size_t first = 0x3000100, step = 0x80;
     const std::size_t at = first + step * (node_.primary ? node_.log.size() : node_.replayed);
-    const std::string lsn = fmt::format("{:X}/{:X}", at >> 32, at & 0xffffffff);
+    const auto text_of = [](std::size_t position) {
+        return fmt::format("{:X}/{:X}", position >> 32, position & 0xffffffff);
+    };
     const std::string timeline = std::to_string(node_.timeline);
     Row row{node_.primary ? "f" : "t", "77"};
     if (node_.primary) {
@@ -262,7 +264,7 @@ void Backend::probe(bool simple) {
     } else {
         row.emplace_back(std::nullopt);
     }
-    row.emplace_back(lsn);
+    row.emplace_back(text_of(at));
     if (node_.primary) {
         row.emplace_back(std::nullopt);
         row.emplace_back(std::nullopt);
@@ -274,6 +276,7 @@ void Backend::probe(bool simple) {
     row.emplace_back(std::to_string(node_.start_us));
     row.emplace_back("8192");
     row.emplace_back("16777216");
+    row.emplace_back(text_of(first + step * node_.log.size()));
     const std::size_t columns = row.size();
     rows({std::move(row)}, simple, columns);
 }

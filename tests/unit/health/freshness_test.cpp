@@ -79,7 +79,7 @@ TEST(Freshness, OwnWrites) {
         SCOPED_TRACE(c.name);
         const Topology topology = three_nodes(c.replayed);
         Bound bound = fresh(topology);
-        note_primary(bound, c.written_us);
+        note_write(bound, c.written_us);
         resolve(bound, topology);
         EXPECT_EQ(may_read(bound, topology, first, Consistency::session), c.may_read);
         EXPECT_TRUE(may_read(bound, topology, first, Consistency::eventual));
@@ -89,10 +89,10 @@ TEST(Freshness, OwnWrites) {
 TEST(Freshness, TheBoundOnlyRises) {
     const Topology topology = three_nodes(900);
     Bound bound = fresh(topology);
-    note_primary(bound, 250);
+    note_write(bound, 250);
     resolve(bound, topology);
     EXPECT_EQ(bound.lsn.value, 1000u);
-    note_primary(bound, 50);  // noted late
+    note_write(bound, 50);  // noted late
     resolve(bound, topology);
     EXPECT_EQ(bound.lsn.value, 1000u);
     EXPECT_EQ(missing_bytes(bound, topology, first, Consistency::session), 100);
@@ -166,6 +166,38 @@ TEST(Freshness, AReplicaThatCameBackIsAnotherOne) {
     EXPECT_TRUE(may_read(bound, topology, first, Consistency::session));
 }
 
+TEST(Freshness, WhatThePrimaryHasShownIsNotMissedLater) {
+    Topology topology = three_nodes(1000);
+    Bound bound = fresh(topology);
+    note_shown(bound, 350);
+    EXPECT_FALSE(may_read(bound, topology, first, Consistency::session));
+    EXPECT_TRUE(may_read(bound, topology, first, Consistency::eventual));
+    EXPECT_TRUE(token_of(bound, topology)) << "of what it has written";
+    topology.samples.push_back({400, {1100}});
+    resolve(bound, topology);
+    EXPECT_FALSE(may_read(bound, topology, first, Consistency::session));
+    topology.nodes[first].lsn = {1100};
+    EXPECT_TRUE(may_read(bound, topology, first, Consistency::session));
+}
+
+TEST(Freshness, WhatALostPrimaryHasShownIsWhereMostOfItsLogIs) {
+    Topology topology = three_nodes(1010, 1005);
+    topology.nodes[first].received = {1020};
+    topology.nodes[second].received = {1005};
+    Bound bound = fresh(topology);
+    note_shown(bound, 350);
+    topology.primary.reset();
+    EXPECT_FALSE(may_read(bound, topology, first, Consistency::session)) << "not asked since";
+    topology.nodes[first].sampled_us = topology.nodes[second].sampled_us = 400;
+    EXPECT_FALSE(may_read(bound, topology, first, Consistency::session)) << "not replayed yet";
+    topology.nodes[first].lsn = {1020};
+    EXPECT_TRUE(may_read(bound, topology, first, Consistency::session));
+    EXPECT_FALSE(may_read(bound, topology, second, Consistency::session));
+    note_write(bound, 360);
+    EXPECT_FALSE(may_read(bound, topology, first, Consistency::session))
+        << "it may be nowhere else";
+}
+
 Topology after_promotion(std::uint64_t second_lsn);
 
 TEST(Freshness, AReadThatAPromotionOvertookIsRemembered) {
@@ -195,7 +227,7 @@ Topology after_promotion(std::uint64_t second_lsn) {
 TEST(Freshness, ANewEpochCoversWhatSurvived) {
     const Topology before = three_nodes(950, 950);
     Bound bound = fresh(before);
-    note_primary(bound, 250);  // of position 1000, beyond what the new primary had at its promotion
+    note_write(bound, 250);  // of position 1000, beyond what the new primary had at its promotion
     resolve(bound, before);
     Topology after = after_promotion(960);
     resolve(bound, after);
@@ -210,7 +242,7 @@ TEST(Freshness, ANewEpochCoversWhatSurvived) {
 
 TEST(Freshness, AWriteNotedByAnOldTopologyStillCounts) {
     Bound bound = fresh(three_nodes());
-    note_primary(bound, 550);
+    note_write(bound, 550);
     note_read(bound, three_nodes(), second, 560);
     Topology after = after_promotion(5000);
     resolve(bound, after);
@@ -223,14 +255,14 @@ TEST(Freshness, AWriteNotedByAnOldTopologyStillCounts) {
 
 TEST(Freshness, AnOldEpochsBoundIsNoBound) {
     Bound bound = fresh(three_nodes());
-    note_primary(bound, 50);
+    note_write(bound, 50);
     EXPECT_FALSE(may_read(bound, after_promotion(5000), second, Consistency::session));
 }
 
 TEST(Freshness, Tokens) {
     const Topology topology = three_nodes();
     Bound writer = fresh(topology);
-    note_primary(writer, 150);
+    note_write(writer, 150);
     EXPECT_EQ(token_of(writer, topology), std::nullopt);
     resolve(writer, topology);
     const auto token = token_of(writer, topology);

@@ -13,9 +13,9 @@ using Row = std::vector<std::optional<std::string>>;
 const Row primary_row{"f",         "7312345678901234567", "0000000A0000000000000003",
                       "0/3000148", std::nullopt,          std::nullopt,
                       "9",         "1790000000000000",    "8192",
-                      "16777216"};
+                      "16777216",  std::nullopt};
 const Row standby_row{"t", "7312345678901234567", std::nullopt, "0/3000028", "streaming", "10",
-                      "9", "1790000000000000",    "8192",       "16777216"};
+                      "9", "1790000000000000",    "8192",       "16777216",  "0/3000100"};
 
 TEST(Probe, APrimary) {
     const auto answer = read_answer(primary_row);
@@ -39,6 +39,7 @@ TEST(Probe, AStandby) {
     EXPECT_TRUE(answer->in_recovery && answer->receiving && answer->streaming);
     EXPECT_EQ(answer->timeline, 10u);
     EXPECT_EQ(answer->lsn.value, 0x3000028u) << "as it is";
+    EXPECT_EQ(answer->received.value, 0x3000100u);
 }
 
 TEST(Probe, AStandbyWithoutAStream) {
@@ -46,7 +47,9 @@ TEST(Probe, AStandbyWithoutAStream) {
     row[4] = "waiting";
     EXPECT_EQ(read_answer(row)->timeline, 9u) << "of its checkpoint";
     EXPECT_TRUE(read_answer(row)->receiving);
-    row[4] = row[5] = row[3] = std::nullopt;
+    row[10] = "0/3000000";
+    EXPECT_EQ(read_answer(row)->received.value, 0x3000028u) << "it has what it has replayed";
+    row[4] = row[5] = row[3] = row[10] = std::nullopt;
     EXPECT_FALSE(read_answer(row)->receiving);
     EXPECT_EQ(read_answer(row)->lsn.value, 0u);
 }
@@ -54,7 +57,7 @@ TEST(Probe, AStandbyWithoutAStream) {
 TEST(Probe, WhatIsNoAnswer) {
     EXPECT_TRUE(read_answer({}).has_error());
     for (std::size_t i = 0; i < primary_row.size(); ++i) {
-        if (i == 4 || i == 5) continue;
+        if (i == 4 || i == 5 || i == 10) continue;
         SCOPED_TRACE(i);
         Row row = primary_row;
         row[i] = i == 0 ? std::optional<std::string>() : "x";

@@ -61,8 +61,8 @@ struct Chooser {
     /// The port of the node that is chosen; 0: none.
     int choose(std::optional<int> home = std::nullopt) {
         balance.take(topology);
-        const health::Bound bound = fresh(topology);
-        Balance::Wish wish{bound, consistency};
+        const health::Bound nothing = fresh(topology);
+        Balance::Wish wish{nothing, consistency};
         if (home) wish.home = &node(*home);
         if (refused_by) wish.but = &node(*refused_by);
         const config::Endpoint preferred{"h", prefers.value_or(0)};
