@@ -16,7 +16,6 @@ namespace {
 
 // Bytes. What is larger is for the primary, unread: waiting for all of it is not worth the memory.
 constexpr UnitLimits unit_max{.read = 4 << 20, .other = 256 << 10};
-constexpr std::int64_t sample_gap_us = 25'000;  // the nodes are not asked more often for reads
 
 /// May its answer tell what others have written?
 bool may_show(const Unit& unit) {
@@ -219,23 +218,20 @@ pool::Pool* Client::choose_pool(const Unit& unit) {
     return routing_->home_pool;
 }
 
-/// No replica shows enough, as far as is known: they are asked. False: it goes to the primary.
+/// No replica shows enough, as far as is known: they are asked, and it waits. False: it goes to the
+/// primary, and they are asked when that has answered.
 /// `until_us`: it has waited already, for so long at most; 0: it has not.
 bool Client::wait_for_replica(std::int64_t until_us) {
-    constexpr std::int64_t waited_gap_us = 2'000;
+    constexpr std::int64_t gap_us = 2'000;
     const health::Topology& topology = *routing_->cluster->topology();
     const std::int64_t wait_us = routing_->cluster->settings()->reads.wait.count();
     const std::int64_t now_us = shard_.worker.loop.now_us();
-    const auto any_near = [&topology](std::int64_t within_us) {
-        for (std::size_t i = 0; i < topology.nodes.size(); ++i) {
-            if (health::is_near(topology, i, within_us)) return true;
-        }
-        return false;
-    };
-    const bool waits = wait_us > 0 && (until_us == 0 || until_us > now_us) && any_near(wait_us);
-    if (waits || any_near(INT64_MAX))
-        shard_.want_sample(topology.cluster, waits ? waited_gap_us : sample_gap_us);
-    if (!waits) return false;
+    if (wait_us == 0 || (until_us != 0 && until_us <= now_us)) return false;
+    bool near = false;
+    for (std::size_t i = 0; i < topology.nodes.size(); ++i)
+        near |= health::is_near(topology, i, wait_us);
+    if (!near) return false;
+    shard_.want_sample(topology.cluster, gap_us);
     routing_->request.waits_until_us = until_us > 0 ? until_us : now_us + wait_us;
     shard_.fresh_wait.add(id_, routing_->request.waits_until_us);
     return true;
@@ -497,9 +493,10 @@ void Client::note_unit_done() {
         shard_.process.note_write(now_us);
     } else if (routing_->request.shows) {
         health::note_shown(routing_->bound, net::monotonic_us());
-        // What covers that can only be asked for now.
+        // Only what is asked for now covers it.
+        constexpr std::int64_t gap_us = 25'000;
         if (routing_->request.sent.cause == Cause::not_fresh)
-            shard_.want_sample(routing_->cluster->name(), sample_gap_us);
+            shard_.want_sample(routing_->cluster->name(), gap_us);
     }
     RoutedRequest& request = routing_->request;
     if (request.alters) {
