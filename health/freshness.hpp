@@ -56,7 +56,7 @@ void note_shown(Bound& bound, std::int64_t now_us);
 /// anyone, `last_write_us` being when it did that last, and what the primary is known to have.
 void note_all_writes(Bound& bound, const Topology& topology, std::int64_t last_write_us);
 
-/// A read was answered by that node (place in topology.nodes), which was a replica when it was asked.
+/// A read was answered by that node (place in topology.nodes), a replica when it was asked.
 void note_read(Bound& bound, const Topology& topology, std::size_t node, std::int64_t now_us);
 
 /// Brings the bound up to date: takes a sample for what is dirty where there is one by now, and

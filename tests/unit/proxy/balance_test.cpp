@@ -78,9 +78,9 @@ struct Chooser {
     }
     /// For so long a read after the other, at each of these nodes.
     void answer_for(std::int64_t us, std::map<int, std::int64_t> took_us) {
-        constexpr int reads = 100;
-        for (int i = 0; i < reads; ++i) {
-            at_us += us / reads;
+        constexpr int asked = 100;
+        for (int i = 0; i < asked; ++i) {
+            at_us += us / asked;
             for (const auto& [port, took] : took_us) answer(port, took);
         }
     }
