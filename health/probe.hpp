@@ -19,7 +19,7 @@ struct Answer {
     std::uint32_t timeline = 0;  // of the log it writes; of a replica the highest it is known to be
                                  // on: of its last checkpoint, or what it streams
     protocol::Lsn lsn;           // inserted up to, without a page's header; or replayed up to
-    protocol::Lsn received;      // a replica: what it has, replayed or not
+    protocol::Lsn received{};    // a replica: what it has, replayed or not
     std::int64_t start_us = 0;   // of its postmaster, by its own clock
     bool receiving = false;      // a replica whose WAL receiver is there
     bool streaming = false;      // … and gets WAL of `timeline`
