@@ -188,11 +188,13 @@ private:
     void note_unit_done();
     // … and client_again.cpp.
     bool withhold(const protocol::Segments& replies);
+    void withhold_no_more();
     bool is_refusal(Bytes error);
     void run_again();
     void count_retry(pool::Retry why);
     void forget_names(Bytes request);
     void lost_in_cluster(pool::Server& server);
+    void revert_session();
     void fail_requests(const std::vector<protocol::Outstanding>& undone, bool in_transaction);
     bool checkout();
     bool take_server(pool::Server& server, std::int64_t waited_us);

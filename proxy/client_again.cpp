@@ -94,11 +94,18 @@ bool Client::withhold(const protocol::Segments& replies) {
         rest.remove_prefix(cut.frame.size());
     }
     if (rest.empty() && kept.size() < withheld_max) return true;
-    request.withholds = request.again = false;
-    stats_->sent.add(kept.size());
-    socket_.send(kept);
-    kept.clear();
+    withhold_no_more();
     return true;
+}
+
+/// It runs once: what has been kept back of its answer is the client's.
+void Client::withhold_no_more() {
+    RoutedRequest& request = routing_->request;
+    request.withholds = request.again = false;
+    if (request.withheld.empty()) return;
+    stats_->sent.add(request.withheld.size());
+    socket_.send(request.withheld);
+    request.withheld.clear();
 }
 
 bool Client::is_refusal(Bytes error) {
@@ -163,14 +170,14 @@ void Client::lost_in_cluster(pool::Server& server) {
     const bool in_transaction = backend.tx() != TxStatus::idle;
     const bool asked = query_began_us_ != 0;
     const bool unsent = preparing_ || request.beginning || !asked;
-    const router::Traces pinned = session_ ? session_->pins() : 0;
+    const bool stateless =
+        !session_ || ((session_->pins() & lost_with_server) == 0 && !session_->waits_for_state());
     std::vector<protocol::Outstanding> undone;
     backend.pipeline().for_each([&](const protocol::Outstanding& o) { undone.push_back(o); });
     std::reverse(undone.begin(), undone.end());
     std::vector<protocol::Outstanding> taken_back = undone;
     frontend_.statements().undo(taken_back);
     frontend_.released();
-    if (session_) session_->server_lost();
     const bool leaving = request.leaving;
     preparing_ = awaiting_ = undecided_ = request.leaving = false;
     state_ = ClientState::idle;
@@ -179,10 +186,11 @@ void Client::lost_in_cluster(pool::Server& server) {
         read_lost();
     }
     if (backend.passing() > 0) return hang_up("the server was lost amid a message");
-    if (frontend_.passing() > 0 || (pinned & lost_with_server) != 0) {
+    if (frontend_.passing() > 0 || !stateless) {
         return close({protocol::sqlstate::admin_shutdown, protocol::Origin::server,
                       "the server was lost, and with it the session's state"});
     }
+    revert_session();
     // What the client had asked there is answered; what is not is ours.
     if (leaving && std::ranges::all_of(undone, [](const protocol::Outstanding& o) {
             return o.reply == protocol::Reply::skip;
@@ -204,6 +212,33 @@ void Client::lost_in_cluster(pool::Server& server) {
     fail_requests(undone, in_transaction);
     if (!inbox_.empty()) return go_on();
     socket_.resume();
+}
+
+/// It has what no other node could have, or has promised one snapshot.
+void Client::refuse_on_replica() {
+    routing_->fail(protocol::Error{
+        protocol::sqlstate::feature_not_supported,
+        protocol::Origin::proxy,
+        "this statement cannot run on the replica that the READ ONLY transaction is on",
+        {},
+        "Begin the transaction with /* pgweir: primary */ or SET pgweir.route = 'primary'."});
+    revert_session();
+    release_server();
+    go_on();
+}
+
+/// The server is gone, or is left amid a transaction: what that has set has never been.
+void Client::revert_session() {
+    if (!session_) return;
+    const protocol::Vars told = vars();
+    session_->server_lost();
+    if (told == vars()) return;
+    std::string reports;
+    for (const auto& [name, value] : told->entries()) {
+        const std::string* const now = vars()->find(name);
+        if (now && *now != value) protocol::write_parameter_status(reports, name, *now);
+    }
+    socket_.send(reports);
 }
 
 /// Tells what becomes of the requests that the server had not answered.

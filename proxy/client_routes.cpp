@@ -261,10 +261,12 @@ void Client::forward_routed(Bytes input) {
     const Unit unit = look_at(input);
     const bool own = unit.verdict && (unit.verdict->kind == Verdict::Kind::own || explains(unit));
     // A question of ours about the session is soon answered, and then all of this is open again:
-    // behind it the unit could not be taken back, and what it means may hang on the answer.
+    // behind it the unit could not be taken back, and what it means may hang on the answer. What a
+    // replica has refused runs again before it.
     const bool asks = !fresh && backend.tx() == TxStatus::idle && server_->busy_with_own();
     const bool writes = !on_replica && unit.verdict && unit.verdict->refused_read_only;
-    if ((asks && !writes) || (own && !backend.settled())) {
+    const bool refused = !fresh && routing_->request.refused;
+    if ((asks && !writes) || refused || (own && !backend.settled())) {
         undecided_ = true;
         inbox_.keep(input);
         return socket_.pause();
@@ -278,7 +280,7 @@ void Client::forward_routed(Bytes input) {
     if (fresh) return begin_unit(unit, input);
     if (on_replica && !unit.read && !may_stay(unit)) return leave_replica(input);
     RoutedRequest& request = routing_->request;
-    request.again = request.withholds = false;
+    withhold_no_more();
     request.holds |= unit.verdict && unit.verdict->holds;
     note_route(unit, reason_of(unit));
     forward(input, unit.size);
@@ -287,7 +289,7 @@ void Client::forward_routed(Bytes input) {
 /// More for the primary, in a transaction or a batch.
 void Client::note_sent(Bytes input) {
     RoutedRequest& request = routing_->request;
-    request.again = request.withholds = false;
+    withhold_no_more();
     while (!input.empty()) {
         const Unit unit = look_at(input);
         const bool judged = unit.verdict && unit.extent != Unit::Extent::unfinished;
@@ -389,7 +391,7 @@ void Client::leave_replica(Bytes input) {
     inbox_.keep(input);
     socket_.pause();
     routing_->request.leaving = true;
-    routing_->request.again = routing_->request.withholds = false;
+    withhold_no_more();
     if (backend.tx() != TxStatus::idle) {
         if (routing_->request.holds || routing_->options().repeatable_read) {
             routing_->request.leaving = false;
@@ -412,18 +414,6 @@ void Client::leave_replica(Bytes input) {
     awaiting_ = true;
     server_->send(out);
     server_->run_own(";");  // whose answer says that all of it is answered
-}
-
-/// It has what no other node could have, or has promised one snapshot.
-void Client::refuse_on_replica() {
-    routing_->fail(protocol::Error{
-        protocol::sqlstate::feature_not_supported,
-        protocol::Origin::proxy,
-        "this statement cannot run on the replica that the READ ONLY transaction is on",
-        {},
-        "Begin the transaction with /* pgweir: primary */ or SET pgweir.route = 'primary'."});
-    release_server();
-    go_on();
 }
 
 void Client::left_replica() {

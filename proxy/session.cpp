@@ -204,6 +204,11 @@ void Session::tidy_notes() {
     if (notes_ && notes_->empty()) notes_.reset();
 }
 
+void Session::forget_before() {
+    notes_->before = nullptr;
+    tidy_notes();
+}
+
 void Session::note(std::string_view sql, Traces traits, std::string_view bind) {
     constexpr Traces harmless = trace::notifies | trace::savepoints | trace::reads_sequences |
                                 trace::routes | trace::local | trait_shareable;
@@ -317,7 +322,8 @@ void Session::Question::add(const Question& other) {
 }
 
 std::string Session::ask(bool failed) {
-    auto& [open, asked, channels, changes, rounds, prepared] = notes();
+    auto& [open, asked, channels, changes, rounds, prepared, before] = notes();
+    before = nullptr;
     if ((pins_ & pin_unknown) != 0) open.add(asked);  // the last question had no answer
     asked = {};
     open.set_only |= failed;
@@ -376,7 +382,7 @@ std::vector<std::string> Session::variables_to_ask(const Question& asked) const 
 
 void Session::answer(const std::vector<Row>& rows, const protocol::Vars& fresh,
                      protocol::Vars& have) {
-    auto& [open, asked, channels, changes, rounds, prepared] = notes();
+    auto& [open, asked, channels, changes, rounds, prepared, before] = notes();
     if (!asked.functions.empty()) return learn_functions(rows);
     const Traces about = asked.about;
     if ((about & trace::variables) != 0) take_variables(asked, rows, fresh, have);
@@ -411,6 +417,7 @@ void Session::no_answer() {
 void Session::server_lost() {
     pins_ = 0;
     if (!notes_) return;
+    if (notes_->before) vars_ = std::move(notes_->before);
     Doings prepared = std::move(notes_->prepared);
     *notes_ = {};
     notes_->prepared = std::move(prepared);
@@ -478,6 +485,7 @@ void Session::take_variables(const Question& asked, const std::vector<Row>& rows
 }
 
 void Session::report(std::string_view name, std::string_view value) {
+    if (protocol::Vars& before = notes().before; !before) before = vars_;
     vars_ = table_->with(vars_, name, value);
 }
 

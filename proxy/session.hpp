@@ -101,7 +101,10 @@ public:
     void listens_no_more() { pins_ &= ~router::trace::channels; }
     /// By this client, in a transaction that is not over.
     void schema_changed() { local_ = true; }
-    void transaction_over() { local_ = false; }
+    void transaction_over() {
+        local_ = false;
+        if (notes_) forget_before();
+    }
 
     /// What is unsettled, as SQL. The transaction is over. What is noted before the answer comes
     /// is for the next question.
@@ -115,7 +118,13 @@ public:
     void answer(const std::vector<Row>& rows, const protocol::Vars& fresh, protocol::Vars& have);
     /// It gave an error.
     void no_answer();
-    /// The server is gone, and with it what pinned the client to it.
+    /// The answer is still to come, and with it what the client has been told that it has.
+    bool waits_for_state() const {
+        constexpr router::Traces state = router::trace::variables | lost_with_server;
+        return notes_ && (notes_->asked.about & state) != 0;
+    }
+    /// The server is gone, and with it what pinned the client to it, and what it has reported in a
+    /// transaction that was not over.
     void server_lost();
 
     /// What the client was promised.
@@ -151,16 +160,18 @@ private:
         Question open, asked;
         std::optional<std::vector<std::string>> channels;  // in the last answer
         std::vector<router::Details::Channel> changes;
-        int rounds = 0;   // of questions about functions, one leading to the next
-        Doings prepared;  // of what the client has PREPAREd
+        int rounds = 0;         // of questions about functions, one leading to the next
+        Doings prepared;        // of what the client has PREPAREd
+        protocol::Vars before;  // when the transaction began, if it has been told other ones since
 
         bool empty() const {
             return open.empty() && asked.empty() && !channels && changes.empty() &&
-                   prepared.empty();
+                   prepared.empty() && !before;
         }
     };
     Notes& notes();
     void tidy_notes();
+    void forget_before();
 
     void touch_sequences();
     void note_traces(std::string_view sql, router::Traces traces, std::string_view bind);

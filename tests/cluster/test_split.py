@@ -17,6 +17,8 @@ insert into scratch values (1, 0);
 create sequence counter;
 create function writes() returns int language sql volatile as 'insert into scratch values (99, 1) returning 1';
 create function reads() returns bigint language sql stable as 'select count(*) from numbers';
+create function noisy() returns int language plpgsql stable as
+    $$begin raise notice 'soon'; perform pg_sleep(0.3); return 7; end$$;
 create view harmless as select id from numbers where id < 10;
 create view harmful as select nextval('counter') as n;
 create unlogged table unlogged (id int);
@@ -205,6 +207,17 @@ def test_a_statement_is_prepared_wherever_it_runs(proxy, split_cluster):
         assert [m.type for m in wire.read_until("Z")] == ["2", "D", "C", "Z"]
         wire.query("commit")
         assert place_of(split_cluster, mark) not in ("primary", "replica"), "on both"
+
+
+@pytest.mark.parametrize("hint", ["", "/* pgweir: primary */ "])
+def test_what_was_kept_back_comes_when_more_is_asked(proxy, hint):
+    """The beginning of an answer, while the request may have to run again."""
+    with proxy.wire() as wire:
+        wire.send(query(hint + "select noisy()"))
+        wire.is_quiet(0.1)  # description and notice are at pgweir
+        wire.send(query(hint + "select 2"))
+        said = wire.read_until("Z") + wire.read_until("Z")
+        assert "".join(one.type for one in said) == "TNDCZTDCZ"
 
 
 def test_pipelined_requests_keep_their_order(proxy):

@@ -49,6 +49,23 @@ TEST_F(Tracked, AsksNothingAboutWhatLeavesNothing) {
     }
 }
 
+TEST_F(Tracked, WhatALostTransactionHasReportedHasNeverBeen) {
+    session.report("TimeZone", "EST");
+    session.report("TimeZone", "CET");
+    EXPECT_EQ(promised("TimeZone"), "CET");
+    session.server_lost();
+    EXPECT_EQ(promised("TimeZone"), "UTC");
+    session.report("TimeZone", "EST");
+    session.transaction_over();
+    session.server_lost();
+    EXPECT_EQ(promised("TimeZone"), "EST");
+    say("set TimeZone = 'CET'");
+    session.report("TimeZone", "CET");
+    const std::string question = session.ask();
+    session.server_lost();  // before it has answered that
+    EXPECT_EQ(promised("TimeZone"), "CET");
+}
+
 TEST_F(Tracked, VariablesAreAskedForByNameAndFollow) {
     say("set search_path = x");
     const std::string question = ask({Row{"v", "search_path", "x"}});
