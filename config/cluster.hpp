@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "protocol/cleanse.hpp"
+
 namespace pgweir::config {
 
 /// Every time in the configuration. Zero means "off" or "no limit" wherever PgBouncer says so.
@@ -37,7 +39,8 @@ struct Node {
 
 /// [clusters.X.health]: the account that probes, and how often.
 struct Health {
-    std::string user = "pgweir", password{}, dbname = "postgres";
+    std::string user = "pgweir", dbname = "postgres";
+    protocol::Secret password{};
     Duration interval = std::chrono::milliseconds(200);
     Duration fast_interval = std::chrono::milliseconds(25);  // no primary, or a node is suspect
     Duration timeout = std::chrono::milliseconds(500);

@@ -185,7 +185,7 @@ struct Database {
     /// never empty; `hosts` and `port` say the same as far as one port can.
     std::vector<Endpoint> endpoints{};
     std::optional<std::string> user{};  // forced user: one pool for the whole entry
-    std::optional<std::string> password{};
+    std::optional<protocol::Secret> password{};
     std::optional<std::string> auth_user{}, auth_query{}, auth_dbname{};
     std::optional<int> pool_size{}, min_pool_size{}, reserve_pool_size{};
     std::optional<PoolMode> pool_mode{};
@@ -237,7 +237,7 @@ struct Peer {
 /// One line of userlist.txt.
 struct Credential {
     std::string name;
-    std::string secret;  // plain text, "md5" + 32 hex digits, or "SCRAM-SHA-256$…"
+    protocol::Secret secret;  // plain text, "md5" + 32 hex digits, or "SCRAM-SHA-256$…"
 
     friend bool operator==(const Credential&, const Credential&) = default;
 };

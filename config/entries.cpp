@@ -110,6 +110,7 @@ struct Pair {
 
     void read(std::string& value) const { value = text.value; }
     void read(std::optional<std::string>& value) const { value = text.value; }
+    void read(std::optional<protocol::Secret>& value) const { value = text.value; }
     void read(std::optional<int>& value) const {
         const auto size = count(std::numeric_limits<int>::max());
         value = size ? std::optional(static_cast<int>(*size)) : std::nullopt;

@@ -20,9 +20,10 @@ inline constexpr std::string_view console_database = "pgbouncer";
 template <class Owner>
 using EntryMember =
     std::variant<std::string Owner::*, std::optional<std::string> Owner::*,
-                 std::optional<int> Owner::*, std::optional<Duration> Owner::*,
-                 std::optional<PoolMode> Owner::*, std::optional<SessionState> Owner::*,
-                 std::optional<SslMode> Owner::*, std::optional<SslNegotiation> Owner::*>;
+                 std::optional<protocol::Secret> Owner::*, std::optional<int> Owner::*,
+                 std::optional<Duration> Owner::*, std::optional<PoolMode> Owner::*,
+                 std::optional<SessionState> Owner::*, std::optional<SslMode> Owner::*,
+                 std::optional<SslNegotiation> Owner::*>;
 
 /// One key of an entry.
 template <class Owner>

@@ -75,7 +75,7 @@ void read_hba(Draft& draft, const Sources& sources) {
 
 /// The password of a cluster's health probe: its own, else from its file, else from the userlist.
 void complete_cluster(Cluster& cluster, Draft& draft, const Sources& sources) {
-    std::string& password = cluster.health.password;
+    protocol::Secret& password = cluster.health.password;
     const auto file = draft.password_files.find(cluster.name);
     if (file != draft.password_files.end()) {
         const std::string key = fmt::format("clusters.{}.health.password_file", cluster.name);

@@ -33,7 +33,7 @@ struct HbaRule {
     Network network;                 // likewise, when not any
     std::optional<AuthType> method;  // nullopt = reject
     std::string map;                 // of cert and peer; "" = the names must be equal
-    std::string options;             // of ldap
+    protocol::Secret options;        // of ldap
     int line = 0;                    // in the file
 };
 

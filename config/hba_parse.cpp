@@ -185,7 +185,7 @@ Result<void> read_method(LineReader& line, std::string_view text, HbaRule& rule)
     }
     rule.method = found->method;
     if (rule.method == AuthType::ldap) {
-        rule.options = trim(text.substr(token.start + token.text.size()));
+        rule.options = protocol::Secret(trim(text.substr(token.start + token.text.size())));
         return {};
     }
     const bool maps = rule.method == AuthType::cert || rule.method == AuthType::peer;

@@ -91,6 +91,7 @@ protocol::Result<std::optional<std::string>> read_file(const std::string& path) 
     const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "re"));
     if (!file && errno == ENOENT) return std::optional<std::string>();
     if (!file) return system_error(errno);
+    std::setvbuf(file.get(), nullptr, _IONBF, 0);  // there may be secrets in it
     std::string text;
     char buffer[65536];
     while (const std::size_t size = std::fread(buffer, 1, sizeof(buffer), file.get())) {
@@ -150,10 +151,12 @@ Loaded finish(Draft draft, const Sources& sources) {
 }
 
 Loaded load(const std::string& path, const Sources& sources) {
+    const protocol::Cleansing cleansing;
     return finish(read_draft(path, sources), sources);
 }
 
 Loaded reload(const Config& present, const Sources& sources) {
+    const protocol::Cleansing cleansing;
     Draft draft = read_draft(present.settings.conffile, sources);
     for (const auto& [name, text] : present.settings.set_texts) {
         if (!draft.places.contains(name)) (void)set(draft.config.settings, name, text);

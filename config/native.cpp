@@ -193,6 +193,7 @@ struct EntryReader {
     void read(std::string& to) const { table.read(key, to); }
 
     void read_value(std::string& to) const { table.read(key, to); }
+    void read_value(protocol::Secret& to) const { table.read(key, to); }
     void read_value(int& to) const { table.read(key, to, 0); }
     void read_value(Duration& to) const { table.read(key, to); }
     template <class Word>

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <openssl/crypto.h>
-
 #include "pool/net/log.hpp"
 #include "pool/registry.hpp"
 
@@ -214,6 +212,30 @@ std::uint32_t Pool::open_apart(Worker& worker, Peer& peer) {
     return id;
 }
 
+Server& Pool::move_in(Worker& worker, Peer& holder, const HandedServer& handed, int fd) {
+    bool ours;
+    {
+        const std::lock_guard lock(mutex_);
+        ledger_.begin_opening();
+        ledger_.opened();
+        const auto& endpoints = current_->database.endpoints;
+        const auto is_there = [&handed](const config::Endpoint& at) {
+            return at.host == handed.host;
+        };
+        ours = endpoints.empty() ? handed.host == current_->unix_socket_dir
+                                 : std::ranges::any_of(endpoints, is_there);
+    }
+    database_totals_.servers.acquire(0);
+    user_totals_.servers.acquire(0);
+    const std::uint32_t id = worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
+    auto server =
+        std::make_unique<Server>(worker, *this, id, worker.shared.vars.of(handed.startup));
+    Server& taken = *worker.servers.emplace(id, std::move(server)).first->second;
+    taken.move_in(handed, fd, holder);
+    taken.close_needed |= !ours;
+    return taken;
+}
+
 bool Pool::count_apart(Worker& here) {
     const config::PoolLimits& limits = settings(here).limits;
     bool room;
@@ -393,11 +415,7 @@ ServerCredentials Pool::credentials() const {
 
 void Pool::set_credentials(ServerCredentials credentials) {
     const std::lock_guard lock(mutex_);
-    std::swap(credentials_, credentials);
-    for (std::string* const old :
-         {&credentials.secret, &credentials.client_key, &credentials.server_key}) {
-        OPENSSL_cleanse(old->data(), old->size());
-    }
+    credentials_ = std::move(credentials);
 }
 
 std::string Pool::server_database() const {

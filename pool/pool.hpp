@@ -110,6 +110,9 @@ public:
     /// False when they are against it; then room is being made, where it can be.
     bool count_apart(Worker& here);
     void uncount_apart(Worker& here);
+    /// One that another process has handed over, which this peer holds; its connection is ours from
+    /// here on. It counts, whatever the limits are.
+    Server& move_in(Worker& worker, Peer& holder, const HandedServer& handed, int fd);
     /// A server (new, tidied, moved, or freed of its last cancel) has nobody: to the next waiter or
     /// the shelf.
     void shelve(Server& server);

@@ -16,7 +16,18 @@ void know_forced_user(Pool& pool, const config::Config& config, const config::Da
         credentials.secret = *entry.password;
     } else if (known) {
         credentials.secret = known->secret;
+        credentials.listed = true;
     }
+    pool.set_credentials(std::move(credentials));
+}
+
+/// What the password file has said of its user is what it says now.
+void know_listed_user(Pool& pool, const config::Config& config) {
+    ServerCredentials credentials = pool.credentials();
+    if (!credentials.listed) return;
+    const config::Credential* const known = config.credential(credentials.user);
+    credentials.listed = known != nullptr;
+    credentials.secret = known ? known->secret : protocol::Secret();
     pool.set_credentials(std::move(credentials));
 }
 
@@ -179,6 +190,7 @@ void Registry::apply(const config::ConfigPtr& config) {
         const auto entry = config->entry_for(pool->database());
         if (entry) {
             know_forced_user(*pool, *config, *entry);
+            know_listed_user(*pool, *config);
             pool->apply(make_pool_settings(*config, *entry, pool->user()));
             if (const auto aim = aim_for(*entry, pool->node())) pool->aim(*aim);
         } else {

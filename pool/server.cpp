@@ -264,6 +264,48 @@ Server& Server::arrive(std::unique_ptr<Server> server, Worker& worker) {
     return self;
 }
 
+bool Server::can_move() const {
+    const bool plain = socket_.is_open() && !socket_.tls() && !apart_ && !replication() &&
+                       !pool_.settings(*worker_).of_cluster();
+    return plain && state_ == ServerState::active && !own_running_ && !soiled_ && cancels == 0 &&
+           backend_.settled() && backend_.tx() == protocol::TxStatus::idle && inbox_.empty() &&
+           !socket_.blocked();
+}
+
+std::pair<HandedServer, int> Server::move_out() {
+    HandedServer handed{
+        .address = address_,
+        .host = host_,
+        .connected_us = connected_us_,
+        .backend_pid = backend_pid_,
+        .cancel_key = cancel_key_,
+        .close_needed = close_needed || epoch != pool_.epoch(),
+        .startup = startup_->entries(),
+        .vars = vars_->entries(),
+        .fresh_vars = fresh_vars_->entries(),
+    };
+    const int fd = socket_.release();
+    peer_ = nullptr;
+    close("handed over");
+    return {std::move(handed), fd};
+}
+
+void Server::move_in(const HandedServer& handed, int fd, Peer& holder) {
+    protocol::VarTable& table = worker_->shared.vars;
+    address_ = handed.address;
+    host_ = handed.host;
+    connected_us_ = handed.connected_us;
+    backend_pid_ = handed.backend_pid;
+    cancel_key_ = handed.cancel_key;
+    close_needed = handed.close_needed;
+    vars_ = table.of(handed.vars);
+    fresh_vars_ = table.of(handed.fresh_vars);
+    request_us = worker_->loop.now_us();
+    peer_ = &holder;
+    state_ = ServerState::active;
+    socket_.open(worker_->loop, fd);
+}
+
 std::string Server::node_text() const {
     if (address_.is_unix() || address_.empty()) return host_;
     return node_name({host_, address_.port()});

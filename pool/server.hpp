@@ -3,9 +3,11 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "pool/backend.hpp"
 #include "pool/conversation.hpp"
+#include "pool/handed_server.hpp"
 #include "pool/net/socket.hpp"
 #include "pool/peer.hpp"
 #include "pool/worker.hpp"
@@ -76,6 +78,14 @@ public:
     /// Moves to another worker: depart() on the old one, arrive() on the new one.
     std::unique_ptr<Server> depart();
     static Server& arrive(std::unique_ptr<Server> server, Worker& worker);
+
+    // Online restart: to another process, together with its holder.
+    /// Between transactions, a plain connection, and nothing under way on it?
+    bool can_move() const;
+    /// What the next process has to know of it. Its connection is the caller's, and it is gone.
+    std::pair<HandedServer, int> move_out();
+    /// Instead of open(): another process's server goes on here, lent to this peer.
+    void move_in(const HandedServer& handed, int fd, Peer& holder);
 
     /// Is this how it was turned away at its log-in, in its own words?
     bool refused_login(const protocol::Error& error) const;

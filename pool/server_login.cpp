@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <openssl/crypto.h>
-
 #include "config/listen_address.hpp"
 #include "config/network.hpp"
 #include "pool/net/log.hpp"
@@ -69,10 +67,7 @@ void ServerLogin::start() { story_.start(server_.worker_->loop, run()); }
 
 net::Task<void> ServerLogin::run() {
     const Outcome failure = co_await log_in();
-    for (std::string* const secret :
-         {&credentials_.secret, &credentials_.client_key, &credentials_.server_key}) {
-        OPENSSL_cleanse(secret->data(), secret->size());
-    }
+    credentials_ = {};
     if (failure) {
         server_.login_failed(*failure);
     } else {
@@ -248,16 +243,16 @@ net::Task<ServerLogin::Outcome> ServerLogin::answer(std::string_view payload) {
             }
             protocol::write_password(reply, credentials_.secret);
             send(reply);
-            OPENSSL_cleanse(reply.data(), reply.size());
+            protocol::cleanse(reply);
             co_return Outcome();
         case protocol::authentication::md5: {
             if (kind != protocol::SecretKind::plain && kind != protocol::SecretKind::md5) {
                 co_return login_error("server login failed: wrong password type");
             }
-            const std::string secret =
-                kind == protocol::SecretKind::md5
-                    ? credentials_.secret
-                    : protocol::md5_secret(credentials_.secret, credentials_.user);
+            const protocol::Secret secret = kind == protocol::SecretKind::md5
+                                                ? credentials_.secret
+                                                : protocol::Secret(protocol::md5_secret(
+                                                      credentials_.secret, credentials_.user));
             protocol::write_password(reply, protocol::md5_answer(secret, request->data));
             break;
         }

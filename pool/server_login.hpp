@@ -3,6 +3,7 @@
 
 #include "pool/conversation.hpp"
 #include "pool/server.hpp"
+#include "protocol/cleanse.hpp"
 #include "protocol/scram.hpp"
 
 namespace pgweir::pool {
@@ -10,9 +11,10 @@ namespace pgweir::pool {
 /// What we can show a server in order to be let in. Value; secret.
 struct ServerCredentials {
     std::string user;
-    std::string secret;  // plain text, md5… or SCRAM-SHA-256$…; empty = none known
+    protocol::Secret secret;  // plain text, md5… or SCRAM-SHA-256$…; empty = none known
     /// The keys a client proved to have when it logged in by SCRAM (pass-through).
-    std::string client_key, server_key;
+    protocol::Secret client_key, server_key;
+    bool listed = false;  // the secret is the password file's, and goes when that has another
 };
 
 /// Resource; lives in its Server until the log-in ends.

@@ -60,10 +60,14 @@ private:
     EVP_MAC_CTX* context_;
 };
 
+}  // namespace
+
 std::string hmac(Bytes key, Bytes text) {
     thread_local Hmac compute;
     return compute(key, text);
 }
+
+namespace {
 
 std::string sha256(Bytes text) {
     std::string digest(scram_key_size, '\0');
@@ -366,7 +370,7 @@ Result<ScramCost> ScramClient::cost_of(Bytes server_first, int iterations_max) c
 }
 
 std::string ScramClient::salted_password(std::string_view password, Bytes salt, int iterations) {
-    const std::string prepared = saslprep(password);
+    const Secret prepared = saslprep(password);
     std::string salted(scram_key_size, '\0');
     if (PKCS5_PBKDF2_HMAC(prepared.data(), static_cast<int>(prepared.size()), raw(salt),
                           static_cast<int>(salt.size()), iterations, EVP_sha256(),

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "protocol/bytes.hpp"
+#include "protocol/cleanse.hpp"
 #include "protocol/error.hpp"
 
 namespace pgweir::protocol {
@@ -43,6 +44,9 @@ struct ChannelBinding {
     std::string data;  // that type's bytes: a hash of the server's certificate
 };
 
+/// HMAC-SHA-256: 32 raw bytes.
+std::string hmac(Bytes key, Bytes text);
+
 /// A nonce's worth of randomness, printable.
 std::string scram_nonce();
 
@@ -78,7 +82,7 @@ private:
     std::string gs2_header_;
     std::string client_first_bare_;
     std::string server_first_;
-    std::string client_key_;
+    Secret client_key_;
 };
 
 /// What a server asks to be computed before it can be answered.
@@ -125,8 +129,8 @@ public:
 private:
     std::string gs2_header() const;
 
-    std::string client_key_;
-    std::string server_key_;
+    Secret client_key_;
+    Secret server_key_;
     std::optional<ChannelBinding> binding_;
     bool plus_ = false;
     std::string nonce_;

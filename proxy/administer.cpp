@@ -146,7 +146,10 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
         catalogs_.apply();
         if (other_tls) reconnect({});
         visit_shards(
-            [](Shard& shard) { shard.for_each_client([](Client& client) { client.refresh(); }); },
+            [](Shard& shard) {
+                shard.greetings.clear();
+                shard.for_each_client([](Client& client) { client.refresh(); });
+            },
             [] {});
     });
 }
@@ -316,6 +319,7 @@ void Process::shut_down(Shutdown how) {
 
 void Process::check_exit() {
     const bool clients_gone = connections_.load(std::memory_order_relaxed) == 0;
+    const bool needed = departed_.load(std::memory_order_relaxed) > 0;  // by who has moved
     switch (shutdown_) {
         case Shutdown::none: return;
         case Shutdown::wait_for_servers:
@@ -323,7 +327,7 @@ void Process::check_exit() {
             return;
         case Shutdown::wait_for_clients:
             // The console's as well, as in PgBouncer: who asked may look on until the end.
-            if (clients_gone) shut_down(Shutdown::now);
+            if (clients_gone && !needed) shut_down(Shutdown::now);
             return;
         case Shutdown::now:
             if (clients_gone) main().worker.loop.stop();

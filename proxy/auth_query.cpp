@@ -29,7 +29,7 @@ protocol::Result<FoundSecret> read_row(protocol::Bytes payload, const std::strin
     const auto& name = (*values)[0];
     if (!name) return FoundSecret();
     if (*name != user) return bad_answer("auth_query returned another user");
-    return FoundSecret((*values)[1].value_or(std::string_view()));
+    return FoundSecret(protocol::Secret((*values)[1].value_or(std::string_view())));
 }
 
 }  // namespace

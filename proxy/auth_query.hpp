@@ -8,11 +8,12 @@
 
 #include "pool/net/task.hpp"
 #include "pool/pool.hpp"
+#include "protocol/cleanse.hpp"
 
 namespace pgweir::proxy {
 
 /// nullopt: there is no such user. An empty secret (NULL in the database) fits no password.
-using FoundSecret = std::optional<std::string>;
+using FoundSecret = std::optional<protocol::Secret>;
 
 /// What auth_query found, kept for so short a time that a changed password is soon noticed and a
 /// rush of log-ins asks once. Thread-safe.

@@ -39,8 +39,6 @@ protocol::Error misconfigured() {
     return {protocol::sqlstate::config_file_error, Origin::proxy, "bouncer config error"};
 }
 
-void cleanse(std::string& secret) { OPENSSL_cleanse(secret.data(), secret.size()); }
-
 }  // namespace
 
 Authentication::Authentication(const Client& client, pool::Conversation& conversation,
@@ -49,11 +47,6 @@ Authentication::Authentication(const Client& client, pool::Conversation& convers
       conversation_(conversation),
       socket_(socket),
       config_(client.shard().worker.config) {}
-
-Authentication::~Authentication() {
-    for (std::string* const secret : {&secret_, &plain_password_, &client_key_, &server_key_})
-        cleanse(*secret);
-}
 
 AuthShared& Authentication::shared() const { return client_.shard().process.auth_shared(); }
 
@@ -194,14 +187,14 @@ net::Task<Authentication::Outcome> Authentication::ask_database(const config::Da
     }
     known_ = found->has_value();
     no_row_ = !known_;
-    secret_ = found->value_or(std::string());
+    secret_ = found->value_or(protocol::Secret());
     co_return Outcome();
 }
 
 net::Task<bool> Authentication::look_up_again() {
     if (!std::exchange(remembered_, false)) co_return false;
     shared().found.forget(question_);
-    const std::string before = secret_;
+    const protocol::Secret before = secret_;
     if (co_await look_up()) co_return false;
     co_return secret_ != before;
 }
@@ -235,7 +228,7 @@ net::Task<protocol::Result<std::string>> Authentication::message() {
     co_return std::move(message->payload);
 }
 
-net::Task<protocol::Result<std::string>> Authentication::typed_password() {
+net::Task<protocol::Result<protocol::Secret>> Authentication::typed_password() {
     std::string request;
     protocol::write_authentication_cleartext(request);
     send(request);
@@ -243,8 +236,9 @@ net::Task<protocol::Result<std::string>> Authentication::typed_password() {
     if (payload.has_error()) co_return payload.error();
     const auto given = protocol::read_password(*payload);
     if (given.has_error()) co_return given.error();
-    std::string password(*given);
-    cleanse(*payload);
+    protocol::Secret password(*given);
+    protocol::cleanse(*payload);
+    OPENSSL_cleanse(worker().page.get(), pool::Worker::page_size);  // where it was read to
     if (password.empty()) {
         co_return refuse(protocol::sqlstate::invalid_password, "empty password returned by client");
     }
@@ -260,7 +254,6 @@ net::Task<Authentication::Outcome> Authentication::by_plain() {
         if (changed) right = co_await fits(*password);
     }
     if (right && known_) plain_password_ = *password;
-    cleanse(*password);
     co_return right&& known_ ? Outcome() : wrong_password();
 }
 
@@ -277,9 +270,8 @@ net::Task<bool> Authentication::fits(const std::string& password) {
     }
     const protocol::ScramVerifier verifier =
         co_await shared().scram.verifier(worker(), client_.user(), secret_);
-    auto check = [typed = std::string(password), verifier]() mutable {
+    auto check = [typed = protocol::Secret(password), verifier] {
         const auto derived = protocol::make_verifier(typed, verifier.salt, verifier.iterations);
-        cleanse(typed);
         return protocol::equal_secret(derived.stored_key, verifier.stored_key);
     };
     const bool equal = co_await worker().shared.offload.run<bool>(worker().loop, std::move(check));
@@ -298,8 +290,10 @@ net::Task<Authentication::Outcome> Authentication::by_md5() {
     const std::string answer(*given);
     const auto right = [&] {
         const SecretKind kind = protocol::kind_of_secret(secret_);
-        const std::string md5 =
-            kind == SecretKind::md5 ? secret_ : protocol::md5_secret(secret_, client_.user());
+        const protocol::Secret md5 =
+            kind == SecretKind::md5
+                ? secret_
+                : protocol::Secret(protocol::md5_secret(secret_, client_.user()));
         return protocol::equal_secret(answer, protocol::md5_answer(md5, salt)) &&
                (kind == SecretKind::md5 || kind == SecretKind::plain);
     };
@@ -343,7 +337,7 @@ net::Task<Authentication::Outcome> Authentication::by_scram() {
     if (second.has_error()) co_return second.error();
     const auto final = scram.finish(*second);
     if (final.has_error()) co_return final.error();
-    client_key_ = scram.client_key();
+    client_key_ = protocol::Secret(scram.client_key());
     server_key_ = verifier.server_key;
     request.clear();
     protocol::write_authentication_sasl_final(request, *final);
@@ -381,15 +375,13 @@ net::Task<Authentication::Outcome> Authentication::by_peer(const config::HbaRule
 net::Task<Authentication::Outcome> Authentication::by_check(Check check, const char* refusal) {
     auto password = co_await typed_password();
     if (password.has_error()) co_return password.error();
-    auto run = [check = std::move(check), typed = *password]() mutable {
+    auto run = [check = std::move(check), typed = *password] {
         auto result = check(typed);
-        cleanse(typed);
         return result.has_error() ? Outcome(result.error()) : Outcome();
     };
     const Outcome failure =
         co_await shared().slow.threads().run<Outcome>(worker().loop, std::move(run));
     if (!failure) plain_password_ = *password;
-    cleanse(*password);
     if (!failure) co_return Outcome();
     net::log::print(Level::warning, client_.log_context(), "{}", failure->message);
     co_return refuse(protocol::sqlstate::invalid_password, refusal);
@@ -427,12 +419,14 @@ pool::ServerCredentials Authentication::for_servers(const config::Database& data
     const bool forced = database.user && *database.user != client_.user();
     known.user = database.user.value_or(client_.user());
     const config::Credential* const listed = config_->credential(known.user);
+    known.listed = false;
     if (database.password) {
         known.secret = *database.password;
     } else if (!forced && !plain_password_.empty()) {
         known.secret = plain_password_;
     } else if (listed) {
         known.secret = listed->secret;
+        known.listed = true;
     } else if (!forced && !secret_.empty()) {
         known.secret = secret_;
     }

@@ -16,7 +16,6 @@ namespace pgweir::proxy {
 class Authentication {
 public:
     Authentication(const Client& client, pool::Conversation& conversation, net::Socket& socket);
-    ~Authentication();
     Authentication(const Authentication&) = delete;
     Authentication& operator=(const Authentication&) = delete;
 
@@ -65,7 +64,7 @@ private:
     Task<Outcome> by_pam();
 
     Task<protocol::Result<std::string>> message();
-    Task<protocol::Result<std::string>> typed_password();
+    Task<protocol::Result<protocol::Secret>> typed_password();
     bool may_be(const std::string& name, const config::HbaRule* rule) const;
     void send(const std::string& bytes) { socket_.send(bytes); }
     pool::Worker& worker() const { return client_.shard().worker; }
@@ -78,10 +77,10 @@ private:
 
     bool known_ = false;       // there is such a user
     bool no_row_ = false;      // a database was asked, and there is not
-    std::string secret_;       // empty: nothing fits
+    protocol::Secret secret_;  // empty: nothing fits
     std::string question_;     // what the database was asked; empty: nothing
     bool remembered_ = false;  // … by an earlier log-in
-    std::string plain_password_, client_key_, server_key_;  // learnt in passing, for servers
+    protocol::Secret plain_password_, client_key_, server_key_;  // learnt in passing, for servers
 };
 
 }  // namespace pgweir::proxy

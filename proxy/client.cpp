@@ -182,8 +182,9 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
     }
     if (answer.error) return close(*answer.error);
     if (restoring_) return restore_listening();
-    consume(inbox_.kept());
+    if (!inbox_.empty()) consume(inbox_.kept());
     socket_.resume();
+    deliver_due();
 }
 
 void Client::learn(pool::Backend::OwnAnswer answer) {
@@ -310,7 +311,7 @@ void Client::publish_schema_change() {
 }
 
 void Client::discarded_all() {
-    if (!session_mode_ && server_)
+    if (!session_mode_ && server_ && !preparing_)  // else it was a query of ours
         frontend_.statements().discard_all(server_->backend().pipeline());
 }
 
@@ -351,7 +352,7 @@ void Client::rest() {
         publish_schema_change();
     if (!pool::may_release(session_mode_ ? config::PoolMode::session : mode, backend.tx(),
                            !frontend_.mid_message())) {
-        return;
+        return move_if_due();
     }
     if (!session_) return release_server();
     if (server_->backend().take_inserted()) session_->inserted();
@@ -367,7 +368,7 @@ void Client::rest() {
     if (session_->pins() != pins_) note_pins();
     if (pins_ == 0) return release_server();
     // It stays, and has to be what the client was promised: a RESET gives startup values back.
-    if (server_->vars() == vars()) return;
+    if (server_->vars() == vars()) return move_if_due();
     const std::string script =
         protocol::set_script(*server_->vars(), *vars(), *server_->fresh_vars());
     server_->set_vars(vars());
@@ -406,7 +407,7 @@ void Client::release_server() {
     frontend_.released();
     noted_notifier_ = false;
     server->pool().give_back(*server);
-    if (shard_.process.hands_over() && can_move()) shard_.process.hand_over(*this);
+    move_if_due();
 }
 
 void Client::lost(const protocol::Error& error) {
@@ -417,9 +418,10 @@ void Client::lost(const protocol::Error& error) {
     if (login_) return login_->server_answered({{}, error});
     handing_over_ = Listening::Due::nothing;
     if (gone && routing_) return lost_in_cluster(*gone);
+    const bool keeps = session_ && session_->pins() != 0;  // what is gone now
     state_ = ClientState::idle;
     // Nothing of the request was sent: it takes another server.
-    if (std::exchange(preparing_, false)) return go_on();
+    if (std::exchange(preparing_, false) && !keeps) return go_on();
     if (unasked && !told) return;  // it takes another when it needs one
     if (told) return hang_up("server conn crashed?");
     if (gone && gone->backend().passing() > 0) return hang_up(error.message);

@@ -64,12 +64,21 @@ public:
     /// Its database's settings changed.
     void refresh();
     // Online restart, in client_moves.cpp.
-    /// Between transactions, without a server, with nothing but what encode() can say?
+    /// Between transactions, with nothing but what encode() can say?
     bool can_move() const;
-    /// What the next process has to know of it. Its connection is the caller's, and it is gone.
-    std::pair<HandedClient, int> move_out();
-    /// Instead of start(): another process's client goes on here.
-    void move_in(const HandedClient& handed);
+    /// What the next process has to know of it. The connections are the caller's, and it is gone.
+    struct Moved {
+        HandedClient client;
+        int fd = -1, server_fd = -1;
+    };
+    Moved move_out();
+    /// Instead of start(): another process's client goes on here. The connection to its server, if
+    /// it has one, is ours from here on.
+    void move_in(const HandedClient& handed, int server_fd);
+    /// Its predecessor, which still listens for it, has heard something, or is done with that.
+    void hear_from_predecessor(const HandedNotification& heard);
+    /// … or is gone.
+    void predecessor_gone() { hear_from_predecessor({.client = {}, .said = {}, .missed = true}); }
     /// Its read has waited for a replica that shows enough: there may be one now, or it has waited
     /// enough. Or it waits for the primary, which takes nothing now, and a replica may do.
     void look_for_replica();
@@ -224,14 +233,21 @@ private:
     void consume_kept();
     void go_on();
     void release_server();
+    // Online restart, in client_moves.cpp.
+    bool server_can_move() const;
+    void move_if_due();
+    void leave_hub(HandedClient& handed);
+    void enter_hub(const HandedClient::Channels& channels);
+    void take_statements(const HandedClient& handed);
+    void hold_server(const HandedClient& handed, int fd);
     void sever();
     void finish_close(std::string_view reason);
-    /// `server`: what it begins with, session pooling only.
-    void welcome_done(pool::Pool* pool, pool::Server* server);
+    /// `server`: what it begins with, session pooling only. `own`: as begin_session().
+    void welcome_done(pool::Pool* pool, pool::Server* server, protocol::Vars own);
     /// Gives it a key to cancel by, with this pid (0: any).
     void write_cancel_key(std::string& out, std::uint32_t pid);
     /// It is the pool's client from here on. `own`: those of its vars_ that new servers have not.
-    void begin_session(protocol::Vars own);
+    void begin_session(protocol::Vars own, bool session_mode);
     void set_unasked(bool unasked);
     RequestRules rules() const;
     void check_login(std::int64_t now_us);

@@ -1,6 +1,4 @@
 // A client after its log-in; in session pooling it has a server of its own from the beginning.
-#include <algorithm>
-
 #include "config/preference.hpp"
 #include "proxy/admin/console.hpp"
 #include "proxy/client.hpp"
@@ -9,29 +7,15 @@
 
 namespace pgweir::proxy {
 
-namespace {
-
-/// Those that servers do not have when they are new.
-protocol::Vars own_among(const protocol::Vars& vars, const pool::Pool::Welcome& fresh,
-                         protocol::VarTable& table) {
-    protocol::Vars own = table.empty();
-    for (const auto& variable : vars->entries()) {
-        const bool same =
-            fresh && std::find(fresh->begin(), fresh->end(), variable) != fresh->end();
-        if (!same) own = table.with(own, variable.first, variable.second);
-    }
-    return own;
-}
-
-}  // namespace
-
-void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
+void Client::welcome_done(pool::Pool* pool, pool::Server* server, protocol::Vars own) {
     pool_ = pool;
     state_ = ClientState::idle;
     shard_.end_login(id_);
     shard_.worker.loop.bury(std::move(login_));
     if (pool_) {
-        begin_session(own_among(vars_, pool_->welcome(), shard_.worker.shared.vars));
+        const bool session_mode =
+            pool_->settings(shard_.worker).limits.mode == config::PoolMode::session;
+        begin_session(std::move(own), session_mode);
         stats_->client_login_time.add(shard_.worker.loop.now_us() - connected_us_);
     }
     if (server && take_server(*server, 0)) set_unasked(true);
@@ -39,11 +23,11 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server) {
     if (socket_.readable()) socket_.yield();
 }
 
-void Client::begin_session(protocol::Vars own) {
+void Client::begin_session(protocol::Vars own, bool session_mode) {
     state_ = ClientState::idle;
     aim_at(*pool_);
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
-    session_mode_ = limits.mode == config::PoolMode::session;
+    session_mode_ = session_mode;
     set_up_routing();
     if (session_mode_ || attendant_ || limits.session_state != config::SessionState::track) return;
     session_ = std::make_unique<Session>(shard_.worker.shared.vars,

@@ -81,6 +81,7 @@ void Client::hub_ready(std::uint64_t number) {
 }
 
 void Client::hub_missed() {
+    listening_->followed(true);  // what comes from there as well would come twice
     listening_->missed();
     deliver_due();
 }

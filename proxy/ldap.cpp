@@ -75,7 +75,6 @@ constexpr TextKey text_keys[] = {
     {"ldapsuffix", &LdapOptions::suffix},
     {"ldapbasedn", &LdapOptions::base_dn},
     {"ldapbinddn", &LdapOptions::bind_dn},
-    {"ldapbindpasswd", &LdapOptions::bind_password},
     {"ldapsearchattribute", &LdapOptions::search_attribute},
     {"ldapsearchfilter", &LdapOptions::search_filter},
 };
@@ -86,6 +85,10 @@ Result<void> read_option(const std::string& key, const std::string& value, LdapO
             options.*known.member = value;
             return {};
         }
+    }
+    if (key == "ldapbindpasswd") {
+        options.bind_password = value;
+        return {};
     }
     if (key == "ldapurl") return read_url(value, options);
     if (key == "ldaptls") {

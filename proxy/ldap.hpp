@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/cleanse.hpp"
 #include "protocol/error.hpp"
 
 namespace pgweir::proxy {
@@ -19,7 +20,8 @@ struct LdapOptions {
     // Simple bind: as prefix + user + suffix.
     std::string prefix{}, suffix{};
     // Search and bind: as the one entry found.
-    std::string base_dn{}, bind_dn{}, bind_password{};
+    std::string base_dn{}, bind_dn{};
+    protocol::Secret bind_password{};
     std::string search_attribute{}, search_filter{};
     int scope = 2;  // LDAP_SCOPE_SUBTREE
 

@@ -56,7 +56,9 @@ void Listening::learn(const std::vector<std::string>& there,
         now.merge(before);
     }
     std::erase_if(hearing.elsewhere, [&](const auto& name) { return !now.contains(name); });
-    std::erase_if(hub_due_, [&](const Told& due) { return !now.contains(due.said.channel); });
+    const auto is_over = [&](const Told& due) { return !now.contains(due.said.channel); };
+    std::erase_if(hub_due_, is_over);
+    std::erase_if(held_back_, is_over);
     const std::size_t gone =
         std::erase_if(wanted_, [&](const auto& wanted) { return !now.contains(wanted.first); });
     news_ |= gone > 0 || wanted_.size() != now.size();
@@ -104,7 +106,33 @@ void Listening::from_hub(const pool::Notification& said, std::uint32_t as_pid,
                          std::uint64_t since) {
     const auto wanted = wanted_.find(said.channel);
     if (wanted == wanted_.end() || wanted->second != since) return;  // from before an UNLISTEN
+    if (has_room(said)) (follows_ ? held_back_ : hub_due_).push_back({said, as_pid});
+}
+
+bool Listening::can_move() const {
+    return !any_due() && !follows_ && !news_ && !failed_ && heard_elsewhere();
+}
+
+void Listening::move_in(const std::vector<std::string>& channels,
+                        const std::vector<pool::Notification>& echoes) {
+    hearing.elsewhere.insert(channels.begin(), channels.end());
+    echoes_.assign(echoes.begin(), echoes.end());
+    for (const std::string& name : channels) wanted_.try_emplace(name, told_number_ + 1);
+    news_ = follows_ = true;
+}
+
+void Listening::from_predecessor(const pool::Notification& said, std::uint32_t as_pid) {
+    constexpr std::uint64_t first = 1;  // the number with which move_in() tells the hub
+    const auto wanted = wanted_.find(said.channel);
+    if (!follows_ || wanted == wanted_.end() || wanted->second != first) return;
     if (has_room(said)) hub_due_.push_back({said, as_pid});
+}
+
+void Listening::followed(bool missed) {
+    if (!std::exchange(follows_, false)) return;
+    missed_ |= missed;
+    for (Told& told : held_back_) hub_due_.push_back(std::move(told));
+    held_back_.clear();
 }
 
 bool Listening::has_room(const pool::Notification& said) {

@@ -70,6 +70,19 @@ public:
     void from_hub(const pool::Notification& said, std::uint32_t as_pid, std::uint64_t since);
     void missed() { missed_ = true; }
     std::size_t due_bytes() const { return due_bytes_; }
+
+    // ---- online restart
+
+    /// Nothing is due, nothing under way: another process can be told all of it.
+    bool can_move() const;
+    const std::deque<pool::Notification>& echoes() const { return echoes_; }
+    /// Another process has moved the client here, and goes on hearing for it until followed():
+    /// what it hears comes before all that the hub here does.
+    void move_in(const std::vector<std::string>& channels,
+                 const std::vector<pool::Notification>& echoes);
+    void from_predecessor(const pool::Notification& said, std::uint32_t as_pid);
+    /// It is done. `missed`: it may not have heard everything.
+    void followed(bool missed);
     bool any_due() const { return missed_ || !server_due_.empty() || !hub_due_.empty(); }
     /// As messages, in their order.
     std::string take_due();
@@ -92,8 +105,10 @@ private:
     bool ready_ = false;    // the hub, for what it was told
     bool failed_ = false;
     bool missed_ = false;
+    bool follows_ = false;                   // the process before this one still hears for it
     std::string who_;                        // as the hub's marker has it
     std::deque<Told> server_due_, hub_due_;  // what the server said was said before
+    std::deque<Told> held_back_;             // from the hub, while the other process's comes first
     std::deque<pool::Notification> echoes_;  // of which the hub will send another copy
     std::size_t due_bytes_ = 0;
 };

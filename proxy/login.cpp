@@ -309,43 +309,65 @@ Login::Outcome Login::enter_console() {
     auto console = std::make_unique<Console>(client_, role);
     console->welcome();
     client_.attendant_ = std::move(console);
-    client_.welcome_done(nullptr, nullptr);
+    client_.welcome_done(nullptr, nullptr, nullptr);
     return {};
 }
 
 net::Task<Login::Outcome> Login::enter_pool() {
     const config::ConfigPtr config = client_.shard_.worker.config;
-    const auto database = client_.shard_.process.database(*config, client_.database_);
+    Process& process = client_.shard_.process;
+    std::optional<config::Database> made;  // from "*"
+    const config::Database* database = config->database(client_.database_);
+    if (!database) {
+        made = process.database(*config, client_.database_);
+        if (made) database = &*made;
+    }
     if (!database) {
         co_return refuse(protocol::sqlstate::invalid_catalog_name,
                          "no such database: " + client_.database_);
     }
-    if (client_.shard_.process.disabled(client_.database_)) {
+    if (process.disabled(client_.database_)) {
         co_return refuse(protocol::sqlstate::cannot_connect_now,
                          fmt::format("database \"{}\" is disabled", client_.database_));
     }
-    const Process& process = client_.shard_.process;
     if (process.shutting_down() != Shutdown::none && !process.hands_over())
         co_return refuse(protocol::sqlstate::cannot_connect_now, "pooler is shutting down");
     if (config->settings.auth_type == config::AuthType::any && !database->user) {
         co_return refuse(protocol::sqlstate::invalid_authorization, "bouncer config error");
     }
-    client_.pool_ = &client_.shard_.process.registry().pool(*config, *database,
-                                                            database->user.value_or(client_.user_));
+    client_.pool_ =
+        &process.registry().pool(*config, *database, database->user.value_or(client_.user_));
     if (Outcome failure = count_in(*database)) {
         client_.pool_ = nullptr;
         co_return failure;
     }
     client_.pool_->set_credentials(
         authentication_.for_servers(*database, client_.pool_->credentials()));
+    if (const Greeting* const known = known_greeting()) {
+        welcome(*known);
+        co_return Outcome();
+    }
+    const protocol::VarSet::Entries asked = variables_;
     if (client_.replication_ != Replication::none) {
         variables_.emplace_back("replication", parameter_of(client_.replication_));
         if (Outcome failure = co_await open_relay()) co_return failure;
     } else if (Outcome failure = co_await meet_servers()) {
         co_return failure;
     }
-    welcome();
+    Greeting greeting = make_greeting();
+    welcome(shares_servers() && greeting.welcome
+                ? client_.shard_.greetings.keep(*client_.pool_, asked, std::move(greeting))
+                : greeting);
     co_return Outcome();
+}
+
+bool Login::shares_servers() const {
+    const config::PoolLimits& limits = client_.pool_->settings(client_.shard_.worker).limits;
+    return client_.replication_ == Replication::none && limits.mode != config::PoolMode::session;
+}
+
+const Greeting* Login::known_greeting() const {
+    return shares_servers() ? client_.shard_.greetings.find(*client_.pool_, variables_) : nullptr;
 }
 
 Login::Outcome Login::count_in(const config::Database&) {
@@ -354,22 +376,40 @@ Login::Outcome Login::count_in(const config::Database&) {
     return {};
 }
 
-void Login::welcome() {
+Greeting Login::make_greeting() {
+    protocol::VarTable& table = client_.shard_.worker.shared.vars;
+    Greeting greeting{.vars = {},
+                      .own = {},
+                      .parameters = {},
+                      .welcome = client_.pool_->welcome(),
+                      .epoch = client_.pool_->epoch()};
     protocol::VarSet::Entries parameters = reported();
     protocol::VarSet::Entries mine = tracked(parameters);
     mine.insert(mine.end(), made_->entries().begin(), made_->entries().end());
-    client_.vars_ = client_.shard_.worker.shared.vars.of(std::move(mine));
+    greeting.vars = table.of(std::move(mine));
+    greeting.own = own_among(greeting.vars, greeting.welcome, table);
     for (const auto& [name, value] : made_->entries()) {
         for (auto& parameter : parameters) {
             if (protocol::same_name(parameter.first, name)) parameter.second = value;
         }
     }
+    for (const auto& [name, value] : parameters)
+        protocol::write_parameter_status(greeting.parameters, name, value);
+    return greeting;
+}
+
+void Login::welcome(const Greeting& greeting) {
+    client_.vars_ = greeting.vars;
+    protocol::Vars own = greeting.own;
     const config::Settings& settings = client_.shard_.worker.config->settings;
-    if (settings.application_name_add_host) add_host_to_application_name();
+    if (settings.application_name_add_host) {
+        add_host_to_application_name();
+        own = own_among(client_.vars_, greeting.welcome, client_.shard_.worker.shared.vars);
+    }
     const pool::Server* const server = kept_ ? kept_ : client_.server();
     std::string out;
     protocol::write_authentication_ok(out);
-    for (const auto& [name, value] : parameters) protocol::write_parameter_status(out, name, value);
+    out += greeting.parameters;
     client_.write_cancel_key(out, server ? server->backend_pid() : 0);
     if (!settings.login_notify_message.empty()) {
         protocol::write_notice(out, protocol::Severity::notice,
@@ -378,7 +418,7 @@ void Login::welcome() {
     }
     protocol::write_ready_for_query(out, protocol::TxStatus::idle);
     send(out);
-    client_.welcome_done(client_.pool_, kept_);
+    client_.welcome_done(client_.pool_, kept_, std::move(own));
 }
 
 void Login::add_host_to_application_name() {

@@ -71,7 +71,11 @@ private:
     /// Those of them that are set at a server when they differ.
     protocol::VarSet::Entries tracked(const protocol::VarSet::Entries& reported) const;
     Outcome count_in(const config::Database& database);
-    void welcome();
+    bool shares_servers() const;
+    /// Of a client that does, where one like it was here before.
+    const Greeting* known_greeting() const;
+    Greeting make_greeting();
+    void welcome(const Greeting& greeting);
     void add_host_to_application_name();
     void send(const std::string& bytes) { client_.socket_.send(bytes); }
 

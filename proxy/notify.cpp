@@ -1,11 +1,13 @@
 #include "proxy/notify.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
 
 #include "pool/net/log.hpp"
 #include "protocol/secret.hpp"
+#include "proxy/handed_client.hpp"
 #include "proxy/process.hpp"
 
 namespace pgweir::proxy {
@@ -23,14 +25,31 @@ std::string random_name() {
     return name;
 }
 
-/// Runs `visit` with the client, on its thread, if it is still there.
-template <class F>
-void on_client(Process& process, unsigned shard_index, std::uint32_t id, F visit) {
+constexpr std::string_view farewell_word = "over ";
+
+/// Runs `visit` with the client, on its thread, if it is still there; or, if it has gone to the
+/// next process, tells that of what `heard` makes.
+template <class F, class G>
+void on_client(Process& process, unsigned shard_index, std::uint32_t id, F visit, G heard) {
     Shard& shard = *process.shards()[shard_index];
-    shard.worker.loop.post([&shard, id, visit = std::move(visit)] {
+    shard.worker.loop.post([&shard, id, visit = std::move(visit), heard = std::move(heard)] {
         const auto found = shard.clients.find(id);
-        if (found != shard.clients.end()) visit(*found->second);
+        if (found != shard.clients.end()) return visit(*found->second);
+        const auto departed = shard.departed.find(id);
+        if (departed != shard.departed.end()) heard(shard, departed->second);
     });
+}
+
+/// The numbers of a text like "1 22 333".
+template <class... Number>
+void read_numbers(std::string_view text, Number&... numbers) {
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    const auto next = [&](auto& number) {
+        const auto read = std::from_chars(at, end, number);
+        at = read.ptr == end ? end : read.ptr + 1;
+    };
+    (next(numbers), ...);
 }
 
 }  // namespace
@@ -47,6 +66,20 @@ Hub::Hub(Hubs& hubs, Process& process, Shard& home, pool::Pool& pool)
 
 std::string Hub::who(ClientPlace client, std::uint64_t number) {
     return fmt::format("{} {} {}", client.shard, client.client, number);
+}
+
+std::string Hub::farewell(ClientPlace client) {
+    return fmt::format("{}{} {}", farewell_word, client.shard, client.client);
+}
+
+void Hub::take_over(ClientPlace client, std::uint64_t number, std::string marker,
+                    std::string payload) {
+    Arrival arrival{Key(client.shard, client.client), number, std::move(marker),
+                    std::move(payload)};
+    home_.worker.loop.post([this, arrival = std::move(arrival)] {
+        arrivals_.push_back(arrival);
+        advance();
+    });
 }
 
 void Hub::set(ClientPlace client, WantedChannels channels, std::uint64_t number) {
@@ -89,7 +122,7 @@ void Hub::tick(const Shard& here) {
 }
 
 void Hub::advance() {
-    if (subscribers_.empty()) {
+    if (subscribers_.empty() && arrivals_.empty()) {
         missed_ = false;
         if (server_ && !busy_) server_->close("nobody listens");
         return;
@@ -103,15 +136,33 @@ void Hub::advance() {
     }
     if (busy_) return;
     const std::string sql = difference();
-    if (sql.empty()) return tell_ready();
+    if (!sql.empty()) {
+        busy_ = true;
+        server_->run_own(sql);
+    } else if (!announce()) {
+        tell_ready();
+    }
+}
+
+/// To the hubs of the process before this one: where they are not needed any more.
+bool Hub::announce() {
+    std::string sql;
+    for (Arrival& arrival : arrivals_) {
+        if (std::exchange(arrival.said, true)) continue;
+        sql += "NOTIFY " + protocol::quote_identifier(arrival.marker) + ", " +
+               protocol::quote_literal(arrival.payload) + ";";
+    }
+    if (sql.empty()) return false;
     busy_ = true;
     server_->run_own(sql);
+    return true;
 }
 
 /// What makes the server listen to what is wanted.
 std::string Hub::difference() {
     ChannelNames wanted{marker_};
     for (const auto& [name, keys] : by_channel_) wanted.insert(name);
+    for (const Arrival& arrival : arrivals_) wanted.insert(arrival.marker);
     std::string sql;
     for (const std::string& name : listened_) {
         if (!wanted.contains(name)) sql += "UNLISTEN " + protocol::quote_identifier(name) + ";";
@@ -153,14 +204,17 @@ void Hub::lost(const protocol::Error& error) {
     server_ = nullptr;
     opening_ = busy_ = false;
     listened_.clear();
+    for (Arrival& arrival : arrivals_) arrival.said = false;
 }
 
 void Hub::tell_ready() {
     for (const Key& key : unready_) {
         const auto found = subscribers_.find(key);
         if (found == subscribers_.end()) continue;
-        on_client(process_, key.first, key.second,
-                  [number = found->second.number](Client& client) { client.hub_ready(number); });
+        on_client(
+            process_, key.first, key.second,
+            [number = found->second.number](Client& client) { client.hub_ready(number); },
+            [](Shard&, const Departed&) {});
     }
     unready_.clear();
 }
@@ -169,21 +223,45 @@ void Hub::tell_ready() {
 void Hub::tell_missed() {
     for (auto& [key, subscriber] : subscribers_) {
         for (auto& [name, subscription] : subscriber.channels) subscription.active = true;
-        on_client(process_, key.first, key.second, [](Client& client) { client.hub_missed(); });
+        on_client(
+            process_, key.first, key.second, [](Client& client) { client.hub_missed(); },
+            [id = key.second](Shard& shard, const Departed&) {
+                shard.process.departed_is_heard(shard, id, true);
+            });
     }
 }
 
-void Hub::activate(std::string_view who) {
+/// On the channel of our own: from here on we hear for a client, or another process does.
+void Hub::marked(const pool::Notification& said) {
+    std::string_view payload = said.payload;
     Key key;
     std::uint64_t number = 0;
-    const char* const end = who.data() + who.size();
-    auto next = [&, at = who.data()](auto& value) mutable {
-        const auto read = std::from_chars(at, end, value);
-        at = read.ptr == end ? end : read.ptr + 1;
+    if (!payload.starts_with(farewell_word)) {
+        read_numbers(payload, key.first, key.second, number);
+        return activate(key, number);
+    }
+    payload.remove_prefix(farewell_word.size());
+    read_numbers(payload, key.first, key.second);
+    change(key, {}, 0);
+    on_client(
+        process_, key.first, key.second, [](Client&) {},
+        [id = key.second](Shard& shard, const Departed&) {
+            shard.process.departed_is_heard(shard, id, false);
+        });
+}
+
+/// On that of the process before: the same for a client that has come from there.
+void Hub::arrived(const pool::Notification& said) {
+    const auto is_meant = [&said](const Arrival& arrival) {
+        return arrival.marker == said.channel && arrival.payload == said.payload;
     };
-    next(key.first);
-    next(key.second);
-    next(number);
+    const auto found = std::find_if(arrivals_.begin(), arrivals_.end(), is_meant);
+    if (found == arrivals_.end()) return;
+    activate(found->key, found->number);
+    arrivals_.erase(found);
+}
+
+void Hub::activate(Key key, std::uint64_t number) {
     const auto found = subscribers_.find(key);
     if (found == subscribers_.end()) return;
     for (auto& [name, subscription] : found->second.channels)
@@ -194,8 +272,9 @@ void Hub::notified(const std::vector<pool::Notification>& kept,
                    const std::vector<pool::Notification>&) {
     using Said = std::shared_ptr<const pool::Notification>;
     for (const pool::Notification& said : kept) {
+        if (!arrivals_.empty()) arrived(said);
         if (said.channel == marker_) {
-            activate(said.payload);
+            marked(said);
             continue;
         }
         const auto found = by_channel_.find(said.channel);
@@ -205,10 +284,14 @@ void Hub::notified(const std::vector<pool::Notification>& kept,
         for (const Key& key : found->second) {
             const Subscription& wanted = subscribers_[key].channels[said.channel];
             if (!wanted.active) continue;
-            on_client(process_, key.first, key.second,
-                      [shared, as_pid, since = wanted.since](Client& client) {
-                          client.hear(*shared, as_pid, since);
-                      });
+            on_client(
+                process_, key.first, key.second,
+                [shared, as_pid, since = wanted.since](Client& client) {
+                    client.hear(*shared, as_pid, since);
+                },
+                [shared, as_pid](Shard& shard, const Departed& departed) {
+                    shard.process.tell_departed({departed.key, *shared, as_pid});
+                });
         }
     }
 }

@@ -29,11 +29,18 @@ public:
     /// The channel of its own by which it is told where it takes over: its payload is who().
     const std::string& marker() const { return marker_; }
     static std::string who(ClientPlace client, std::uint64_t number);
+    /// The payload by which it is told that a client which has moved is heard for where it is.
+    static std::string farewell(ClientPlace client);
 
     /// What a client wants to hear; nothing: it is done. Client::hub_ready(number) follows when it
     /// is listened to. What is new is sent to the client from its marker of that number on: an
     /// earlier marker may still be under way, and is not about what came later. Any thread.
     void set(ClientPlace client, WantedChannels channels, std::uint64_t number);
+    /// The client has moved here from a process whose hub has this marker and still listens for it:
+    /// once ours listens as well it says `payload` there, from which on it is ours to be told of.
+    /// Any thread.
+    void take_over(ClientPlace client, std::uint64_t number, std::string marker,
+                   std::string payload);
     /// Chores, every 100 ms.
     void tick(const Shard& here);
 
@@ -57,9 +64,20 @@ private:
         std::uint64_t number = 0;
     };
 
+    /// A client that take_over() is about.
+    struct Arrival {
+        Key key;
+        std::uint64_t number;
+        std::string marker, payload;
+        bool said = false;
+    };
+
     void change(Key key, const WantedChannels& channels, std::uint64_t number);
     void forget_channels(Key key, const Subscriber& subscriber);
-    void activate(std::string_view who);
+    void marked(const pool::Notification& said);
+    void arrived(const pool::Notification& said);
+    void activate(Key key, std::uint64_t number);
+    bool announce();
     /// Opens, closes, listens: what is to be done next.
     void advance();
     std::string difference();
@@ -81,6 +99,7 @@ private:
     std::map<Key, Subscriber> subscribers_;
     std::set<Key> unready_;  // that wait for hub_ready()
     std::map<std::string, std::set<Key>, std::less<>> by_channel_;
+    std::vector<Arrival> arrivals_;
 };
 
 /// Thread-safe.

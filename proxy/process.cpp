@@ -353,16 +353,17 @@ void Process::look_after(Shard& shard) {
     for (pool::Pool* const pool : registry_->pools()) {
         pool->tick(shard.worker);
         if (pool->unasked.load(std::memory_order_relaxed) == 0) continue;
-        const bool all = pool->paused() || shutdown_ != Shutdown::none;
+        const bool all = pool->paused() || (shutdown_ != Shutdown::none && !hands_over());
         if (all || is_short_of_servers(*pool, now_us)) shard.reclaim(*pool, all);
     }
     hubs_.tick(shard);
     look_at_addresses(shard);
-    if (hands_over()) {
+    if (moves_clients()) {
         shard.for_each_client([this](Client& client) {
             if (client.can_move()) hand_over(client);
         });
     }
+    if (!shard.departed.empty()) forget_departed(shard);
     if (now_us >= shard.next_walk_us) {
         shard.for_each_client([now_us](Client& client) { client.check_timeouts(now_us); });
         // Idle clients are many: they are looked at seldom, unless a limit asks for more.

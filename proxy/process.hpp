@@ -89,7 +89,15 @@ public:
     void client_gone();
     /// A successor serves: clients go there as soon as they can.
     bool hands_over() const { return hands_over_.load(std::memory_order_relaxed); }
+    /// … and understands what it is told of them.
+    bool moves_clients() const { return moves_clients_.load(std::memory_order_relaxed); }
     void hand_over(Client& client);
+    /// Clients have gone there for whom it does not listen yet. Any thread.
+    void count_departed(int change) { departed_.fetch_add(change, std::memory_order_relaxed); }
+    /// What is heard for one of them.
+    void tell_departed(const HandedNotification& heard);
+    /// This client, which has gone, is heard for where it is.
+    void departed_is_heard(Shard& shard, std::uint32_t client, bool missed);
     /// `hold` is let go when the request is through, or there is nothing to cancel.
     void cancel(const protocol::CancelRequest& request, pool::CancelHold hold);
     /// Expires when the loops are about to end: from then on nothing is to be posted to them.
@@ -161,9 +169,13 @@ private:
     void inherit_clients();
     void open_door();
     void let_in(std::unique_ptr<TakeoverLink> successor);
-    void begin_hand_over();
+    void begin_hand_over(bool moves_clients);
     void successor_gone();
-    void move_in(TakeoverLink::Message message);
+    void predecessor_gone();
+    void receive(TakeoverLink::Message message);
+    void move_in(const TakeoverLink::Message& message);
+    void hear(const TakeoverLink::Message& message);
+    void forget_departed(Shard& shard);
     Shard& least_loaded();
     void handle_signal(int signal);
     bool load_again();
@@ -204,9 +216,12 @@ private:
     int http_socket_ = -1;      // until somebody serves it
     std::string http_address_;  // as the configuration has it
     std::unique_ptr<http::Site> http_;
+    std::mutex following_mutex_;                  // guards following_
+    std::map<CancelKeys::Id, Shard*> following_;  // where clients are that it still listens for
     std::unique_ptr<TakeoverDoor> door_;
     std::unique_ptr<TakeoverLink> predecessor_, successor_;
-    std::atomic<bool> hands_over_ = false;
+    std::atomic<bool> hands_over_ = false, moves_clients_ = false;
+    std::atomic<int> departed_ = 0;  // clients in the shards' tables
     std::atomic<std::int64_t> last_write_us_ = 0;
     std::atomic<int> clients_ = 0;      // logged in to a database
     std::atomic<int> connections_ = 0;  // of any kind

@@ -32,12 +32,26 @@ std::vector<int> Process::inherit_listeners() {
 void Process::inherit_clients() {
     if (!predecessor_) return;
     const auto drop = [](const TakeoverLink::Message&) {};  // cancel requests for who is gone
-    predecessor_->send_now({Kind::up, {}});
+    predecessor_->send_now({Kind::up, std::string(1, handed_format)});
     predecessor_->start({
-        .received = [this](TakeoverLink::Message message) { move_in(std::move(message)); },
+        .received = [this](TakeoverLink::Message message) { receive(std::move(message)); },
         .unsent = drop,
-        .ended = [] { net::log::print(Level::log, {}, "the process before this one has ended"); },
+        .ended = [this] { predecessor_gone(); },
     });
+}
+
+/// What it has heard for clients that are here it has told, unless it was ended.
+void Process::predecessor_gone() {
+    net::log::print(Level::log, {}, "the process before this one has ended");
+    {
+        const std::lock_guard lock(following_mutex_);
+        following_.clear();
+    }
+    for (const auto& shard : shards_) {
+        shard->worker.loop.post([here = shard.get()] {
+            here->for_each_client([](Client& client) { client.predecessor_gone(); });
+        });
+    }
 }
 
 void Process::open_door() {
@@ -63,7 +77,10 @@ void Process::let_in(std::unique_ptr<TakeoverLink> successor) {
     successor->send_now({Kind::serve, {}});
     successor_ = std::move(successor);
     const auto received = [this](const TakeoverLink::Message& message) {
-        if (message.kind == Kind::up) main().worker.loop.post([this] { begin_hand_over(); });
+        if (message.kind == Kind::up) {
+            const bool understands = message.body == std::string(1, handed_format);
+            main().worker.loop.post([this, understands] { begin_hand_over(understands); });
+        }
         if (message.kind != Kind::cancel || message.body.size() < 4) return;
         protocol::CancelRequest request;
         request.pid = protocol::load_u32(message.body.data());
@@ -72,13 +89,14 @@ void Process::let_in(std::unique_ptr<TakeoverLink> successor) {
     };
     successor_->start({
         .received = received,
-        .unsent = [this](TakeoverLink::Message message) { move_in(std::move(message)); },
+        .unsent = [this](TakeoverLink::Message message) { receive(std::move(message)); },
         .ended = [this] { main().worker.loop.post([this] { successor_gone(); }); },
     });
 }
 
-void Process::begin_hand_over() {
-    net::log::print(Level::log, {}, "the next process serves: handing over");
+void Process::begin_hand_over(bool moves_clients) {
+    net::log::print(Level::log, {}, "the next process serves: handing over{}",
+                    moves_clients ? "" : ", but for the clients: it is of another version");
     for (const auto& listener : listeners_) listener->leave_path();
     listeners_.clear();
     http_.reset();
@@ -86,6 +104,7 @@ void Process::begin_hand_over() {
     door_.reset();
     shutdown_ = Shutdown::wait_for_clients;
     hands_over_.store(true, std::memory_order_relaxed);
+    moves_clients_.store(moves_clients, std::memory_order_relaxed);
 }
 
 void Process::successor_gone() {
@@ -93,28 +112,88 @@ void Process::successor_gone() {
         net::log::print(Level::error, {},
                         "the next process has ended: what it was not given is served to the end");
         hands_over_.store(false, std::memory_order_relaxed);
+        moves_clients_.store(false, std::memory_order_relaxed);
     } else {
         successor_.reset();
     }
 }
 
 void Process::hand_over(Client& client) {
-    auto [handed, fd] = client.move_out();
-    successor_->send({Kind::client, encode(handed), fd});
+    const protocol::Cleansing cleansing;
+    const Client::Moved moved = client.move_out();
+    successor_->send({Kind::client, encode(moved.client), moved.fd, moved.server_fd});
 }
 
-/// Any thread.
-void Process::move_in(TakeoverLink::Message message) {
-    if (message.kind != Kind::client || message.fd < 0) return;
+void Process::tell_departed(const HandedNotification& heard) {
+    successor_->send({Kind::said, encode(heard)});
+}
+
+void Process::departed_is_heard(Shard& shard, std::uint32_t client, bool missed) {
+    const auto found = shard.departed.find(client);
+    if (found == shard.departed.end()) return;
+    tell_departed({.client = found->second.key, .said = {}, .missed = missed});
+    shard.departed.erase(found);
+    count_departed(-1);
+}
+
+/// The next process has had enough time to listen for them: it may be unable to.
+void Process::forget_departed(Shard& shard) {
+    constexpr std::int64_t heard_for_us = 30'000'000;
+    const std::int64_t now_us = shard.worker.loop.now_us();
+    std::vector<std::uint32_t> late;
+    for (const auto& [id, departed] : shard.departed) {
+        if (now_us - departed.since_us > heard_for_us) late.push_back(id);
+    }
+    for (const std::uint32_t id : late) {
+        shard.departed.at(id).hub->set({shard.worker.index, id}, {}, 0);
+        departed_is_heard(shard, id, true);
+    }
+}
+
+/// From the process before this one; or back from the next one, which is gone. The link's thread.
+void Process::receive(TakeoverLink::Message message) {
+    if (message.kind == Kind::client && message.fd >= 0) move_in(message);
+    if (message.kind == Kind::said) hear(message);
+}
+
+void Process::move_in(const TakeoverLink::Message& message) {
     auto handed = decode_handed_client(message.body);
     if (handed.has_error()) {
         net::log::print(Level::error, {}, "{}", handed.error().message);
         ::close(message.fd);
+        if (message.second_fd >= 0) ::close(message.second_fd);
         return;
     }
     Shard& shard = least_loaded();
-    shard.worker.loop.post([&shard, fd = message.fd, handed = std::move(*handed)] {
-        shard.add_client(fd, handed.address).move_in(handed);
+    const CancelKey& key = handed->cancel_key;
+    if (!handed->channels.names.empty() && key.secret.size() >= CancelKeys::short_size) {
+        const std::lock_guard lock(following_mutex_);
+        following_[CancelKeys::id_of(key.pid, key.secret)] = &shard;
+    }
+    const int fd = message.fd, server_fd = message.second_fd;
+    shard.worker.loop.post([&shard, fd, server_fd, handed = std::move(*handed)] {
+        shard.add_client(fd, handed.address).move_in(handed, server_fd);
+    });
+}
+
+/// Goes the way that its client went, so that it comes behind it.
+void Process::hear(const TakeoverLink::Message& message) {
+    auto heard = decode_handed_notification(message.body);
+    if (heard.has_error() || heard->client.secret.size() < CancelKeys::short_size) return;
+    const CancelKeys::Id key = CancelKeys::id_of(heard->client.pid, heard->client.secret);
+    Shard* shard = nullptr;
+    {
+        const std::lock_guard lock(following_mutex_);
+        const auto found = following_.find(key);
+        if (found == following_.end()) return;
+        shard = found->second;
+        if (!heard->said) following_.erase(found);
+    }
+    shard->worker.loop.post([this, shard, heard = std::move(*heard)] {
+        const auto place = cancel_keys_.find(heard.client.pid, heard.client.secret);
+        if (!place || place->shard != shard->worker.index) return;
+        const auto found = shard->clients.find(place->client);
+        if (found != shard->clients.end()) found->second->hear_from_predecessor(heard);
     });
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "pool/worker.hpp"
+#include "protocol/cleanse.hpp"
 #include "protocol/scram.hpp"
 
 namespace pgweir::proxy {
@@ -19,11 +20,11 @@ public:
     /// What to check a client's proof against. For a user without a usable secret it is made up,
     /// the same each time, so that the conversation looks like any other.
     net::Task<protocol::ScramVerifier> verifier(pool::Worker& worker, std::string user,
-                                                std::string secret);
+                                                protocol::Secret secret);
 
 private:
     struct Derived {
-        std::string secret;
+        std::string of_secret;  // a hash that only this process could make
         int iterations;
         protocol::ScramVerifier verifier;
     };

@@ -129,8 +129,14 @@ public:
 
     /// What the client was promised.
     const protocol::Vars& vars() const { return vars_; }
-    /// It is known from elsewhere what the client has: it was another process's.
-    void set_vars(protocol::Vars vars) { vars_ = std::move(vars); }
+    /// What its statements do that it has PREPAREd.
+    Doings prepared() const { return notes_ ? notes_->prepared : Doings(); }
+    /// It was another process's, which says what it has.
+    void move_in(protocol::Vars vars, router::Traces pins, Doings prepared) {
+        vars_ = std::move(vars);
+        pins_ = pins;
+        if (!prepared.empty()) notes().prepared = std::move(prepared);
+    }
     /// What a RESET gives back.
     const protocol::Vars& startup() const { return startup_; }
     const protocol::Vars& own() const { return own_; }

@@ -17,6 +17,7 @@
 #include "proxy/cancel_keys.hpp"
 #include "proxy/catalogs.hpp"
 #include "proxy/fresh_wait.hpp"
+#include "proxy/greeting.hpp"
 #include "proxy/known_cluster.hpp"
 #include "proxy/memory_watch.hpp"
 #include "proxy/query_book.hpp"
@@ -32,7 +33,15 @@ class Registry;
 namespace pgweir::proxy {
 
 class Client;
+class Hub;
 class Process;
+
+/// A client that has gone to the next process, for whom a hub here still listens.
+struct Departed {
+    CancelKey key;  // by which it is known there
+    Hub* hub;
+    std::int64_t since_us;
+};
 
 /// Resource; everything in it belongs to its worker's thread.
 struct Shard {
@@ -75,6 +84,7 @@ struct Shard {
     Process& process;
     std::map<CatalogKey, KnownCatalog> catalogs;
     QueryBook queries;
+    Greetings greetings;
     router::RecentTexts texts;
     std::map<std::string, RouteCounts> routes;  // by entry; the places stay
     router::Router router;
@@ -85,7 +95,8 @@ struct Shard {
         read_pools;
     std::map<std::string, KnownCluster, std::less<>> clusters;
     std::unordered_map<std::uint32_t, std::unique_ptr<Client>> clients;
-    std::set<std::uint32_t> unasked;          // ids of those clients
+    std::unordered_map<std::uint32_t, Departed> departed;  // by the ids that they had
+    std::set<std::uint32_t> unasked;                       // ids of those clients
     std::set<std::uint32_t> logins;           // ids, oldest first, of who has not proved anything
     pool::PoolStats console_stats;            // the console counts as a database of its own
     pool::ErrorCounts errors;                 // told to clients that are no pool's

@@ -128,7 +128,7 @@ void log_problems(net::log::Level level, const std::vector<config::Problem>& pro
 }
 
 int start(const Options& options) {
-    const config::Loaded loaded = config::load(options.config);
+    config::Loaded loaded = config::load(options.config);
     for (const auto& problem : loaded.problems) std::cerr << config::text(problem) << "\n";
     if (!loaded.config) {
         return fail(options.config.empty()
@@ -156,7 +156,7 @@ int start(const Options& options) {
     }
     if (options.daemon) into_background();
     log_problems(Level::warning, loaded.warnings);
-    const auto tls = pool::make_tls_contexts(config);
+    auto tls = pool::make_tls_contexts(config);
     if (tls.has_error()) {
         net::log::print(Level::fatal, {}, "{}", tls.error().message);
         return 1;
@@ -164,16 +164,17 @@ int start(const Options& options) {
     raise_descriptor_limit(settings);
     std::signal(SIGPIPE, SIG_IGN);
     hold_signals();  // before any thread is started
+    const std::string pidfile = settings.pidfile;
     int code;
     {
-        Process process(options, loaded.config, *tls);
-        code = process.run([&settings] {
-            if (!settings.pidfile.empty()) std::ofstream(settings.pidfile) << getpid() << "\n";
+        // The configuration ends with the first RELOAD, and what is secret in it.
+        Process process(options, std::move(loaded.config), std::move(*tls));
+        code = process.run([&pidfile] {
+            if (!pidfile.empty()) std::ofstream(pidfile) << getpid() << "\n";
         });
     }
     // After an online restart it is the successor's.
-    if (!settings.pidfile.empty() && named_by(settings.pidfile) == getpid())
-        ::unlink(settings.pidfile.c_str());
+    if (!pidfile.empty() && named_by(pidfile) == getpid()) ::unlink(pidfile.c_str());
     return code;
 }
 

@@ -3,6 +3,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
+#include <vector>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -14,6 +16,7 @@
 #include "pool/net/address.hpp"
 #include "pool/net/log.hpp"
 #include "protocol/bytes.hpp"
+#include "protocol/cleanse.hpp"
 
 namespace pgweir::proxy {
 
@@ -21,39 +24,45 @@ namespace {
 
 using net::log::Level;
 
-constexpr std::size_t header_size = 6;       // length of the body, kind, whether a descriptor comes
+constexpr std::size_t header_size = 6;       // length of the body, kind, how many descriptors come
 constexpr std::size_t body_max = 256 << 20;  // bytes
+
+std::vector<int> descriptors_of(const TakeoverLink::Message& message) {
+    std::vector<int> descriptors{message.fd, message.second_fd};
+    std::erase(descriptors, -1);
+    return descriptors;
+}
 
 std::string header_of(const TakeoverLink::Message& message) {
     std::string header(header_size, '\0');
     protocol::store_u32(header.data(), static_cast<std::uint32_t>(message.body.size()));
     header[4] = static_cast<char>(message.kind);
-    header[5] = message.fd >= 0 ? '1' : '0';
+    header[5] = static_cast<char>('0' + descriptors_of(message).size());
     return header;
 }
 
-/// The descriptor goes with the first byte.
-ssize_t send_part(int to, std::string_view bytes, int descriptor) {
+/// The descriptors go with the first byte.
+ssize_t send_part(int to, std::string_view bytes, std::span<const int> descriptors) {
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(2 * sizeof(int))> control{};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (descriptor >= 0) {
+    if (!descriptors.empty()) {
         message.msg_control = control.data();
-        message.msg_controllen = control.size();
+        message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
         cmsghdr* const rights = CMSG_FIRSTHDR(&message);
         rights->cmsg_level = SOL_SOCKET;
         rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof descriptor);
-        std::memcpy(CMSG_DATA(rights), &descriptor, sizeof descriptor);
+        rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+        std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
     }
     return ::sendmsg(to, &message, MSG_NOSIGNAL);
 }
 
-bool send_all(int to, std::string_view bytes, int descriptor) {
+bool send_all(int to, std::string_view bytes, std::span<const int> descriptors) {
     while (!bytes.empty()) {
-        const ssize_t sent = send_part(to, bytes, descriptor);
+        const ssize_t sent = send_part(to, bytes, descriptors);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0 && errno == ETOOMANYREFS) {  // so many are on their way: the reader is slower
             constexpr int a_while_ms = 5;
@@ -62,7 +71,7 @@ bool send_all(int to, std::string_view bytes, int descriptor) {
         }
         if (sent <= 0) return false;
         bytes.remove_prefix(static_cast<std::size_t>(sent));
-        descriptor = -1;
+        descriptors = {};
     }
     return true;
 }
@@ -96,28 +105,35 @@ std::unique_ptr<TakeoverLink> TakeoverLink::connect(const std::string& path) {
 }
 
 bool TakeoverLink::send_now(const Message& message) {
-    return send_all(fd_, header_of(message), message.fd) && send_all(fd_, message.body, -1);
+    return send_all(fd_, header_of(message), descriptors_of(message)) &&
+           send_all(fd_, message.body, {});
 }
 
 std::optional<TakeoverLink::Message> TakeoverLink::receive_now() {
-    std::optional<Message> got;
-    const auto whole = [&]() -> bool {
-        if (input_.size() < header_size) return false;
-        const std::size_t size = protocol::load_u32(input_.data());
-        if (size > body_max || input_.size() - header_size < size) return false;
-        const bool has_descriptor = input_[5] == '1';
-        got = Message{static_cast<Kind>(input_[4]), input_.substr(header_size, size)};
-        if (has_descriptor && !descriptors_.empty()) {
-            got->fd = descriptors_.front();
-            descriptors_.pop_front();
-        }
-        input_.erase(0, header_size + size);
-        return true;
-    };
-    while (!whole()) {
+    while (true) {
+        if (auto message = take_whole()) return message;
         if (!receive_some()) return std::nullopt;
     }
-    return got;
+}
+
+/// One that has come already.
+std::optional<TakeoverLink::Message> TakeoverLink::take_whole() {
+    if (input_.size() < header_size) return std::nullopt;
+    const std::size_t size = protocol::load_u32(input_.data());
+    if (size > body_max || input_.size() - header_size < size) return std::nullopt;
+    Message message{static_cast<Kind>(input_[4]), input_.substr(header_size, size)};
+    const int descriptors = input_[5] - '0';
+    if (descriptors > 0) message.fd = take_descriptor();
+    if (descriptors > 1) message.second_fd = take_descriptor();
+    input_.erase(0, header_size + size);
+    return message;
+}
+
+int TakeoverLink::take_descriptor() {
+    if (descriptors_.empty()) return -1;
+    const int descriptor = descriptors_.front();
+    descriptors_.pop_front();
+    return descriptor;
 }
 
 bool TakeoverLink::receive_some() {
@@ -187,11 +203,12 @@ bool TakeoverLink::send_queued() {
             callbacks_.unsent(std::move(message));
             return false;
         }
-        if (message.fd >= 0) ::close(message.fd);
+        for (const int descriptor : descriptors_of(message)) ::close(descriptor);
     }
 }
 
 void TakeoverLink::run() {
+    const protocol::Cleansing cleansing;  // what is handed over includes secrets
     std::array<pollfd, 2> watched{{{fd_, POLLIN, 0}, {wakeup_fd_, POLLIN, 0}}};
     while (send_queued()) {
         if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) break;
@@ -199,7 +216,7 @@ void TakeoverLink::run() {
         if (watched[0].revents == 0) continue;
         auto message = receive_now();
         if (!message) break;
-        callbacks_.received(std::move(*message));
+        for (; message; message = take_whole()) callbacks_.received(std::move(*message));
     }
     bool ours;
     {

@@ -15,21 +15,23 @@
 namespace pgweir::proxy {
 
 /// One end of the connection between a process and its successor. Messages either way, each with
-/// a descriptor or without; both processes are of one user, who is trusted. Resource; a thread of
+/// up to two descriptors; both processes are of one user, who is trusted. Resource; a thread of
 /// its own sends and receives, because what the other end does not read must not hold up a loop.
 class TakeoverLink {
 public:
     enum class Kind : char {
         listener = 'L',  // a listening socket
         serve = 'S',     // that was all of them: the successor may begin
-        up = 'U',        // it serves: the predecessor listens no more
-        client = 'C',    // encode(HandedClient) and the client's socket
-        cancel = 'K',    // a cancel request for a client the successor does not have
+        up = 'U',        // it serves, with its handed_format: the predecessor listens no more
+        client = 'C',  // encode(HandedClient), the client's socket, and its server's if it has one
+        said = 'N',    // encode(HandedNotification)
+        cancel = 'K',  // a cancel request for a client the successor does not have
     };
     struct Message {
         Kind kind;
         std::string body;
-        int fd = -1;  // its owner closes it
+        int fd = -1;         // its owner closes it
+        int second_fd = -1;  // the same; not without the first
     };
 
     explicit TakeoverLink(int fd) : fd_(fd) {}
@@ -53,7 +55,7 @@ public:
     };
     /// From here on the thread works.
     void start(Callbacks callbacks);
-    /// Takes over the descriptor, which is closed when it is sent. Any thread.
+    /// Takes over the descriptors, which are closed when they are sent. Any thread.
     void send(Message message);
 
 private:
@@ -62,6 +64,8 @@ private:
     void woken();
     bool send_queued();
     bool receive_some();
+    std::optional<Message> take_whole();
+    int take_descriptor();
 
     const int fd_;
     int wakeup_fd_ = -1;
@@ -69,8 +73,8 @@ private:
     std::mutex mutex_;  // guards queue_, ending_
     std::deque<Message> queue_;
     bool ending_ = false;
-    std::string input_;            // bytes of messages that are not whole
-    std::deque<int> descriptors_;  // received, of messages that are not whole
+    std::string input_;            // bytes of messages that were not taken yet
+    std::deque<int> descriptors_;  // received, of messages that were not taken yet
     std::thread thread_;
 };
 

@@ -4,14 +4,23 @@ import re
 import signal
 import socket
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness import eventually
 from harness.postgres import PG_BIN
-from harness.processes import IDENTITY, Process
+from harness.processes import IDENTITY, Process, Workdir
+from harness.tls import Authority
 from harness.wire import query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir, pytest.mark.short]
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    with Workdir() as directory:
+        yield Authority(directory.path).certificate("pooler")
 
 
 def clients(proxy):
@@ -34,7 +43,7 @@ def test_idle_clients_move_with_their_session(pgweir):
         one.query("prepare mine as select 42 as answer")
         two.query("select 1")
         ended(proxy.restart())
-        assert {row["application_name"] for row in clients(proxy)} >= {"second"}
+        eventually(lambda: {row["application_name"] for row in clients(proxy)} >= {"second"})
         assert one.rows("show statement_timeout") == [("77s",)]
         assert one.rows("show timezone") == [("Asia/Tokyo",)]
         assert one.rows("execute mine") == [("42",)]
@@ -88,32 +97,143 @@ def test_cancel_finds_a_client_wherever_it_is(pgweir, cluster):
         ended(before)
 
 
-def test_who_cannot_move_is_served_to_the_end(pgweir):
-    """A session-pooled client and one that listens."""
-    proxy = pgweir()
-    with proxy.wire(dbname="app_session") as session, proxy.wire() as listens:
-        session.query("set work_mem = '7MB'")
-        listens.query("listen news")
+def backend_pid(wire):
+    return wire.rows("select pg_backend_pid()")[0][0]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "the socket"])
+def test_session_clients_move_with_their_server(pgweir, cluster, host):
+    """Everything in the session stays as it is, since the server does."""
+    where = cluster.primary.directory if host == "the socket" else host
+    entry = f"host={where} port={cluster.primary.port} dbname=app pool_mode=session"
+    proxy = pgweir(databases={"app": entry}, default_pool_size=2)
+    with proxy.wire(dbname="app") as one, proxy.wire(dbname="app") as unasked:
+        one.query("set work_mem = '7MB'; create temporary table mine as select 1 as n; listen news")
+        one.query("prepare p as select 40 + n from mine")
+        server = backend_pid(one)
+        ended(proxy.restart())
+        ended(proxy.restart())
+        assert backend_pid(one) == server
+        assert one.rows("show work_mem") == [("7MB",)]
+        assert one.rows("execute p") == [("41",)]
+        cluster.primary.rows("notify news, 'heard'", dbname="app")
+        assert one.read_until("A")[-1].body.endswith(b"news\0heard\0")
+        assert unasked.rows("select 1") == [("1",)]
+        (pool,) = [row for row in proxy.console("show pools") if row["database"] == "app"]
+        assert (pool["sv_active"], pool["sv_idle"]) == ("2", "0")
+        one.send(query("select pg_sleep(60)"))
+        eventually(lambda: cluster.primary.backends("state = 'active' and query like 'select pg_sleep%'"),
+                   what="the query on the server")
+        one.cancel()
+        assert any(b"57014" in message.body for message in one.read_until("Z"))
+    with proxy.wire(dbname="app") as fresh:  # it is a server of the pool like any other, and was cleaned
+        assert fresh.rows("show work_mem") != [("7MB",)]
+
+
+def test_pinned_clients_move_with_their_server(pgweir, cluster):
+    proxy = pgweir(default_pool_size=2)
+    with proxy.wire() as one, proxy.wire() as other:
+        one.query("set time zone 'Asia/Tokyo'; create temporary table mine as select 1 as n")
+        one.query("prepare p as select 40 + n from mine")
+        one.query("select pg_advisory_lock(4711)")
+        other.query("select 1")
+        server = backend_pid(one)
+        ended(proxy.restart())
+        assert backend_pid(one) == server
+        assert {row["reasons"] for row in proxy.console("show pins")} == {"advisory lock, temporary object"}
+        assert one.rows("execute p") == [("41",)]
+        assert one.rows("show timezone") == [("Asia/Tokyo",)]
+        assert other.rows("select pg_try_advisory_lock(4711)") == [("f",)]
+        one.query("select pg_advisory_unlock(4711)")
+        one.query("drop table mine")
+        eventually(lambda: not proxy.console("show pins"), what="the answer that there is nothing any more")
+        assert other.rows("show timezone") != [("Asia/Tokyo",)]
+
+
+def heard(wire):
+    message = wire.read()
+    assert message.type == "A", message
+    return int(message.body[4:].split(b"\0")[1])
+
+
+@pytest.mark.parametrize("threads", (1, 2))
+def test_listeners_move_and_miss_nothing(pgweir, cluster, certificate, threads):
+    """Somebody notifies all the time; everybody is told everything, once and in order, with no warning."""
+    cert, key = certificate
+    proxy = pgweir(default_pool_size=2, companion=f"[workers]\nthreads = {threads}\n", client_tls_sslmode="allow",
+                   client_tls_cert_file=cert, client_tls_key_file=key)
+    speaker = cluster.primary.connect(user="app", dbname="app")
+    said, done = 0, threading.Event()
+    wires = [proxy.wire() for _ in range(20)]
+    for wire in wires:
+        wire.query("listen news")
+
+    def speak():
+        """A few are on their way at any time, and no more: the first listener has to have heard those before."""
+        nonlocal said
+        while not done.is_set():
+            for number in range(said + 1, said + 11):
+                speaker.execute(f"notify news, '{number}'")
+            for number in range(said + 1, said + 11):
+                assert heard(wires[0]) == number
+            said = number
+
+    def goes_on():
+        reached = said
+        eventually(lambda: said > reached + 100 or speech.done(), what="more that is heard")
+
+    with ThreadPoolExecutor() as pool:
+        speech = pool.submit(speak)
+        try:
+            with proxy.connect(sslmode="require"):  # the first process stays, for this client's sake
+                goes_on()
+                before = proxy.restart()
+                eventually(lambda: len(clients(proxy)) == len(wires), what="the listeners in the next process")
+                goes_on()
+                assert before.alive
+            ended(before)
+            ended(proxy.restart())
+            goes_on()
+        finally:
+            done.set()
+        speech.result()
+    assert len(clients(proxy)) == len(wires)
+    for wire in wires:
+        for number in range(1, said + 1):
+            assert wire is wires[0] or heard(wire) == number
+        assert wire.is_quiet(0)
+        wire.query("unlisten news; listen others")
+    speaker.execute("notify news, '0'")
+    speaker.execute("notify others, '1'")
+    speaker.close()
+    for wire in wires:
+        assert heard(wire) == 1
+        wire.terminate()
+    eventually(lambda: not clients(proxy))
+
+
+def test_who_cannot_move_is_served_to_the_end(pgweir, certificate):
+    """A client with TLS, and the console."""
+    cert, key = certificate
+    proxy = pgweir(client_tls_sslmode="allow", client_tls_cert_file=cert, client_tls_key_file=key)
+    with proxy.connect(sslmode="require") as encrypted:
+        encrypted.execute("set work_mem = '7MB'")
         before = proxy.restart()
-        assert session.rows("show work_mem") == [("7MB",)]
-        with proxy.wire() as other:
-            other.query("notify news, 'still heard'")
-        assert listens.read_until("A")[-1].type == "A"
+        assert encrypted.execute("show work_mem").fetchone() == ("7MB",)
         assert before.alive
-        session.terminate()
-        listens.terminate()
-        ended(before)
+    ended(before)
 
 
+@pytest.mark.parametrize("mode", ["transaction", "session"])
 @pytest.mark.parametrize("protocol", ["simple", "prepared"])
-def test_nothing_fails_under_load(pgweir, cluster, protocol):
+def test_nothing_fails_under_load(pgweir, cluster, protocol, mode):
     with cluster.primary.connect(user="app", dbname="app") as link:
         link.execute("create table if not exists counted (n int); truncate counted")
-    proxy = pgweir(default_pool_size=4)
+    proxy = pgweir(default_pool_size=4 if mode == "transaction" else 10)
     script = proxy.write("count.sql", "insert into counted values (1);\n")
     with subprocess.Popen(
             [PG_BIN / "pgbench", "-n", "-f", script, "-M", protocol, "-c", "10", "-j", "2", "-T", "3", "-h",
-             proxy.host, "-p", str(proxy.port), "-U", "app", "app"], stdin=subprocess.DEVNULL,
+             proxy.host, "-p", str(proxy.port), "-U", "app", proxy.entry(mode)], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/") as load:
         eventually(lambda: len(clients(proxy)) == 10, what="pgbench's clients")
         ended(proxy.restart())

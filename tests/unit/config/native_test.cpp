@@ -271,8 +271,8 @@ role = "replica"
     main.name = "main";
     main.nodes = {{{"n1", 5432}, 1, NodeRole::automatic}, {{"n2", 5433}, 0, NodeRole::replica}};
     main.health = {.user = "probe",
-                   .password = "p",
                    .dbname = "d",
+                   .password = "p",
                    .interval = 1s,
                    .fast_interval = 50ms,
                    .timeout = 2s,

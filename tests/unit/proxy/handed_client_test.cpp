@@ -22,6 +22,20 @@ HandedClient example() {
     client.statements = {{"s", "select $1", std::string("\0\1\0\0\0\x17", 6), true},
                          {"p", " as select 1", "", false},
                          {"", "", std::string("\0\0", 2), true}};
+    client.session_mode = true;
+    client.pins = 0x8000'0001;
+    client.prepared = {5, {"work_mem"}, true, {"f", "g"}};
+    client.channels = {{"news", "a \"b\""}, {{7, "news", "x"}}, "pgweir_12", "over 1 2"};
+    client.server = pool::HandedServer{.address = *net::numeric_address("192.0.2.8", 5432),
+                                       .host = "db",
+                                       .connected_us = 99,
+                                       .backend_pid = 12,
+                                       .cancel_key = std::string("\0\1", 2),
+                                       .close_needed = true,
+                                       .holders_sequences = true,
+                                       .startup = {{"a", "b"}},
+                                       .vars = {{"c", "d"}},
+                                       .fresh_vars = {{"e", "f"}}};
     return client;
 }
 
@@ -41,6 +55,28 @@ TEST(HandedClient, ComesOutAsItWentIn) {
     EXPECT_EQ(read->startup, client.startup);
     EXPECT_EQ(read->own, client.own);
     EXPECT_EQ(read->vars, client.vars);
+    EXPECT_TRUE(read->session_mode);
+    EXPECT_FALSE(read->unasked);
+    EXPECT_EQ(read->pins, client.pins);
+    EXPECT_EQ(read->prepared.traces, 5u);
+    EXPECT_EQ(read->prepared.variables, client.prepared.variables);
+    EXPECT_TRUE(read->prepared.all_variables);
+    EXPECT_EQ(read->prepared.functions, client.prepared.functions);
+    EXPECT_EQ(read->channels.names, client.channels.names);
+    ASSERT_EQ(read->channels.echoes.size(), 1u);
+    EXPECT_EQ(read->channels.echoes[0].payload, "x");
+    EXPECT_EQ(read->channels.marker, "pgweir_12");
+    EXPECT_EQ(read->channels.payload, "over 1 2");
+    ASSERT_TRUE(read->server);
+    EXPECT_EQ(read->server->address.text(), "192.0.2.8:5432");
+    EXPECT_EQ(read->server->host, "db");
+    EXPECT_EQ(read->server->connected_us, 99);
+    EXPECT_EQ(read->server->backend_pid, 12u);
+    EXPECT_EQ(read->server->cancel_key, client.server->cancel_key);
+    EXPECT_TRUE(read->server->close_needed && read->server->holders_sequences);
+    EXPECT_EQ(read->server->startup, client.server->startup);
+    EXPECT_EQ(read->server->vars, client.server->vars);
+    EXPECT_EQ(read->server->fresh_vars, client.server->fresh_vars);
     ASSERT_EQ(read->statements.size(), client.statements.size());
     for (std::size_t i = 0; i < client.statements.size(); ++i) {
         EXPECT_EQ(read->statements[i].name, client.statements[i].name);
@@ -56,6 +92,23 @@ TEST(HandedClient, NoPrefixAndNothingMoreIsOne) {
         EXPECT_TRUE(decode_handed_client({bytes.data(), size}).has_error()) << size;
     }
     EXPECT_TRUE(decode_handed_client(bytes + '\0').has_error());
+}
+
+TEST(HandedNotification, ComesOutAsItWentIn) {
+    const CancelKey key{4711, std::string("\0\1\2\3", 4)};
+    const HandedNotification said{key, pool::Notification{7, "news", "x"}, 8, false};
+    const auto read = decode_handed_notification(encode(said));
+    ASSERT_FALSE(read.has_error());
+    EXPECT_EQ(read->client.pid, 4711u);
+    EXPECT_EQ(read->client.secret, key.secret);
+    ASSERT_TRUE(read->said);
+    EXPECT_EQ(read->said->channel, "news");
+    EXPECT_EQ(read->as_pid, 8u);
+    const auto over =
+        decode_handed_notification(encode({.client = key, .said = {}, .missed = true}));
+    ASSERT_FALSE(over.has_error());
+    EXPECT_TRUE(!over->said && over->missed);
+    EXPECT_TRUE(decode_handed_notification("x").has_error());
 }
 
 }  // namespace

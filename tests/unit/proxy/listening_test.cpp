@@ -200,6 +200,46 @@ constexpr TouchCase touch_cases[] = {
     {"Bind '' ''; Execute ''; Sync", true},
 };
 
+TEST_F(Heard, MovesWhenNothingIsUnderWay) {
+    EXPECT_TRUE(listening.can_move());
+    listening.learn({"a"}, {});
+    EXPECT_FALSE(listening.can_move()) << "its server still listens";
+    hand_over({"a"});
+    EXPECT_TRUE(listening.can_move());
+    from_hub("a", "x");
+    EXPECT_FALSE(listening.can_move()) << "it is to be told of something";
+    EXPECT_EQ(due(), Spoken{"9 a: x"});
+    EXPECT_TRUE(listening.can_move());
+}
+
+TEST_F(Heard, AfterAMoveFromTheOldHubAndThenFromTheNew) {
+    listening.move_in({"a", "b"}, {{other_pid, "a", "echo"}});
+    EXPECT_TRUE(listening.news_for_hub());
+    EXPECT_EQ(listening.due(), Due::unlisten) << "nothing is left to a server";
+    EXPECT_EQ(channels(), (proxy::ChannelNames{"a", "b"}));
+    from_hub("a", "second");
+    EXPECT_FALSE(listening.can_move());
+    listening.from_predecessor({other_pid, "a", "echo"}, other_pid);
+    listening.from_predecessor({other_pid, "b", "first"}, other_pid);
+    EXPECT_EQ(due(), Spoken{"9 b: first"});
+    listening.followed(false);
+    EXPECT_EQ(due(), Spoken{"9 a: second"});
+    listening.from_predecessor({other_pid, "a", "late"}, other_pid);
+    listening.followed(true);
+    EXPECT_EQ(due(), Spoken{}) << "that was over";
+    EXPECT_TRUE(listening.can_move());
+}
+
+TEST_F(Heard, AfterAMoveALostPredecessorIsAWarning) {
+    listening.move_in({"a"}, {});
+    listening.news_for_hub();
+    from_hub("a", "x");
+    listening.followed(true);
+    const Spoken told = due();
+    ASSERT_EQ(told.size(), 2u);
+    EXPECT_EQ(told[1], "9 a: x");
+}
+
 TEST(Listening, KnowsWhatMayTouchChannels) {
     for (const TouchCase& c : touch_cases) {
         SCOPED_TRACE(c.requests);
