@@ -59,6 +59,9 @@ void note_all_writes(Bound& bound, const Topology& topology, std::int64_t last_w
 /// A read was answered by that node (place in topology.nodes), a replica when it was asked.
 void note_read(Bound& bound, const Topology& topology, std::size_t node, std::int64_t now_us);
 
+/// Does it ask for nothing? So does that of a session that has done nothing yet.
+bool is_empty(const Bound& bound);
+
 /// Brings the bound up to date: takes a sample for what is dirty where there is one by now, and
 /// begins anew in another epoch, whose samples all cover what survived of the former. To be called
 /// before may_read(); never weakens what is asked of a node.

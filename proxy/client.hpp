@@ -238,16 +238,19 @@ private:
     void move_if_due();
     void leave_hub(HandedClient& handed);
     void enter_hub(const HandedClient::Channels& channels);
+    void take_route(const HandedClient::Route& route);
     void take_statements(const HandedClient& handed);
     void hold_server(const HandedClient& handed, int fd);
     void sever();
     void finish_close(std::string_view reason);
-    /// `server`: what it begins with, session pooling only. `own`: as begin_session().
-    void welcome_done(pool::Pool* pool, pool::Server* server, protocol::Vars own);
+    /// `server`: what it begins with, session pooling only. The rest: as begin_session().
+    void welcome_done(pool::Pool* pool, pool::Server* server, protocol::Vars own,
+                      const Routing::Settings& settings);
     /// Gives it a key to cancel by, with this pid (0: any).
     void write_cancel_key(std::string& out, std::uint32_t pid);
     /// It is the pool's client from here on. `own`: those of its vars_ that new servers have not.
-    void begin_session(protocol::Vars own, bool session_mode);
+    /// `settings`: ours that it begins with.
+    void begin_session(protocol::Vars own, bool session_mode, const Routing::Settings& settings);
     void set_unasked(bool unasked);
     RequestRules rules() const;
     void check_login(std::int64_t now_us);

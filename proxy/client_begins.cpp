@@ -7,7 +7,8 @@
 
 namespace pgweir::proxy {
 
-void Client::welcome_done(pool::Pool* pool, pool::Server* server, protocol::Vars own) {
+void Client::welcome_done(pool::Pool* pool, pool::Server* server, protocol::Vars own,
+                          const Routing::Settings& settings) {
     pool_ = pool;
     state_ = ClientState::idle;
     shard_.end_login(id_);
@@ -15,7 +16,7 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server, protocol::Vars
     if (pool_) {
         const bool session_mode =
             pool_->settings(shard_.worker).limits.mode == config::PoolMode::session;
-        begin_session(std::move(own), session_mode);
+        begin_session(std::move(own), session_mode, settings);
         stats_->client_login_time.add(shard_.worker.loop.now_us() - connected_us_);
     }
     if (server && take_server(*server, 0)) set_unasked(true);
@@ -23,12 +24,17 @@ void Client::welcome_done(pool::Pool* pool, pool::Server* server, protocol::Vars
     if (socket_.readable()) socket_.yield();
 }
 
-void Client::begin_session(protocol::Vars own, bool session_mode) {
+void Client::begin_session(protocol::Vars own, bool session_mode,
+                           const Routing::Settings& settings) {
     state_ = ClientState::idle;
     aim_at(*pool_);
     const config::PoolLimits& limits = pool_->settings(shard_.worker).limits;
     session_mode_ = session_mode;
     set_up_routing();
+    if (routing_ && !settings.empty()) {
+        routing_->start(settings);
+        claim_token();
+    }
     if (session_mode_ || attendant_ || limits.session_state != config::SessionState::track) return;
     session_ = std::make_unique<Session>(shard_.worker.shared.vars,
                                          shard_.process.function_book(database_), vars_,

@@ -50,6 +50,11 @@ Client::Moved Client::move_out() {
         handed.pins = session_->pins();
         handed.prepared = session_->prepared();
     }
+    if (routing_) {
+        handed.route = {.startup = routing_->startup(),
+                        .settings = routing_->settings(),
+                        .has_seen = !health::is_empty(routing_->bound)};
+    }
     const std::uint64_t epoch = shard_.worker.shared.schema_epoch.load(std::memory_order_relaxed);
     const std::uint64_t context = session_ ? session_->context(epoch).value_or(0) : 0;
     for (const protocol::NamedStatementPtr& named : frontend_.statements().all()) {
@@ -109,7 +114,8 @@ void Client::move_in(const HandedClient& handed, int server_fd) {
         pool_->set_credentials(handed.credentials);
     protocol::VarTable& vars = shard_.worker.shared.vars;
     vars_ = vars.of(handed.startup);
-    begin_session(vars.of(handed.own), handed.session_mode);
+    begin_session(vars.of(handed.own), handed.session_mode, handed.route.startup);
+    if (routing_) take_route(handed.route);
     if (session_) session_->move_in(vars.of(handed.vars), handed.pins, handed.prepared);
     if (session_mode_) startup_ = std::exchange(vars_, vars.of(handed.vars));
     take_statements(handed);
@@ -118,6 +124,15 @@ void Client::move_in(const HandedClient& handed, int server_fd) {
         cancel_key_ = CancelKeys::id_of(handed.cancel_key.pid, handed.cancel_key.secret);
     if (!handed.channels.names.empty() && session_) enter_hub(handed.channels);
     if (handed.server) hold_server(handed, server_fd);
+}
+
+/// Positions are not handed over: the primary's next one covers all that was there before.
+void Client::take_route(const HandedClient::Route& route) {
+    routing_->move_in(route.settings);
+    if (!route.has_seen) return;
+    const std::int64_t now_us = net::monotonic_us();
+    health::note_write(routing_->bound, now_us);
+    shard_.process.note_write(now_us);
 }
 
 void Client::take_statements(const HandedClient& handed) {

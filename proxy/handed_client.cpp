@@ -44,6 +44,11 @@ void parts(Wire& wire, Is<HandedClient::Channels> auto& channels) {
 }
 
 template <class Wire>
+void parts(Wire& wire, Is<HandedClient::Route> auto& route) {
+    wire(route.startup, route.settings, route.has_seen);
+}
+
+template <class Wire>
 void parts(Wire& wire, Is<pool::HandedServer> auto& server) {
     wire(server.address, server.host, server.connected_us, server.backend_pid, server.cancel_key,
          server.close_needed, server.holders_sequences, server.startup, server.vars,
@@ -55,7 +60,7 @@ void parts(Wire& wire, Is<HandedClient> auto& client) {
     wire(client.user, client.database, client.address, client.connected_us, client.cancel_key,
          client.long_cancel_key, client.session_mode, client.unasked, client.credentials,
          client.startup, client.own, client.vars, client.pins, client.prepared, client.statements,
-         client.channels, client.server);
+         client.channels, client.route, client.server);
 }
 
 template <class Wire>

@@ -16,7 +16,7 @@
 namespace pgweir::proxy {
 
 /// Two processes understand each other when they have the same number.
-inline constexpr char handed_format = 2;
+inline constexpr char handed_format = 3;
 
 /// A client between transactions, with the server it holds if it does. Value; secret.
 struct HandedClient {
@@ -50,6 +50,14 @@ struct HandedClient {
         std::string marker, payload;
     };
     Channels channels;
+
+    /// In a cluster.
+    struct Route {
+        protocol::VarSet::Entries startup, settings;  // as Routing has them
+        bool has_seen =
+            false;  // what it wrote or read is not to be missing from what it reads next
+    };
+    Route route;
 
     std::optional<pool::HandedServer> server;
 };

@@ -200,8 +200,14 @@ Login::Outcome Login::read_parameter(const std::string& name, const std::string&
     if (name == "options") return read_options(value);
     if (ignores(name)) return {};
     if (name == "replication") return read_replication(value);
-    variables_.emplace_back(name, value);
-    return {};
+    return add_variable(name, value);
+}
+
+/// Our own never reach a server.
+Login::Outcome Login::add_variable(const std::string& name, const std::string& value) {
+    const bool own = Routing::is_setting(name);
+    (own ? settings_ : variables_).emplace_back(name, value);
+    return own ? Routing({}).start(settings_) : std::nullopt;
 }
 
 /// As PostgreSQL: a Boolean, or "database" for a connection that takes SQL as well.
@@ -277,7 +283,8 @@ Login::Outcome Login::read_options(const std::string& options) {
                               "unrecognized configuration parameter \"" + name + "\"");
             }
         }
-        if (!ignores(name)) variables_.emplace_back(std::move(name), setting.substr(equals + 1));
+        if (ignores(name)) continue;
+        if (Outcome failure = add_variable(name, setting.substr(equals + 1))) return failure;
     }
     return {};
 }
@@ -309,7 +316,7 @@ Login::Outcome Login::enter_console() {
     auto console = std::make_unique<Console>(client_, role);
     console->welcome();
     client_.attendant_ = std::move(console);
-    client_.welcome_done(nullptr, nullptr, nullptr);
+    client_.welcome_done(nullptr, nullptr, nullptr, {});
     return {};
 }
 
@@ -418,7 +425,7 @@ void Login::welcome(const Greeting& greeting) {
     }
     protocol::write_ready_for_query(out, protocol::TxStatus::idle);
     send(out);
-    client_.welcome_done(client_.pool_, kept_, std::move(own));
+    client_.welcome_done(client_.pool_, kept_, std::move(own), settings_);
 }
 
 void Login::add_host_to_application_name() {

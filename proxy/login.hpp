@@ -47,6 +47,7 @@ private:
     Outcome read_parameter(const std::string& name, const std::string& value);
     Outcome read_replication(const std::string& value);
     Outcome read_options(const std::string& options);
+    Outcome add_variable(const std::string& name, const std::string& value);
     void read_ignored_options(const std::string& options);
     void negotiate(const protocol::StartupPacket& packet);
 
@@ -87,6 +88,7 @@ private:
     net::Signal<std::string_view> passed_on_;
     Authentication authentication_;
     protocol::VarSet::Entries variables_;  // asked for at start-up
+    Routing::Settings settings_;           // of these our own
     protocol::Vars made_;                  // what the servers make of them
     pool::Server* kept_ = nullptr;         // what the client begins with; for the moment only
 };

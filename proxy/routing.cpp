@@ -91,6 +91,36 @@ void merge(router::TransactionOptions& into, const router::TransactionOptions& l
 
 }  // namespace
 
+bool Routing::is_setting(std::string_view name) {
+    constexpr std::string_view prefix = "pgweir.";
+    return same_name(name.substr(0, prefix.size()), prefix);
+}
+
+std::optional<protocol::Error> Routing::start(const Settings& settings) {
+    for (const auto& [name, value] : settings) {
+        std::string lower = name;
+        std::ranges::transform(lower, lower.begin(),
+                               [](unsigned char c) { return std::tolower(c); });
+        if (auto error = set(lower, value, false)) return error;
+    }
+    startup_ = chosen_;
+    return std::nullopt;
+}
+
+void Routing::move_in(const Settings& settings) {
+    chosen_ = {};
+    for (const auto& [name, value] : settings) set(name, value, false);
+}
+
+Routing::Settings Routing::entries_of(const Chosen& chosen) {
+    Settings settings;
+    if (chosen.wish != Wish::automatic)
+        settings.emplace_back("pgweir.route", text_of(wishes, chosen.wish));
+    if (chosen.consistency)
+        settings.emplace_back("pgweir.consistency", text_of(consistencies, *chosen.consistency));
+    return settings;
+}
+
 RouteReason reason_of(const Unit& unit) {
     if (!unit.verdict) return {Cause::unjudged};
     return {Cause::verdict, unit.verdict->reason};
@@ -100,17 +130,17 @@ Routing::Aim Routing::aim(const Unit& unit, const Defaults& defaults) const {
     if (rules_.role != config::TargetRole::any)
         return {rules_.role == config::TargetRole::replica, {Cause::entry_role}};
     const RouteReason what = reason_of(unit);
-    const bool wished =
-        wish_ == Wish::replica && unit.verdict && unit.verdict->kind == Verdict::Kind::statement;
+    const bool wished = chosen_.wish == Wish::replica && unit.verdict &&
+                        unit.verdict->kind == Verdict::Kind::statement;
     if (!unit.read && !wished) {
         const bool node = unit.statements == 1 && unit.verdict && unit.verdict->tells_of_node;
         const bool alone = begun_.empty() && !unit.begins && text_.empty();
-        return {false, what, node && alone && wish_ == Wish::automatic && rules_.split};
+        return {false, what, node && alone && chosen_.wish == Wish::automatic && rules_.split};
     }
-    if (wish_ == Wish::primary) return {false, {Cause::route_setting}};
+    if (chosen_.wish == Wish::primary) return {false, {Cause::route_setting}};
     const bool prefers_primary =
         rules_.preferred && rules_.preferred->target == config::Preference::Target::primary;
-    if (wish_ == Wish::automatic && prefers_primary) return {false, {Cause::preference}};
+    if (chosen_.wish == Wish::automatic && prefers_primary) return {false, {Cause::preference}};
     if (!rules_.split && (!rules_.preferred || prefers_primary)) return {false, {Cause::split_off}};
     const RouteReason there = unit.read ? what : RouteReason{Cause::route_setting};
     const router::TransactionOptions* const options = !begun_.empty() ? &options_
@@ -246,19 +276,19 @@ std::optional<protocol::Error> Routing::set(const std::string& name, const std::
                                std::string(hint)};
     };
     const bool transaction = status() == TxStatus::transaction || in_transaction();
-    if (local && !outside_ && transaction) outside_.emplace(wish_, consistency_);
+    if (local && !outside_ && transaction) outside_ = chosen_;
     if (local && !transaction) return std::nullopt;  // as PostgreSQL: it has no effect
     if (name == "pgweir.route") {
-        const auto wish = value.empty() ? Wish::automatic : word_of(wishes, value);
+        const auto wish = value.empty() ? startup_.wish : word_of(wishes, value);
         if (!wish) return invalid("Available values: auto, primary, replica.");
-        wish_ = *wish;
+        chosen_.wish = *wish;
         return std::nullopt;
     }
     if (name == "pgweir.consistency") {
         const auto level = word_of(consistencies, value);
         if (!level && !value.empty())
             return invalid("Available values: eventual, session, global.");
-        consistency_ = level;
+        chosen_.consistency = value.empty() ? startup_.consistency : level;
         return std::nullopt;
     }
     if (name == "pgweir.causal_token" || name == "pgweir.min_lsn") {
@@ -272,7 +302,7 @@ std::optional<protocol::Error> Routing::set(const std::string& name, const std::
 
 std::string Routing::shown(const std::string& name,
                            const std::optional<health::Token>& token) const {
-    if (name == "pgweir.route") return text_of(wishes, wish_);
+    if (name == "pgweir.route") return text_of(wishes, chosen_.wish);
     if (name == "pgweir.consistency") return text_of(consistencies, consistency());
     const bool of_log = name == "pgweir.causal_token" || name == "pgweir.lsn";
     return of_log && token ? health::format_token(*token) : std::string();
@@ -298,7 +328,7 @@ void Routing::transaction_over() {
     failed_ = false;
     pending_.reset();
     if (!outside_) return;
-    std::tie(wish_, consistency_) = *outside_;
+    chosen_ = *outside_;
     outside_.reset();
 }
 

@@ -60,6 +60,10 @@ class Routing {
 public:
     enum class Wish : std::uint8_t { automatic, primary, replica };
 
+    /// Names and values of our own settings, pgweir.…
+    using Settings = protocol::VarSet::Entries;
+    static bool is_setting(std::string_view name);
+
     /// What the entry and its cluster say.
     struct Rules {
         std::string cluster;
@@ -73,7 +77,18 @@ public:
 
     const Rules& rules() const { return rules_; }
     void set_rules(Rules rules) { rules_ = std::move(rules); }
-    config::Consistency consistency() const { return consistency_.value_or(rules_.consistency); }
+    config::Consistency consistency() const {
+        return chosen_.consistency.value_or(rules_.consistency);
+    }
+
+    /// What the session begins with, and a RESET gives back.
+    /// Errors   22023, 42704 as SET's; what comes before that is set.
+    std::optional<protocol::Error> start(const Settings& settings);
+    /// It was another process's, which says what has been SET since. Between transactions.
+    void move_in(const Settings& settings);
+    /// What it began with, and what it has.
+    Settings startup() const { return entries_of(startup_); }
+    Settings settings() const { return entries_of(chosen_); }
 
     /// The session's defaults for transactions, by its variables.
     struct Defaults {
@@ -150,14 +165,18 @@ private:
                                        bool local);
     std::string shown(const std::string& name, const std::optional<health::Token>& token) const;
 
+    struct Chosen {
+        Wish wish = Wish::automatic;
+        std::optional<config::Consistency> consistency;  // nullopt: as the rules have it
+    };
+    static Settings entries_of(const Chosen& chosen);
+
     void read(const protocol::Vars& vars);
 
     Rules rules_;
     Variables variables_;
-    Wish wish_ = Wish::automatic;
-    std::optional<config::Consistency> consistency_;
-    // As they were before a SET LOCAL.
-    std::optional<std::pair<Wish, std::optional<config::Consistency>>> outside_;
+    Chosen startup_, chosen_;
+    std::optional<Chosen> outside_;  // as it was before a SET LOCAL
     std::optional<health::Token> claim_;
     std::string begun_;  // not yet on a server
     std::string text_;   // of the transaction under way

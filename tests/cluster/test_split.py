@@ -1,11 +1,13 @@
 """Reads on replicas: where each statement ran, by the nodes' own logs."""
+from contextlib import contextmanager
+
 import psycopg
 import pytest
 from harness import Cluster, eventually
 from harness.postgres import HBA
 from harness.processes import write
 from harness.split import LOGGING, place_of, ran_on, split_toml, tag, wait_for_reads
-from harness.wire import FLUSH, SYNC, bind, describe_portal, describe_statement, execute, parse, query
+from harness.wire import FLUSH, SYNC, ServerError, bind, describe_portal, describe_statement, execute, parse, query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
@@ -341,3 +343,56 @@ def test_replicas_that_do_not_let_the_user_in(proxy, split_cluster, closed_repli
         assert run(wire, split_cluster, "select 1") == "primary"
     with proxy.wire() as wire:
         assert run(wire, split_cluster, "select 1") == "replica"
+
+
+# ---- what a session brings along
+
+
+def test_settings_of_ours_may_come_with_the_start(proxy, split_cluster):
+    with proxy.wire(options="-c pgweir.route=primary --pgweir.consistency=global") as wire:
+        assert run(wire, split_cluster, "select 1") == "primary"
+        assert wire.rows("show pgweir.consistency") == [("global",)]
+        wire.query("set pgweir.route = 'auto'")
+        wire.query("set pgweir.consistency = 'eventual'")
+        assert run(wire, split_cluster, "select 1") == "replica"
+        wire.query("reset pgweir.route")
+        assert run(wire, split_cluster, "select 1") == "primary"
+    for options, sqlstate in (("-c pgweir.route=nowhere", "22023"), ("-c pgweir.nothing=1", "42704")):
+        with pytest.raises(ServerError) as refused, proxy.wire(options=options):
+            pass
+        assert refused.value.sqlstate == sqlstate
+
+
+@contextmanager
+def nothing_replayed(replicas):
+    """What is written in the meantime is not to be seen there."""
+    try:
+        for node in replicas:
+            node.rows("select pg_wal_replay_pause()")
+            eventually(lambda node=node: node.value("select pg_get_wal_replay_pause_state()") == "paused")
+        yield
+    finally:
+        for node in replicas:
+            node.rows("select pg_wal_replay_resume()")
+
+
+def test_a_session_sees_as_much_after_an_online_restart(pgweir, split_cluster):
+    toml = split_toml(split_cluster, reads='max_lag = "1h"')
+    proxy = wait_for_reads(pgweir(toml=toml), split_cluster, "numbers")
+    with proxy.wire() as careful, proxy.wire() as careless, proxy.wire(options="-c pgweir.route=primary") as led:
+        careless.query("set pgweir.consistency = 'eventual'")
+        with nothing_replayed(split_cluster.replicas):
+            for wire, number in ((careful, 501), (careless, 502)):
+                wire.query(f"insert into scratch values ({number}, 0)")
+            for _ in range(2):
+                assert proxy.restart().wait(20) == 0
+            assert careful.rows("select count(*) from scratch where id = 501") == [("1",)]
+            wait_for_reads(proxy, split_cluster, "numbers")
+            eventually(lambda: careful.rows("show pgweir.causal_token") != [("",)], what="its position to be known")
+            assert careful.rows("select count(*) from scratch where id = 501") == [("1",)]
+            assert careless.rows("select count(*) from scratch where id = 502") == [("0",)], "it reads from a replica"
+            assert run(led, split_cluster, "select 1") == "primary"
+        led.query("set pgweir.route = 'auto'")
+        eventually(lambda: run(led, split_cluster, "select 1") == "replica")
+        eventually(lambda: run(careful, split_cluster, "select count(*) from scratch") == "replica")
+        careful.query("delete from scratch where id > 500")

@@ -50,6 +50,18 @@ TEST(Freshness, NothingWrittenIsFreshEverywhere) {
     EXPECT_TRUE(may_read(bound, topology, first, Consistency::global));
 }
 
+TEST(Freshness, OnlyABoundOfNothingIsEmpty) {
+    const Topology topology = three_nodes();
+    EXPECT_TRUE(is_empty(fresh(topology)));
+    Bound written, read;
+    note_write(written, 150);
+    EXPECT_FALSE(is_empty(written));
+    resolve(written, topology);
+    EXPECT_FALSE(is_empty(written));
+    note_read(read, topology, first, 150);
+    EXPECT_FALSE(is_empty(read));
+}
+
 TEST(Freshness, OnlyAnEligibleNodeIsRead) {
     Topology topology = three_nodes();
     topology.nodes[first].eligible = false;

@@ -26,6 +26,7 @@ HandedClient example() {
     client.pins = 0x8000'0001;
     client.prepared = {5, {"work_mem"}, true, {"f", "g"}};
     client.channels = {{"news", "a \"b\""}, {{7, "news", "x"}}, "pgweir_12", "over 1 2"};
+    client.route = {{{"pgweir.route", "replica"}}, {{"pgweir.consistency", "global"}}, true};
     client.server = pool::HandedServer{.address = *net::numeric_address("192.0.2.8", 5432),
                                        .host = "db",
                                        .connected_us = 99,
@@ -67,6 +68,9 @@ TEST(HandedClient, ComesOutAsItWentIn) {
     EXPECT_EQ(read->channels.echoes[0].payload, "x");
     EXPECT_EQ(read->channels.marker, "pgweir_12");
     EXPECT_EQ(read->channels.payload, "over 1 2");
+    EXPECT_EQ(read->route.startup, client.route.startup);
+    EXPECT_EQ(read->route.settings, client.route.settings);
+    EXPECT_TRUE(read->route.has_seen);
     ASSERT_TRUE(read->server);
     EXPECT_EQ(read->server->address.text(), "192.0.2.8:5432");
     EXPECT_EQ(read->server->host, "db");

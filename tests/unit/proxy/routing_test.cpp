@@ -123,6 +123,33 @@ TEST(Routing, SettingsOfOursAreKeptHere) {
     EXPECT_EQ(speaker.routing.consistency(), config::Consistency::global);
 }
 
+TEST(Routing, SettingsOfOursBeginWithTheSession) {
+    Speaker speaker;
+    EXPECT_FALSE(speaker.routing.start({{"PgWeir.Route", "primary"}}));
+    EXPECT_FALSE(speaker.to_replica("SELECT 1"));
+    speaker.ask("SET pgweir.route = 'auto'");
+    EXPECT_TRUE(speaker.to_replica("SELECT 1"));
+    speaker.ask("RESET pgweir.route");
+    EXPECT_FALSE(speaker.to_replica("SELECT 1"));
+    EXPECT_EQ(Routing({}).start({{"pgweir.route", "nowhere"}})->sqlstate.view(), "22023");
+    EXPECT_EQ(Routing({}).start({{"pgweir.nothing", "1"}})->sqlstate.view(), "42704");
+}
+
+TEST(Routing, SettingsOfOursAreHandedOver) {
+    Speaker before, after;
+    before.routing.start({{"pgweir.route", "primary"}});
+    before.ask("SET pgweir.route = 'auto'");
+    before.ask("SET pgweir.consistency = 'eventual'");
+    after.routing.start(before.routing.startup());
+    after.routing.move_in(before.routing.settings());
+    EXPECT_TRUE(after.to_replica("SELECT 1"));
+    EXPECT_EQ(after.routing.consistency(), config::Consistency::eventual);
+    after.ask("RESET pgweir.consistency");
+    after.ask("RESET pgweir.route");
+    EXPECT_EQ(after.routing.consistency(), config::Consistency::session);
+    EXPECT_FALSE(after.to_replica("SELECT 1"));
+}
+
 TEST(Routing, SetLocalEndsWithItsTransaction) {
     Speaker speaker;
     speaker.ask("SET LOCAL pgweir.route = 'primary'");
