@@ -87,7 +87,7 @@ public:
     void hub_ready(std::uint64_t number);
     /// It had been lost for a while.
     void hub_missed();
-    void hear(const pool::Notification& said, std::uint32_t as_pid, std::uint64_t since);
+    void hear(const std::vector<Heard>& all);
 
     std::uint32_t id() const { return id_; }
     ClientState state() const { return state_; }

@@ -86,8 +86,8 @@ void Client::hub_missed() {
     deliver_due();
 }
 
-void Client::hear(const pool::Notification& said, std::uint32_t as_pid, std::uint64_t since) {
-    listening_->from_hub(said, as_pid, since);
+void Client::hear(const std::vector<Heard>& all) {
+    for (const Heard& heard : all) listening_->from_hub(heard);
     deliver_due();
 }
 

@@ -102,11 +102,11 @@ void Listening::from_server(const pool::Notification& said) {
     server_due_.push_back({said, said.pid == hearing.server_pid ? hearing.pid : said.pid});
 }
 
-void Listening::from_hub(const pool::Notification& said, std::uint32_t as_pid,
-                         std::uint64_t since) {
+void Listening::from_hub(const Heard& heard) {
+    const pool::Notification& said = *heard.said;
     const auto wanted = wanted_.find(said.channel);
-    if (wanted == wanted_.end() || wanted->second != since) return;  // from before an UNLISTEN
-    if (has_room(said)) (follows_ ? held_back_ : hub_due_).push_back({said, as_pid});
+    if (wanted == wanted_.end() || wanted->second != heard.since) return;  // before an UNLISTEN
+    if (has_room(said)) (follows_ ? held_back_ : hub_due_).push_back({said, heard.as_pid});
 }
 
 bool Listening::can_move() const {

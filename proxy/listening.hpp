@@ -18,6 +18,13 @@ using ChannelNames = std::set<std::string, std::less<>>;
 /// Channels, each with the number of the telling of the hub in which it was new.
 using WantedChannels = std::map<std::string, std::uint64_t, std::less<>>;
 
+/// What a hub has heard for a client. Value.
+struct Heard {
+    std::shared_ptr<const pool::Notification> said;
+    std::uint32_t as_pid;  // from whom it is for the client
+    std::uint64_t since;   // the number with which the hub was first told of the channel
+};
+
 /// A LISTEN runs on the server that the client has then, and PostgreSQL decides what comes of it.
 /// Once the transaction is over, the channels are handed over to the pool's hub (proxy/notify), a
 /// connection that listens for all clients. A marker that reaches both connections, the client's
@@ -65,9 +72,7 @@ public:
     /// From its server, amid a query of ours.
     void from_server(const pool::Notification& said);
     void passed_on(const pool::Notification& said) { echoes_.push_back(said); }
-    /// From the hub; `as_pid` is what the client is told, `since` the number with which the hub was
-    /// first told of the channel.
-    void from_hub(const pool::Notification& said, std::uint32_t as_pid, std::uint64_t since);
+    void from_hub(const Heard& heard);
     void missed() { missed_ = true; }
     std::size_t due_bytes() const { return due_bytes_; }
 

@@ -274,6 +274,7 @@ void Hub::notified(const std::vector<pool::Notification>& kept,
     for (const pool::Notification& said : kept) {
         if (!arrivals_.empty()) arrived(said);
         if (said.channel == marker_) {
+            tell_due();
             marked(said);
             continue;
         }
@@ -283,16 +284,21 @@ void Hub::notified(const std::vector<pool::Notification>& kept,
         const std::uint32_t as_pid = hubs_.sender(server_->host(), said.pid);
         for (const Key& key : found->second) {
             const Subscription& wanted = subscribers_[key].channels[said.channel];
-            if (!wanted.active) continue;
-            on_client(
-                process_, key.first, key.second,
-                [shared, as_pid, since = wanted.since](Client& client) {
-                    client.hear(*shared, as_pid, since);
-                },
-                [shared, as_pid](Shard& shard, const Departed& departed) {
-                    shard.process.tell_departed({departed.key, *shared, as_pid});
-                });
+            if (wanted.active) due_[key].push_back({shared, as_pid, wanted.since});
         }
+    }
+    tell_due();
+}
+
+void Hub::tell_due() {
+    for (auto& [key, all] : std::exchange(due_, {})) {
+        const auto heard = std::make_shared<const std::vector<Heard>>(std::move(all));
+        on_client(
+            process_, key.first, key.second, [heard](Client& client) { client.hear(*heard); },
+            [heard](Shard& shard, const Departed& departed) {
+                for (const auto& [said, as_pid, since] : *heard)
+                    shard.process.tell_departed({departed.key, *said, as_pid});
+            });
     }
 }
 

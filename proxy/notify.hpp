@@ -81,6 +81,7 @@ private:
     /// Opens, closes, listens: what is to be done next.
     void advance();
     std::string difference();
+    void tell_due();
     void tell_ready();
     void tell_missed();
 
@@ -97,7 +98,8 @@ private:
     std::int64_t retry_at_us_ = 0;
     ChannelNames listened_, asked_for_;  // on the server: now, and after the query
     std::map<Key, Subscriber> subscribers_;
-    std::set<Key> unready_;  // that wait for hub_ready()
+    std::set<Key> unready_;                  // that wait for hub_ready()
+    std::map<Key, std::vector<Heard>> due_;  // heard and not told yet: all of a page at once
     std::map<std::string, std::set<Key>, std::less<>> by_channel_;
     std::vector<Arrival> arrivals_;
 };

@@ -46,7 +46,8 @@ protected:
         listening.from_server({pid, channel, payload});
     }
     void from_hub(const char* channel, const char* payload, std::uint64_t since = 1) {
-        listening.from_hub({other_pid, channel, payload}, other_pid, since);
+        const pool::Notification said{other_pid, channel, payload};
+        listening.from_hub({std::make_shared<const pool::Notification>(said), other_pid, since});
     }
     proxy::ChannelNames channels() const {
         proxy::ChannelNames names;
