@@ -134,6 +134,18 @@ Draft read_draft(const std::string& path, const Sources& sources) {
     return draft;
 }
 
+namespace {
+
+/// A configuration leaves none of its secrets behind, whatever type they are of.
+struct Forget {
+    void operator()(const Config* config) const {
+        const protocol::Cleansing cleansing;
+        delete config;
+    }
+};
+
+}  // namespace
+
 Loaded finish(Draft draft, const Sources& sources) {
     const std::string path = draft.file;
     complete(draft, sources);
@@ -145,7 +157,7 @@ Loaded finish(Draft draft, const Sources& sources) {
     Loaded result{nullptr, std::move(draft.findings.problems), std::move(draft.findings.warnings),
                   std::move(unsafe)};
     if (result.problems.empty()) {
-        result.config = std::make_shared<const Config>(std::move(draft.config));
+        result.config = {new Config(std::move(draft.config)), Forget()};
     }
     return result;
 }

@@ -1,6 +1,7 @@
 #include "config/settings.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -152,13 +153,40 @@ std::optional<std::string> show(const Settings& settings, const Setting& setting
     return text;
 }
 
+namespace {
+
+/// The options of LDAP with *** in the place of the password; a word may be in quotes in any part.
+std::string without_password(std::string_view options) {
+    std::string shown;
+    while (!options.empty()) {
+        std::size_t size = 0;
+        bool quoted = false;
+        std::string word;
+        for (; size < options.size() && (quoted || !std::strchr(" \t\r\n,", options[size]));
+             ++size) {
+            quoted ^= options[size] == '"';
+            if (options[size] != '"') word += options[size];
+        }
+        constexpr std::string_view password = "ldapbindpasswd=";
+        const bool secret = word.starts_with(password);
+        shown += secret ? std::string(password) + "***" : std::string(options.substr(0, size));
+        if (size < options.size()) shown += options[size++];
+        options.remove_prefix(size);
+    }
+    return shown;
+}
+
+}  // namespace
+
 std::vector<SettingRow> show_config(const Settings& settings) {
     std::vector<SettingRow> rows;
     for (const Setting& setting : all_settings()) {
         std::optional<std::string> preset;
         if (setting.preset) preset = std::string(*setting.preset);
-        rows.push_back({std::string(setting.name), show(settings, setting), std::move(preset),
-                        setting.changeable});
+        std::optional<std::string> value = show(settings, setting);
+        if (value && setting.name == "auth_ldap_options") value = without_password(*value);
+        rows.push_back(
+            {std::string(setting.name), std::move(value), std::move(preset), setting.changeable});
     }
     return rows;
 }

@@ -117,7 +117,9 @@ void note_read(Bound& bound, const Topology& topology, std::size_t node, std::in
     bound.read_at_us = now_us;
 }
 
-bool is_empty(const Bound& bound) { return !bound.dirty && bound.lsn.value == 0 && !bound.replica; }
+bool is_empty(const Bound& bound) {
+    return !bound.dirty && bound.lsn.value == 0 && bound.shown_at_us == 0 && !bound.replica;
+}
 
 void resolve(Bound& bound, const Topology& topology) {
     if (bound.epoch_number != topology.epoch_number) {

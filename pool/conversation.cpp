@@ -1,5 +1,7 @@
 #include "pool/conversation.hpp"
 
+#include <algorithm>
+
 #include "protocol/startup.hpp"
 
 namespace pgweir::pool {
@@ -23,8 +25,14 @@ net::Task<protocol::Result<Conversation::Message>> Conversation::message(std::si
         const auto cut = protocol::first_frame(inbox_.kept(), payload_max, sender);
         if (cut.has_error()) co_return cut.error();
         if (*cut && (*cut)->missing == 0) {
-            Message message{(*cut)->type, std::string((*cut)->payload)};
-            inbox_.keep(inbox_.kept().substr((*cut)->size()));
+            Message message{(*cut)->type, {}};
+            constexpr std::size_t long_enough = 64;  // to be moved on, and not copied
+            message.payload.reserve(std::max((*cut)->payload.size(), long_enough));
+            message.payload = (*cut)->payload;
+            const std::string rest(inbox_.kept().substr((*cut)->size()));
+            constexpr char password = 'p';
+            if (message.type == password) inbox_.keep(std::string(inbox_.size(), '\0'));
+            inbox_.keep(rest);
             co_return message;
         }
         if (!co_await more()) {

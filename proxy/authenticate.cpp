@@ -78,8 +78,10 @@ net::Task<Authentication::Outcome> Authentication::prove() {
     if (demanded.has_error()) co_return demanded.error();
     const config::HbaRule* const rule = demanded->rule;
     switch (demanded->method) {
-        case AuthType::ldap:
-            co_return co_await by_ldap(rule ? rule->options : config_->settings.auth_ldap_options);
+        case AuthType::ldap: {
+            const std::string& preset = config_->settings.auth_ldap_options;
+            co_return co_await by_ldap(rule ? rule->options : preset);
+        }
         case AuthType::pam: co_return co_await by_pam();
         default: break;
     }
@@ -260,9 +262,11 @@ net::Task<Authentication::Outcome> Authentication::by_plain() {
 net::Task<bool> Authentication::fits(const std::string& password) {
     switch (protocol::kind_of_secret(secret_)) {
         case SecretKind::plain: co_return protocol::equal_secret(password, secret_);
-        case SecretKind::md5:
+        case SecretKind::md5: {
+            const protocol::Cleansing cleansing;
             co_return protocol::equal_secret(protocol::md5_secret(password, client_.user()),
                                              secret_);
+        }
         case SecretKind::none:
             if (!expects_scram()) co_return false;
             break;  // as long as if there were one
@@ -271,6 +275,7 @@ net::Task<bool> Authentication::fits(const std::string& password) {
     const protocol::ScramVerifier verifier =
         co_await shared().scram.verifier(worker(), client_.user(), secret_);
     auto check = [typed = protocol::Secret(password), verifier] {
+        const protocol::Cleansing cleansing;
         const auto derived = protocol::make_verifier(typed, verifier.salt, verifier.iterations);
         return protocol::equal_secret(derived.stored_key, verifier.stored_key);
     };

@@ -2,10 +2,12 @@
 
 #include <charconv>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include <fmt/format.h>
 #include <ldap.h>
+#include <malloc.h>
 
 namespace pgweir::proxy {
 
@@ -21,6 +23,26 @@ protocol::Error failure(std::string_view what, int code) {
     return {protocol::sqlstate::invalid_authorization, protocol::Origin::client,
             fmt::format("{}: {}", what, ldap_err2string(code))};
 }
+
+/// While one is there, what is given back to the heap is overwritten, whoever does that: the
+/// library keeps what it sends, passwords included, and does not overwrite it itself. Resource.
+class Overwriting {
+public:
+    Overwriting() { change(1); }
+    ~Overwriting() { change(-1); }
+    Overwriting(const Overwriting&) = delete;
+    Overwriting& operator=(const Overwriting&) = delete;
+
+private:
+    static void change(int by) {
+        static std::mutex mutex;
+        static int there = 0;
+        constexpr int with = 0xff;
+        const std::lock_guard lock(mutex);
+        there += by;
+        mallopt(M_PERTURB, there > 0 ? with : 0);
+    }
+};
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
@@ -149,7 +171,7 @@ public:
         return code == LDAP_SUCCESS ? Result<void>() : failure("could not start LDAP TLS", code);
     }
 
-    Result<void> bind(const std::string& dn, std::string password) {
+    Result<void> bind(const std::string& dn, protocol::Secret password) {
         berval secret{password.size(), password.data()};
         int id = 0;
         int code =
@@ -209,6 +231,7 @@ private:
         return LDAP_TIMEOUT;
     }
 
+    const Overwriting overwriting_;
     const GiveUp& give_up_;
     LDAP* ldap_ = nullptr;
 };
@@ -216,6 +239,7 @@ private:
 }  // namespace
 
 Result<LdapOptions> parse_ldap_options(std::string_view text) {
+    const protocol::Cleansing cleansing;
     LdapOptions options;
     while (const auto word = next_word(text)) {
         const std::size_t equals = word->find('=');
@@ -266,6 +290,7 @@ std::string ldap_filter(const LdapOptions& options, std::string_view user) {
 
 Result<void> ldap_check(const LdapOptions& options, const std::string& user,
                         const std::string& password, const GiveUp& give_up) {
+    const protocol::Cleansing cleansing;
     if (password.empty()) {  // LDAP calls it unauthenticated, and lets everybody in
         return failure("no password", LDAP_INVALID_CREDENTIALS);
     }

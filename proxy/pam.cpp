@@ -5,6 +5,8 @@
 
 #include <security/pam_appl.h>
 
+#include "protocol/cleanse.hpp"
+
 namespace pgweir::proxy {
 
 namespace {
@@ -50,7 +52,7 @@ struct Transaction {
 
 protocol::Result<void> pam_check(const std::string& user, const std::string& password,
                                  const std::string& host) {
-    std::string copy = password;  // PAM takes it as void*
+    protocol::Secret copy = password;  // PAM takes it as void*
     const pam_conv conversation{converse, copy.data()};
     Transaction pam;
     if (!pam.passes(pam_start("pgbouncer", user.c_str(), &conversation, &pam.handle)))

@@ -207,6 +207,7 @@ void set_behaviour(SSL_CTX* context, const TlsOptions& options) {
             SSL_CTX_set_alpn_protos(context, protocol_name.data(), protocol_name.size());
         return;
     }
+    SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);  // passwords are typed by clients
     TlsHandover::prepare(context);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
     // One ticket serves the one connection that comes after this one; nothing is kept here.

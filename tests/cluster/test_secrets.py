@@ -1,8 +1,11 @@
 """Secrets do not stay in the memory of the process when they are not needed any more."""
+import hashlib
 from pathlib import Path
 
+import psycopg
 import pytest
 from harness import eventually
+from harness.directory import BASE, READER, READER_PASSWORD, SLAPD, Directory
 from harness.pooler import LOOKED_INTO, PROGRAM
 from harness.postgres import PASSWORDS
 
@@ -96,3 +99,47 @@ password = "{secret}"
     with proxy.wire() as client:
         client.query("select 1")
     eventually(lambda: not places_of(proxy, secret), what="it to be gone")
+
+
+def is_refused(proxy, password, **how):
+    with pytest.raises(psycopg.OperationalError) as refused:
+        proxy.connect(user="app", password=password, **how)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("by", ("plain", "tls"))
+@pytest.mark.parametrize("secret", (SHORT, LONG), ids=("short", "long"))
+@pytest.mark.parametrize("kept", ("md5", "scram"))
+def test_a_typed_password_is_gone(pgweir, cluster, certificate, kept, secret, by):
+    cert, key = certificate
+    stored = "md5" + hashlib.md5(b"of another").hexdigest() if kept == "md5" else cluster.primary.value(
+        "select rolpassword from pg_authid where rolname = 'app'")
+    proxy = pgweir(auth_type="plain", userlist={"app": stored}, companion=LOOKED_INTO, client_tls_sslmode="allow",
+                   client_tls_cert_file=cert, client_tls_key_file=key)
+    for _ in range(2):
+        assert "password authentication failed" in is_refused(proxy, secret,
+                                                              sslmode="require" if by == "tls" else "disable")
+    eventually(lambda: not places_of(proxy, secret), what="it to be gone")
+
+
+@pytest.mark.skipif(not SLAPD, reason="slapd is not installed")
+@pytest.mark.parametrize("through", ["auth_type", "hba"])
+def test_passwords_for_ldap_are_gone(pgweir, through):
+    """Those that clients type at once, and that of who searches when a RELOAD takes it out."""
+    with Directory({"app": "right"}) as directory:
+        options = (f'ldapserver={directory.host} ldapport={directory.port} ldapbasedn="{BASE}" ldapbinddn="{READER}"'
+                   f' ldapbindpasswd="{READER_PASSWORD}"')
+        settings = {"auth_type": "ldap", "auth_ldap_options": options}
+        if through == "hba":
+            settings = {"auth_type": "hba", "auth_hba_file": "@DIR@/hba.conf"}
+        proxy = pgweir(userlist={}, start=False, companion=LOOKED_INTO, **settings)
+        proxy.write("hba.conf", f"host all all 127.0.0.1/32 ldap {options}\n")
+        proxy.start()
+        for secret in (SHORT, LONG):
+            assert "LDAP authentication failed" in is_refused(proxy, secret)
+            eventually(lambda secret=secret: not places_of(proxy, secret), what="what was typed to be gone")
+        assert places_of(proxy, READER_PASSWORD)
+        proxy.write("hba.conf", "host all all 127.0.0.1/32 trust\n")
+        proxy.config.write_text(proxy.config.read_text().replace(READER_PASSWORD, "another"))
+        proxy.reload()
+        eventually(lambda: not places_of(proxy, READER_PASSWORD), what="the reader's to be gone")

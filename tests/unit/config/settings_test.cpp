@@ -112,6 +112,21 @@ TEST(SettingsTable, ListsAreShownAsWrittenUntilTheyChange) {
     EXPECT_EQ(show(settings, *find_setting("admin_users")), "a, b, c");
 }
 
+TEST(SettingsTable, ShowsNoPassword) {
+    const auto shown = [](std::string options) {
+        Settings settings;
+        settings.auth_ldap_options = std::move(options);
+        for (const SettingRow& row : show_config(settings)) {
+            if (row.key == "auth_ldap_options") return row.value.value_or("");
+        }
+        return std::string();
+    };
+    EXPECT_EQ(shown("ldapserver=a ldapbasedn=\"b, c\""), "ldapserver=a ldapbasedn=\"b, c\"");
+    EXPECT_EQ(shown("ldapbindpasswd=secret ldapserver=a"), "ldapbindpasswd=*** ldapserver=a");
+    EXPECT_EQ(shown("a=b,ldapbindpasswd=\"x \"\"y\"\" z\",c=d"), "a=b,ldapbindpasswd=***,c=d");
+    EXPECT_EQ(shown("\"ldapbindpasswd=x y\" a=b"), "ldapbindpasswd=*** a=b");
+}
+
 TEST(Set, FindsNamesWithoutRegardToCase) {
     Settings settings;
     ASSERT_TRUE(set(settings, "POOL_mode", "transaction"));

@@ -53,7 +53,9 @@ TEST(Freshness, NothingWrittenIsFreshEverywhere) {
 TEST(Freshness, OnlyABoundOfNothingIsEmpty) {
     const Topology topology = three_nodes();
     EXPECT_TRUE(is_empty(fresh(topology)));
-    Bound written, read;
+    Bound written, shown, read;
+    note_shown(shown, 150);
+    EXPECT_FALSE(is_empty(shown));
     note_write(written, 150);
     EXPECT_FALSE(is_empty(written));
     resolve(written, topology);
