@@ -18,7 +18,8 @@ from harness.wire import (FLUSH, SSL_REQUEST, SYNC, TERMINATE, bind, copy_data, 
 pytestmark = [pytest.mark.pgweir, pytest.mark.pooler, pytest.mark.short]
 
 LENGTHS = (0, 1, 3, 4, 5, 7, 10_005, 1 << 20, 0x7fffffff, 0x80000000, 0xffffffff)
-ROOM_KIB = 20_000
+# How much a proxy may grow by what was given up. ASan keeps 256 MB of what is freed for a while.
+ROOM_KIB = 300_000 if os.environ.get("PGWEIR_TESTS_SHORT") else 20_000
 
 
 def ends(wire):
