@@ -108,7 +108,7 @@ private:
     std::string last_text_, last_user_;
     Known* last_ = nullptr;
     std::uint64_t last_unset_ = 0;  // number of the catalog that `last_` was the user's path by
-    std::uint64_t issued_ = 0;  // never the same again, so no verdict is taken for another's
+    std::uint64_t issued_ = 0;      // never the same again, so no verdict is taken for another's
 };
 
 /// A bucket of time that fills up at a steady rate.
