@@ -39,6 +39,8 @@ class Cutter:
         self._closing = True
         self._waker.send(b"x")
         self._thread.join(10)
+        for one in (self._wake, self._waker):  # not before: it may have seen that it is to end by itself
+            one.close()
 
     # ---- in the thread
 
@@ -52,7 +54,7 @@ class Cutter:
                 elif key.fileobj in self._peers:
                     self._pass_on(key.fileobj)
             self._look()
-        for one in [self._listener, self._wake, self._waker, *self._peers]:
+        for one in [self._listener, *self._peers]:
             one.close()
 
     def _look(self):
