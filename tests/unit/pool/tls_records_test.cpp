@@ -157,19 +157,24 @@ TEST(TlsRecords, ReadsTheExampleOfTheRfc) {
     EXPECT_EQ(last.kind, Kind::end);
 }
 
+/// Texts of many sizes, there and back.
+void expect_talk(Interop& interop) {
+    TlsRecords::Opened last{};
+    for (const std::size_t size : {1u, 2u, 511u, 512u, 4096u, 16383u, 16384u}) {
+        const std::string text(size, static_cast<char>('a' + size % 26));
+        EXPECT_EQ(open_all(*interop.records, interop.client_says(text), last), text);
+        interop.give_client(sealed(*interop.records, text));
+        EXPECT_EQ(interop.client_hears(), text);
+    }
+}
+
 TEST(TlsRecords, GoOnWhereOpenSslHasStopped) {
     for (const char* const suite : suites) {
         for (const std::size_t padding : {std::size_t{0}, std::size_t{512}}) {
             SCOPED_TRACE(std::string(suite) + (padding ? " padded" : ""));
             Interop interop({.suite = suite, .padding = padding});
             ASSERT_TRUE(interop.records);
-            TlsRecords::Opened last{};
-            for (const std::size_t size : {1u, 2u, 511u, 512u, 4096u, 16383u, 16384u}) {
-                const std::string text(size, static_cast<char>('a' + size % 26));
-                EXPECT_EQ(open_all(*interop.records, interop.client_says(text), last), text);
-                interop.give_client(sealed(*interop.records, text));
-                EXPECT_EQ(interop.client_hears(), text);
-            }
+            expect_talk(interop);
         }
     }
 }
@@ -192,13 +197,7 @@ TEST(TlsRecords, GoOnWithTheVersionBefore) {
         SCOPED_TRACE(suite);
         Interop interop({.suite = suite, .version = TLS1_2_VERSION});
         ASSERT_TRUE(interop.records);
-        TlsRecords::Opened last{};
-        for (const std::size_t size : {1u, 2u, 511u, 512u, 4096u, 16383u, 16384u}) {
-            const std::string text(size, static_cast<char>('a' + size % 26));
-            EXPECT_EQ(open_all(*interop.records, interop.client_says(text), last), text);
-            interop.give_client(sealed(*interop.records, text));
-            EXPECT_EQ(interop.client_hears(), text);
-        }
+        expect_talk(interop);
         expect_goodbyes(interop);
     }
 }
