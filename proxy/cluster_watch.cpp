@@ -12,8 +12,6 @@ namespace pgweir::proxy {
 
 namespace {
 
-constexpr protocol::Sqlstate not_in_state{"55000"};
-
 /// What a prober is made from: another one is needed when it changes.
 bool same_probes(const config::Health& a, const config::Health& b) {
     return a.user == b.user && a.password == b.password && a.dbname == b.dbname &&

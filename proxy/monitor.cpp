@@ -2,6 +2,7 @@
 
 #include "pool/net/log.hpp"
 #include "proxy/cluster_watch.hpp"
+#include "proxy/primary_change.hpp"
 #include "proxy/process.hpp"
 
 namespace pgweir::proxy {
@@ -85,7 +86,7 @@ ClusterWatch* Monitor::watch_of(const config::Endpoint& node, const Done& done) 
     for (const auto& [name, watch] : watches_) {
         if (watch->topology() && watch->topology()->find(node)) return watch.get();
     }
-    done(protocol::Error{protocol::Sqlstate{"55000"}, protocol::Origin::proxy,
+    done(protocol::Error{not_in_state, protocol::Origin::proxy,
                          "no such node: " + health::name_of(node)});
     return nullptr;
 }

@@ -15,7 +15,6 @@ namespace pgweir::proxy {
 namespace {
 
 constexpr std::int64_t look_us = 5'000;  // between two looks at what is being waited for
-constexpr protocol::Sqlstate not_in_state{"55000"};
 
 }  // namespace
 

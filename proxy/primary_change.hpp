@@ -13,6 +13,9 @@
 
 namespace pgweir::proxy {
 
+/// What an order to a cluster is refused with, or fails with, as things are.
+inline constexpr protocol::Sqlstate not_in_state{"55000"};
+
 class ClusterWatch;
 
 /// What a switchover and an upgrade have in common. Resource; of its cluster's watch, on the main

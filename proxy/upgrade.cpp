@@ -10,12 +10,6 @@
 
 namespace pgweir::proxy {
 
-namespace {
-
-constexpr protocol::Sqlstate not_in_state{"55000"};
-
-}  // namespace
-
 Upgrade::Upgrade(ClusterWatch& watch, config::Endpoint target, Monitor::Done done)
     : PrimaryChange(watch, "upgrade", std::move(target), std::move(done)),
       databases_(find_databases()) {}
