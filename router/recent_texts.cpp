@@ -10,7 +10,8 @@ namespace pgweir::router {
 
 namespace {
 
-constexpr std::size_t text_min = 24, text_max = 1024;  // bytes of what is remembered
+constexpr std::size_t text_max = 1024;  // bytes of what is remembered
+constexpr std::size_t hashed = 24;      // bytes of it that hash_of() reads
 constexpr std::uint64_t mixer = 0x9e3779b97f4a7c15U;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -22,14 +23,18 @@ bool is_in_name(char c) {
 
 /// Nothing in it but names, numbers and operators: no digit of it is in quotes or in a comment.
 bool has_numbers_only(std::string_view sql) {
-    return std::memchr(sql.data(), '\'', sql.size()) == nullptr &&
-           sql.find_first_of("\"$/-\\") == std::string_view::npos;
+    for (const char c : {'\'', '"', '$', '\\'})
+        if (sql.find(c) != std::string_view::npos) return false;
+    return sql.find("--") == std::string_view::npos && sql.find("/*") == std::string_view::npos;
 }
 
 /// Of its beginning, in few instructions.
 std::size_t hash_of(std::string_view sql) {
-    std::array<std::uint64_t, text_min / sizeof(std::uint64_t)> words;
-    std::memcpy(words.data(), sql.data(), text_min);
+    std::array<std::uint64_t, hashed / sizeof(std::uint64_t)> words{};
+    if (sql.size() >= hashed)
+        std::memcpy(words.data(), sql.data(), hashed);
+    else
+        std::memcpy(words.data(), sql.data(), sql.size());
     std::uint64_t hash = 0;
     for (const std::uint64_t word : words) hash = std::rotl((hash ^ word) * mixer, 29);
     return static_cast<std::size_t>(hash >> 32);
@@ -78,7 +83,7 @@ bool RecentTexts::Recent::matches(std::string_view sql) const {
 }
 
 Familiar RecentTexts::look_at(std::string_view sql) {
-    if (sql.size() < text_min || sql.size() > text_max) return {is_plain(sql), 0};
+    if (sql.size() > text_max) return {is_plain(sql), 0};
     const std::size_t pair = hash_of(sql) & (recent_max - 2);
     for (const std::size_t place : {pair, pair + 1}) {
         const Recent& recent = recent_[place];

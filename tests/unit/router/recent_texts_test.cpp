@@ -36,6 +36,16 @@ constexpr Case cases[] = {
      false},
     {"select abalance from accounts where a in (1, 2)",
      "select abalance from accounts where a in (11, 22)", true},
+    {"select abalance from accounts where a = -12", "select abalance from accounts where a = -9",
+     true},
+    {"select abalance from accounts where a = 12", "select abalance from accounts where a = -9",
+     false},
+    {"select abalance / 12 from accounts", "select abalance / 9 from accounts", true},
+    {"select 1", "select 22", true},
+    {"select 1", "select 1;", false},
+    {"select 1", "select", false},
+    {"begin", "begin", true},
+    {"", "", true},
     {"select nothing from nowhere(1)", "select nothing from nowhere(2)", true},
 };
 
@@ -44,9 +54,10 @@ constexpr const char* strangers[] = {
     "select abalance from accounts where a = 'x 1'",
     "select abalance from accounts where a = \"x 1\"",
     "select abalance from accounts where a = $1",
+    "select abalance from accounts where a = E'\\1'",
     "select abalance from accounts -- 1",
+    "select abalance from accounts where a = 1--1",
     "select abalance from accounts /* 1 */",
-    "select 1",
 };
 
 TEST(RecentTexts, KnowsATextThatDiffersInNumbers) {
