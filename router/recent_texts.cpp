@@ -28,7 +28,7 @@ bool has_numbers_only(std::string_view sql) {
     return sql.find("--") == std::string_view::npos && sql.find("/*") == std::string_view::npos;
 }
 
-/// Of its beginning, in few instructions.
+/// Of its beginning, with what numbers there are in it, in few instructions.
 std::size_t hash_of(std::string_view sql) {
     std::array<std::uint64_t, hashed / sizeof(std::uint64_t)> words{};
     if (sql.size() >= hashed)
