@@ -1,6 +1,7 @@
 #include "proxy/greeting.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace pgweir::proxy {
 
@@ -17,7 +18,7 @@ protocol::Vars own_among(const protocol::Vars& vars, const pool::Pool::Welcome& 
 
 std::string Greetings::key(const pool::Pool& pool, const protocol::VarSet::Entries& asked) {
     constexpr char between = '\0';  // is in no start-up parameter
-    const pool::Pool* const address = &pool;
+    const auto address = reinterpret_cast<std::uintptr_t>(&pool);
     const void* const bytes = &address;
     std::string key(static_cast<const char*>(bytes), sizeof address);
     for (const auto& [name, value] : asked) (key.append(name) += between).append(value) += between;

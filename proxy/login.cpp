@@ -174,8 +174,12 @@ Login::Outcome Login::read_startup(const protocol::StartupPacket& packet) {
     const std::string* const database = packet.find("database");
     client_.database_ = database && !database->empty() ? *database : client_.user_;
     negotiate(packet);
+    // A parameter by its name goes above one in options, wherever either stands, as in PostgreSQL.
+    if (const std::string* const options = packet.find("options"))
+        if (Outcome failure = read_parameter("options", *options)) return failure;
     for (const auto& [name, value] : packet.parameters) {
-        if (name == "user" || name == "database" || name.starts_with("_pq_.")) continue;
+        if (name == "user" || name == "database" || name == "options" || name.starts_with("_pq_."))
+            continue;
         if (Outcome failure = read_parameter(name, value)) return failure;
     }
     if (settings.log_connections) {

@@ -44,6 +44,18 @@ def test_told_in_the_servers_spelling(pgweir, cluster, mode):
             assert wire.rows("show datestyle") == [("SQL, DMY",)]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", (1, -1))
+def test_a_name_goes_above_options(pgweir, cluster, mode, order):
+    parameters = dict([("work_mem", "3MB"), ("options", "-c work_mem=4MB -c temp_buffers=2MB")][::order])
+    proxy = pgweir()
+    said = []
+    for wire in (cluster.primary.wire(**parameters), proxy.wire(dbname=proxy.entry(mode), **parameters)):
+        with wire:
+            said.append(wire.rows("select current_setting('work_mem'), current_setting('temp_buffers')"))
+    assert said[0] == said[1] == [("3MB", "2MB")]
+
+
 def test_known_parameters_need_no_server(pgweir):
     proxy = pgweir(default_pool_size=1)
     asked = {"search_path": "pg_catalog", "extra_float_digits": "2"}

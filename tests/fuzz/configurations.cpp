@@ -85,7 +85,7 @@ void userlist(std::string_view input) {
 void patroni(std::string_view input) {
     const auto leader = health::read_patroni_cluster(input);
     if (leader.has_value() && *leader) require(!(*leader)->at.host.empty());
-    health::patroni_endpoint(input);
+    if (const auto url = health::patroni_url(input)) require(!url->at.host.empty());
 }
 
 }  // namespace pgweir::fuzz

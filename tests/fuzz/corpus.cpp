@@ -1,15 +1,10 @@
-// The conversations of tests/conversations as inputs to begin fuzzing with: fuzz_corpus
-// CONVERSATIONS FOLDER writes FOLDER/link and FOLDER/frames.
-#include <filesystem>
-#include <fstream>
-#include <iostream>
+#include "tests/fuzz/corpus.hpp"
 
 #include "tests/unit/transcript.hpp"
 
-namespace {
+namespace pgweir::fuzz {
 
-namespace fs = std::filesystem;
-using pgweir::tests::Event;
+namespace {
 
 /// A chunk as tests/fuzz/link.cpp reads it: its size and whose it is in one byte.
 void add_chunks(std::string& input, std::string_view bytes, bool client) {
@@ -22,30 +17,24 @@ void add_chunks(std::string& input, std::string_view bytes, bool client) {
     }
 }
 
-void write(const fs::path& path, const std::string& bytes) {
-    fs::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << bytes;
-}
-
 }  // namespace
 
-int main(int argc, char** argv) {
-    if (argc != 3) {
-        std::cerr << "usage: fuzz_corpus CONVERSATIONS FOLDER\n";
-        return 2;
-    }
-    const fs::path folder = argv[2];
-    for (const auto& file : fs::directory_iterator(argv[1])) {
-        const auto transcript = pgweir::tests::TranscriptReader::read(file.path());
+std::vector<Seed> conversation_seeds(const std::filesystem::path& folder) {
+    std::vector<Seed> seeds;
+    for (const auto& file : std::filesystem::directory_iterator(folder)) {
+        const auto transcript = tests::TranscriptReader::read(file.path());
         std::string link(1, '\0'), cached(1, '\2'), frames;
-        for (const Event& event : transcript.events) {
-            if (event.kind != Event::Kind::says) continue;
+        for (const tests::Event& event : transcript.events) {
+            if (event.kind != tests::Event::Kind::says) continue;
             add_chunks(link, event.bytes, event.end.side == 'C');
             add_chunks(cached, event.bytes, event.end.side == 'C');
             frames += event.bytes;
         }
-        write(folder / "link" / transcript.name, link);
-        write(folder / "link" / (transcript.name + "-cached"), cached);
-        write(folder / "frames" / transcript.name, frames);
+        seeds.push_back({"link", transcript.name, link});
+        seeds.push_back({"link", transcript.name + "-cached", cached});
+        seeds.push_back({"frames", transcript.name, frames});
     }
+    return seeds;
 }
+
+}  // namespace pgweir::fuzz

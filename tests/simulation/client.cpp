@@ -146,7 +146,6 @@ void Client::cancel() {
 
 /// A message in short.
 std::string Client::brief(const protocol::Frame& frame) {
-    const std::string type(1, frame.type);
     if (frame.type == 'C') {
         std::string tag(frame.payload);
         tag.pop_back();
@@ -158,7 +157,7 @@ std::string Client::brief(const protocol::Frame& frame) {
     }
     if (frame.type == 'E') return "E:" + std::string(protocol::read_report(frame.payload).sqlstate);
     if (frame.type == 'Z') return "Z:" + std::string(frame.payload);
-    return type;
+    return std::string(1, frame.type);
 }
 
 void Client::take(const protocol::Frame& frame) {

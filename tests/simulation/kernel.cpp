@@ -335,7 +335,7 @@ void Kernel::mend(Cable& cable) {
 WirePtr Kernel::dial(Remote& remote, std::shared_ptr<Cable> cable) {
     for (auto& [fd, one] : things_) {
         if (one.kind != Thing::Kind::listener) continue;
-        const auto wire = std::make_shared<Wire>();
+        auto wire = std::make_shared<Wire>();
         wire->remote = &remote;
         wire->cable = std::move(cable);
         wire->open = true;

@@ -22,7 +22,7 @@ namespace pgweir::simulation {
 class World final : private Kernel::Observer {
 public:
     World(std::uint64_t seed, bool traced);
-    ~World();
+    ~World() override;
 
     /// All of it. Ends the process, with the seed and the reason, where something does not hold.
     void run();
