@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
 CACHE=$PWD/build/regress
 
+# shellcheck source=tests/debian_source.sh
 . tests/debian_source.sh
 
 die() { printf 'regress: %s\n' "$*" >&2; exit 1; }
