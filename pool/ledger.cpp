@@ -49,10 +49,11 @@ void Ledger::begin_move(ServerPlace& server) {
 
 /// Whom of the server's worker it serves, of whose waiters one is the oldest.
 WaiterPlace& Ledger::next(WaiterPlace& oldest, const ServerPlace& server) {
-    constexpr unsigned passed_over_max = 4;
-    constexpr int looked_at_max = 8;
+    // As many turns of one server as there are servers take about one transaction's time.
+    const auto passed_over_max = static_cast<unsigned>(std::max(4, total_));
+    constexpr int looked_at_max = 16;
     // Who stands behind has been passed over less often.
-    if (oldest.wants == server.fits || oldest.passed_over == passed_over_max) return oldest;
+    if (oldest.wants == server.fits || oldest.passed_over >= passed_over_max) return oldest;
     auto& queue = queues_[server.worker];
     int looked_at = 0;
     for (auto it = queue.begin(); it != queue.end() && looked_at < looked_at_max; ++it) {

@@ -68,7 +68,8 @@ public:
     };
     /// A server of worker `server.worker` is free: for a waiter there, for one elsewhere, or else
     /// it is on the shelf now. One that has just been moved serves its new worker first. Waiters
-    /// are served in order, but one of the next few whom the server fits may go first, a few times.
+    /// are served in order, but one of the next few whom the server fits may go first: over the
+    /// same head no more often than there are servers, or four times.
     Checkin checkin(ServerPlace& server, std::int64_t now_us);
 
     /// Should one more connection be opened now? Says it as often as it is true: tell

@@ -175,6 +175,11 @@ const LedgerCase ledger_cases[] = {
      "fits a=x new a out 1 wants 2=y wants 3=x wants 4=x wants 5=x wants 6=x wants 7=x "
      "out 2 out 3 out 4 out 5 out 6 out 7 in a in a in a in a in a in a",
      "- a - - - - - - 3 4 5 6 2 7"},
+    {"passed over as often as there are servers, no more", two,
+     "new a new b new c new d new e fits e=x out 1 out 2 out 3 out 4 out 5 wants 6=y wants 7=x "
+     "wants 8=x wants 9=x wants A=x wants B=x wants C=x out 6 out 7 out 8 out 9 out A out B out C "
+     "in e in e in e in e in e in e in e",
+     "- - - - - d c b a e - - - - - - - 7 8 9 A B 6 C"},
     {"who waits again has not been passed over", two,
      "fits a=x new a out 1 wants 2=y wants 3=x out 2 out 3 in a in a "
      "out 2 out 3 out 4 wants 3=x in a in a in a",
