@@ -1,5 +1,5 @@
-// What the fuzzers run, on what is known to be understood and on changes of that: not to find what is
-// new (./dev fuzz does) but so that a rule of theirs that breaks is noticed at once.
+// What the fuzzers run, on what is known to be understood and on changes of that: not to find what
+// is new (./dev fuzz does) but so that a rule of theirs that breaks is noticed at once.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -27,7 +27,7 @@ std::vector<std::string> seeds_for(std::string_view target) {
         "n,,n=,r=abc"s,
         "PROXY TCP4 127.0.0.1 127.0.0.2 1 2\r\n"s,
         "SHOW POOLS; KILL a; SET x = 'y'; PAUSE \"b\""s,
-        "WITH a AS (SELECT $1::int, 'b', E'\\\\c', $x$d$x$) UPDATE e SET f = -1 -- g\n/* /* */ */"s,
+        "WITH a AS (SELECT $1::int, 'b', E'\\\\c', $x$d$x$) UPDATE e SET f = -1 -- g\n/* */"s,
         "{\"members\":[{\"name\":\"a\",\"role\":\"leader\",\"host\":\"b\",\"port\":5432}]}"s,
     };
     const auto folder = std::filesystem::path(PGWEIR_SOURCE_DIR) / "tests/conversations";
