@@ -35,12 +35,20 @@ bool changes_schema(std::string_view tag) {
     return tag.starts_with("CREATE ") || tag.starts_with("ALTER ") || tag.starts_with("DROP ");
 }
 
-/// After which a function may do something else than before.
+/// After which a function, or what runs behind a write, may do something else than before.
 bool changes_functions(std::string_view tag) {
     constexpr std::string_view kinds[] = {"FUNCTION", "PROCEDURE", "ROUTINE", "EXTENSION",
-                                          "SCHEMA"};
+                                          "SCHEMA",   "TRIGGER",   "RULE",    "ALTER TABLE"};
     return std::any_of(std::begin(kinds), std::end(kinds),
                        [tag](std::string_view kind) { return tag.ends_with(kind); });
+}
+
+/// After which triggers may have run.
+bool is_write(std::string_view tag) {
+    constexpr std::string_view words[] = {"INSERT", "UPDATE", "DELETE",
+                                          "MERGE",  "COPY",   "TRUNCATE"};
+    return std::any_of(std::begin(words), std::end(words),
+                       [tag](std::string_view word) { return tag.starts_with(word); });
 }
 
 /// The number at a tag's end: "SELECT 5", "INSERT 0 1". 0: it has none.
@@ -237,6 +245,7 @@ Backend::Fate Backend::apply_tag(const Frame& frame) {
     if (tag.starts_with('S')) return fate;  // SELECT, SET and the like change nothing here
     findings_.more = true;
     inserted_ |= tag.starts_with("INSERT ") || tag.starts_with("COPY ");
+    wrote_ |= is_write(tag);
     if (changes_schema(tag)) {
         findings_.schema_changed = true;
         findings_.functions_changed |= changes_functions(tag);

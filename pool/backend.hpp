@@ -77,6 +77,8 @@ public:
     std::uint64_t sequences_of = 0;
     /// Rows were inserted since it was last asked: a serial column may have called nextval().
     bool take_inserted() { return std::exchange(inserted_, false); }
+    /// Rows were written since it was last asked: triggers and the like may have run.
+    bool take_wrote() { return std::exchange(wrote_, false); }
 
     /// Rows that commands have said to have returned or changed since it was last asked.
     std::uint64_t take_rows() { return std::exchange(rows_, 0); }
@@ -180,7 +182,7 @@ private:
     std::size_t missing_ = 0;  // bytes of the present message that are still to come
     bool passing_ = false;     // … and go to the client
     std::uint64_t rows_ = 0;
-    bool inserted_ = false;
+    bool inserted_ = false, wrote_ = false;
     bool failed_ = false;
     bool conceals_ = false;
     TxStatus tx_ = TxStatus::idle;

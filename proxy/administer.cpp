@@ -90,6 +90,7 @@ bool Process::load_again() {
     loaded_us_ = wall_us();
     certificates_ = http::certificate_ends(*loaded.config);
     apply(loaded.config, std::move(*tls));
+    forget_functions();
     net::log::print(Level::log, {}, "RELOAD: configuration loaded");
     return true;
 }
@@ -169,8 +170,7 @@ void Process::topology_changed(health::TopologyPtr topology) {
     registry_->aim(topology->cluster, std::move(aims));
     if (!replaced) return;
     catalogs_.renew(topology->cluster);
-    const std::lock_guard lock(mutex_);
-    for (auto& [database, book] : function_books_) book.forget();
+    forget_functions();
 }
 
 void Process::configure_log(const config::Config& config) {

@@ -356,6 +356,7 @@ void Client::rest() {
     }
     if (!session_) return release_server();
     if (server_->backend().take_inserted()) session_->inserted();
+    if (server_->backend().take_wrote()) session_->wrote();
     if (session_->take_sequences()) server_->backend().sequences_of = id_;
     if (backend.tx() == TxStatus::idle && session_->unsettled()) {
         stats_->question_count.add(1);

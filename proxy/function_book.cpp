@@ -18,6 +18,21 @@ std::string bare_name(std::string_view function) {
 /// Extensions that keep a session's state where PostgreSQL does not show it.
 bool keeps_state(std::string_view source) { return source.starts_with("dblink_connect"); }
 
+/// SQL or PL/pgSQL that may write rows.
+bool writes(std::string_view source) {
+    constexpr std::string_view words[] = {"insert", "update", "delete",
+                                          "merge",  "copy",   "truncate"};
+    router::Lexer lexer(source);
+    for (router::Token token = lexer.next(); token.kind != router::TokenKind::end;
+         token = lexer.next()) {
+        if (std::any_of(std::begin(words), std::end(words),
+                        [&](std::string_view word) { return router::is_word(token, word); })) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// PL/pgSQL with its own words for a SELECT, so that router::traces_of() sees what is called.
 std::string as_sql(std::string_view source) {
     constexpr std::string_view words[] = {"perform", "return", "if",    "elsif",
@@ -88,22 +103,47 @@ void FunctionBook::learn(const std::string& function, Doings doings) {
 
 void FunctionBook::forget() {
     const std::lock_guard lock(mutex_);
+    writes_leave_nothing = false;
     entries_.clear();
 }
 
 std::string FunctionBook::question(const std::vector<std::string>& functions) {
-    std::string sql =
-        "SELECT p.proname::pg_catalog.text, pg_catalog.concat(l.lanname, ' ', p.provolatile), "
+    constexpr std::string_view definition =
+        "pg_catalog.concat(l.lanname, ' ', p.provolatile), "
         "COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) "
         "FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l "
-        "ON l.oid OPERATOR(pg_catalog.=) p.prolang "
-        "WHERE p.prokind OPERATOR(pg_catalog.<>) 'a' "
-        "AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[";
+        "ON l.oid OPERATOR(pg_catalog.=) p.prolang ";
+    std::string names, sql;
+    bool writes = false;
     for (const std::string& function : functions) {
-        if (sql.back() != '[') sql += ',';
-        sql += protocol::quote_literal(bare_name(function));
+        if (function == behind_writes) {
+            writes = true;
+            continue;
+        }
+        names += (names.empty() ? "" : ",") + protocol::quote_literal(bare_name(function));
     }
-    return sql + "]::pg_catalog.name[])";
+    if (!names.empty()) {
+        sql.append("SELECT p.proname::pg_catalog.text, ").append(definition);
+        sql += "WHERE p.prokind OPERATOR(pg_catalog.<>) 'a' "
+               "AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[" +
+               names + "]::pg_catalog.name[])";
+    }
+    if (!writes) return sql;
+    if (!sql.empty()) sql += " UNION ALL ";
+    sql.append("(SELECT ").append(protocol::quote_literal(behind_writes)).append(", ");
+    sql.append(definition)
+        .append("WHERE p.provolatile OPERATOR(pg_catalog.=) 'v' AND p.oid OPERATOR(pg_catalog.=) "
+                "ANY (ARRAY("
+                "SELECT tgfoid FROM pg_catalog.pg_trigger "
+                "WHERE NOT tgisinternal AND tgenabled OPERATOR(pg_catalog.<>) 'D' "
+                "UNION SELECT refobjid FROM pg_catalog.pg_depend "
+                "WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass "
+                "AND classid OPERATOR(pg_catalog.=) ANY (ARRAY['pg_catalog.pg_rewrite',"
+                "'pg_catalog.pg_attrdef','pg_catalog.pg_constraint','pg_catalog.pg_policy',"
+                "'pg_catalog.pg_class','pg_catalog.pg_type','pg_catalog.pg_cast',"
+                "'pg_catalog.pg_operator']::pg_catalog.regclass[]))) LIMIT ");
+    sql.append(std::to_string(behind_writes_max)).append(")");
+    return sql;
 }
 
 Doings FunctionBook::read(std::string_view language, std::string_view source) {
@@ -123,13 +163,14 @@ Doings FunctionBook::read(std::string_view language, std::string_view source) {
     const std::string sql = plpgsql ? as_sql(source) : std::string(source);
     doings.traces = router::traces_of(sql);
     if (plpgsql && runs_more(source)) doings.traces |= anything;
+    if (writes(source)) doings.functions.emplace_back(behind_writes);
     if (doings.traces == 0) return doings;
     router::Details details = router::details_of(sql);
     doings.variables = std::move(details.variables);
     details.all_variables |= !details.variable_parameters.empty();
     doings.all_variables = changes_more(details);
     if (details.all_variables) doings.traces |= pin_custom;
-    doings.functions = std::move(details.functions);
+    for (const std::string& name : details.functions) add_once(doings.functions, name);
     return doings;
 }
 

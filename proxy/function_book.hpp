@@ -40,6 +40,13 @@ void add_once(std::vector<std::string>& names, const std::string& name);
 /// function may have been changed through us.
 class FunctionBook {
 public:
+    /// In the place of a function's name: all that may run behind a write and is not in its text,
+    /// which is trigger functions, and functions in rules, defaults, constraints and the like.
+    static constexpr std::string_view behind_writes = "(behind writes)";
+    /// It is known that this, and what it calls, leaves nothing: until forget(). Asked with every
+    /// transaction that writes.
+    std::atomic<bool> writes_leave_nothing = false;
+
     /// What calling it may do; nullopt: that is not known (any more).
     std::optional<Doings> find(const std::string& function) const;
     void learn(const std::string& function, Doings doings);
@@ -47,6 +54,8 @@ public:
 
     /// SQL that gives the definitions of functions of these names, whatever their schema: rows of
     /// the name, the language with the volatility behind it ("plpgsql v"), and the source.
+    /// behind_writes is one of the names, and gives no more rows than behind_writes_max.
+    static constexpr std::size_t behind_writes_max = 500;
     static std::string question(const std::vector<std::string>& functions);
     /// What one definition says. `language` as question() gives it.
     static Doings read(std::string_view language, std::string_view source);

@@ -215,6 +215,11 @@ std::optional<config::Database> Process::database(const config::Config& config,
     return config.entry_for(name);
 }
 
+void Process::forget_functions() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [database, book] : function_books_) book.forget();
+}
+
 FunctionBook& Process::function_book(const std::string& database) {
     const std::lock_guard lock(mutex_);
     return function_books_[database];
@@ -406,8 +411,7 @@ void Process::tick(Shard& shard) {
     if (now_us >= forget_functions_us_) {
         constexpr std::int64_t remembered_us = 60'000'000;
         forget_functions_us_ = now_us + remembered_us;
-        const std::lock_guard lock(mutex_);
-        for (auto& [database, book] : function_books_) book.forget();
+        forget_functions();
     }
     if (now_us >= next_stats_us_) {
         stats_history_.snapshot(counters(), now_us);

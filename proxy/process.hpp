@@ -60,6 +60,8 @@ public:
     AuthShared& auth_shared() { return auth_shared_; }
     /// What the functions of this entry's database do. Any thread.
     FunctionBook& function_book(const std::string& database);
+    /// All books look at the databases anew.
+    void forget_functions();
     Hubs& hubs() { return hubs_; }
     Catalogs& catalogs() { return catalogs_; }
     /// From the start of the threads to their end.

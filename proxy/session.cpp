@@ -1,12 +1,9 @@
 #include "proxy/session.hpp"
 
 #include <algorithm>
-#include <cctype>
-#include <cstring>
 #include <map>
 
 #include "protocol/requests.hpp"
-#include "router/plain.hpp"
 #include "router/settings.hpp"
 
 namespace pgweir::proxy {
@@ -88,36 +85,6 @@ std::uint64_t hash_of(const protocol::VarSet& vars) {
     return hash;
 }
 
-bool starts_with_word(std::string_view sql, std::string_view word) {
-    return sql.size() > word.size() && same_name(sql.substr(0, word.size()), word) &&
-           !std::isalnum(static_cast<unsigned char>(sql[word.size()])) && sql[word.size()] != '_';
-}
-
-/// A constant like 'now' or 'today' is read with the text, once.
-bool tells_the_time(std::string_view sql) {
-    constexpr std::string_view words[] = {"now", "today", "tomorrow", "yesterday"};
-    for (std::size_t i = 0; i < sql.size(); ++i) {
-        if (std::strchr("nNtTyY", sql[i]) == nullptr) continue;
-        for (const std::string_view word : words) {
-            if (!same_name(sql.substr(i, word.size()), word)) continue;
-            const std::string_view rest = sql.substr(i + word.size());
-            if (!rest.starts_with('(')) return true;
-        }
-    }
-    return false;
-}
-
-bool is_shareable(std::string_view sql) {
-    constexpr std::string_view verbs[] = {"select", "insert", "update", "delete", "with", "values"};
-    const std::size_t start = sql.find_first_not_of(" \t\r\n");
-    if (start == std::string_view::npos) return false;
-    const std::string_view text = sql.substr(start);
-    const bool planned =
-        std::any_of(std::begin(verbs), std::end(verbs),
-                    [text](std::string_view verb) { return starts_with_word(text, verb); });
-    return planned && !tells_the_time(sql);
-}
-
 bool is_custom(std::string_view name) { return name.find('.') != std::string_view::npos; }
 
 /// By pg_settings.
@@ -151,23 +118,6 @@ std::string pin_text(Traces pins) {
         text += pin.text;
     }
     return text;
-}
-
-Traces traces_in(std::string_view sql) {
-    return router::is_plain(sql) ? 0 : traces_of_no_plain(sql);
-}
-
-Traces traces_of_no_plain(std::string_view sql) {
-    constexpr std::size_t read_max = 1 << 20;  // bytes
-    if (sql.size() > read_max) return trace::anything;
-    const Traces traces = router::traces_of(sql);
-    const bool same = std::memchr(sql.data(), '\\', sql.size()) == nullptr;
-    return same ? traces : traces | router::traces_of(sql, false);
-}
-
-Traces traits_of(std::string_view sql) {
-    const Traces traces = traces_in(sql);
-    return is_shareable(sql) ? traces | trait_shareable : traces;
 }
 
 std::optional<std::uint64_t> Session::context(std::uint64_t schema_epoch) const {
@@ -211,10 +161,11 @@ void Session::forget_before() {
 
 void Session::note(std::string_view sql, Traces traits, std::string_view bind) {
     constexpr Traces harmless = trace::notifies | trace::savepoints | trace::reads_sequences |
-                                trace::routes | trace::local | trait_shareable;
+                                trace::routes | trace::local | trace::writes | trait_shareable;
     constexpr Traces notifying = trace::notifies | trace::functions | trace::anything;
     if ((traits & trace::reads_sequences) != 0) book_->sequences_are_read = true;
     local_ |= (traits & trace::local) != 0;
+    if ((traits & trace::writes) != 0) wrote();
     may_notify_ |= (traits & notifying) != 0;
     if ((traits & ~harmless) != 0) note_traces(sql, traits & ~harmless, bind);
 }
@@ -278,15 +229,23 @@ void Session::note_traces(std::string_view sql, Traces traces, std::string_view 
         pins_ &= ~trace::sequences;
 }
 
+void Session::note_behind_writes() {
+    Doings doings;
+    doings.functions.emplace_back(FunctionBook::behind_writes);
+    if (!merge(doings)) book_->writes_leave_nothing = true;
+}
+
 void Session::note_unread() {
     Doings doings;
     doings.traces = trace::anything;
     merge(doings);
 }
 
-/// Adds what is done, and what the functions do that it calls.
-void Session::merge(const Doings& doings) {
+/// Adds what is done, and what the functions do that it calls. True: there may be something left
+/// of it, or there are functions that are not known.
+bool Session::merge(const Doings& doings) {
     Doings all = doings;
+    bool leaves = false;
     Question& open = notes().open;
     for (std::size_t i = 0; i < all.functions.size(); ++i) {
         const std::string function = all.functions[i];
@@ -298,6 +257,7 @@ void Session::merge(const Doings& doings) {
             all.add(*known);
         } else {
             add_once(open.functions, function);
+            leaves = true;
         }
     }
     const bool anything = (all.traces & trace::anything) != 0;
@@ -309,6 +269,9 @@ void Session::merge(const Doings& doings) {
     for (const std::string& name : all.variables) add_once(open.variables, name);
     open.all_variables |= anything || all.all_variables || open.variables.size() > names_max;
     tidy_notes();
+    constexpr Traces leaving =
+        asked_about | trace::anything | trace::sequences | spoiling | pin_custom;
+    return leaves || (all.traces & leaving) != 0;
 }
 
 void Session::Question::add(const Question& other) {
@@ -428,8 +391,11 @@ void Session::learn_functions(const std::vector<Row>& rows) {
     std::map<std::string, Doings> learnt;
     for (const std::string& function : notes().asked.functions)
         learnt[function];  // some are no functions
+    std::size_t behind_writes = 0;
     for (const Row& row : rows) {
-        const Doings doings = FunctionBook::read(row[1].value_or(""), row[2].value_or(""));
+        Doings doings = FunctionBook::read(row[1].value_or(""), row[2].value_or(""));
+        behind_writes += row[0] == FunctionBook::behind_writes ? 1 : 0;
+        if (behind_writes == FunctionBook::behind_writes_max) doings.traces |= trace::anything;
         for (auto& [function, all] : learnt) {
             if (std::string_view(function).ends_with(row[0].value_or(""))) all.add(doings);
         }

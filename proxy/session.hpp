@@ -11,6 +11,7 @@
 
 #include "protocol/vars.hpp"
 #include "proxy/function_book.hpp"
+#include "proxy/text_traits.hpp"
 #include "router/traces.hpp"
 
 namespace pgweir::proxy {
@@ -22,16 +23,6 @@ inline constexpr router::Traces pin_unknown = 1u << 31;  // the server could not
 inline constexpr router::Traces lost_with_server =
     router::trace::locks | router::trace::temporary | router::trace::cursors |
     router::trace::random_seed | router::trace::library | pin_unknown;
-
-/// A statement that PostgreSQL plans, whose text means the same whenever it is read.
-inline constexpr router::Traces trait_shareable = 1u << 30;
-
-/// The traces of a text under either setting of standard_conforming_strings.
-router::Traces traces_in(std::string_view sql);
-/// The same for a text of which it is known that it is not plain (router/plain).
-router::Traces traces_of_no_plain(std::string_view sql);
-/// The same and trait_shareable: what a StatementTable keeps of a text.
-router::Traces traits_of(std::string_view sql);
 
 /// The words of SHOW PINS, with commas between.
 std::string pin_text(router::Traces pins);
@@ -61,6 +52,10 @@ public:
 
     /// Rows were inserted, and with them perhaps a nextval() called.
     void inserted() { touch_sequences(); }
+    /// Rows are written: what runs behind that may leave something.
+    void wrote() {
+        if (!book_->writes_leave_nothing) note_behind_writes();
+    }
     /// Was nextval() called, or may it have been, since it was last asked?
     bool take_sequences() { return std::exchange(sequences_, false); }
     /// Does it ask, or change, what currval() and lastval() tell, where anybody asks for that?
@@ -180,8 +175,9 @@ private:
     void forget_before();
 
     void touch_sequences();
+    void note_behind_writes();
     void note_traces(std::string_view sql, router::Traces traces, std::string_view bind);
-    void merge(const Doings& doings);
+    bool merge(const Doings& doings);
     std::string state_question(const Question& asked) const;
     std::string variables_question(const Question& asked) const;
     void learn_functions(const std::vector<Row>& rows);

@@ -99,6 +99,7 @@ private:
     void variable(std::string_view name, bool to_default);
     void shown_variables();
     bool is_updated() const;
+    bool begins_write() const;
     void assignment(bool local, bool reset);
     void prepared(Details::Prepared::What what);
     void end_prepared();
@@ -131,7 +132,12 @@ inline void Reader::name(char first) {
             traces_ |= trace::temporary;
         }
     }
+    if (parentheses_ > 0 && before().is('(') && begins_write()) traces_ |= trace::writes;
     if (verb_ != 0) telling_word();
+}
+
+bool Reader::begins_write() const {
+    return at_word("insert") || at_word("update") || at_word("delete") || at_word("merge");
 }
 
 /// The name being looked at is a table's behind UPDATE.

@@ -52,6 +52,9 @@ inline constexpr Traces routes = 1u << 14;
 inline constexpr Traces savepoints = 1u << 15;
 /// SET LOCAL, set_config(…, true), variables of the transaction: leaves nothing behind it.
 inline constexpr Traces local = 1u << 16;
+/// A statement that writes rows within another, as in WITH: the tag does not tell. What runs behind
+/// that is not in the text.
+inline constexpr Traces writes = 1u << 17;
 }  // namespace trace
 
 /// What the statements of a text may leave behind, 0 for nothing. `standard_strings` is the

@@ -36,7 +36,7 @@ SCRIPTS = [script for path in sorted(Path(__file__).with_name("sessions").glob("
 KNOWN_GAPS = {
     "ddl": ("table_made_anew?", "result_type_changes", "same_result_type?", "function_replaced?",
             "unnamed_text_again", "unnamed_in_a_transaction", "views_and_rules?", "parameter_types_change?"),
-    "functions": ("sequences_of_functions?", "trigger_sets"),
+    "functions": ("sequences_of_functions?",),
     "notify": ("while_pinned?",),
     "prepare": ("pg_prepared_statements", "within_functions", "long_names"),
     "quirks": ("source_of_start_up_values", "start_up_values_for_a_transaction",

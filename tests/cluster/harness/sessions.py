@@ -3,7 +3,8 @@
 A file of sessions/ is one topic, a script begins with `=== name`. Its lines, each of which continues on the
 lines below it that are indented:
 
-    === name [fixed|serial]     fixed: only in the written order; serial: one transaction or pin at a time
+    === name [fixed|serial] [anew]  fixed: only in the written order; serial: one transaction or pin at a time;
+                                anew: what pgweir knows of the database's functions may be out of date, so RELOAD first
     setup: SQL                  run by the database's owner before the first client comes; admin: by postgres
     client c2 user=other TimeZone=UTC options='-c work_mem=3MB'    start-up parameters, where there are any
     mask: REGEX                 what differs from run to run
@@ -470,6 +471,8 @@ def play_directly(script, stage, order, timeout=10.0):
 def play_again(script, stage, endpoint, expected, timeout=5.0):
     """Plays a script in the order of `expected` through an endpoint. Raises a Difference."""
     stage.prepare(script)
+    if "anew" in script.flags and endpoint is not stage:
+        endpoint.console("RELOAD")
     clients = _clients(script, endpoint, timeout)
     told = []  # the play so far
     try:
