@@ -242,6 +242,9 @@ bool Backend::run_question(const std::string& sql, bool simple) {
                 if (!name.empty() && !name.starts_with("PGWEIR_"))
                     answer.push_back({"p", std::nullopt, std::nullopt});
             }
+        } else if (part.starts_with("(SELECT '(behind writes)'")) {  // a trigger that keeps a date
+            answer.push_back(
+                {"(behind writes)", "plpgsql v", "begin new.at := 1; return new; end"});
         } else if (!part.starts_with("SELECT 't'") && !part.starts_with("(SELECT 'h'") &&
                    !part.starts_with("SELECT 'n'")) {
             return false;
