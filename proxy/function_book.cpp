@@ -108,9 +108,14 @@ void FunctionBook::forget() {
 }
 
 std::string FunctionBook::question(const std::vector<std::string>& functions) {
+    // A body that is no string (BEGIN ATOMIC, RETURN) has no source; what gives it alone is not in
+    // PostgreSQL before 14.
     constexpr std::string_view definition =
         "pg_catalog.concat(l.lanname, ' ', p.provolatile), "
-        "COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) "
+        "CASE WHEN p.prosrc OPERATOR(pg_catalog.=) '' THEN pg_catalog.substring("
+        "pg_catalog.pg_get_functiondef(p.oid), "
+        "pg_catalog.concat(pg_catalog.chr(10), '((?:BEGIN ATOMIC|RETURN ).*)$')) "
+        "ELSE p.prosrc END "
         "FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l "
         "ON l.oid OPERATOR(pg_catalog.=) p.prolang ";
     std::string names, sql;
@@ -124,9 +129,8 @@ std::string FunctionBook::question(const std::vector<std::string>& functions) {
     }
     if (!names.empty()) {
         sql.append("SELECT p.proname::pg_catalog.text, ").append(definition);
-        sql += "WHERE p.prokind OPERATOR(pg_catalog.<>) 'a' "
-               "AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[" +
-               names + "]::pg_catalog.name[])";
+        sql +=
+            "WHERE p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[" + names + "]::pg_catalog.name[])";
     }
     if (!writes) return sql;
     if (!sql.empty()) sql += " UNION ALL ";

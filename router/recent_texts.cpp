@@ -83,7 +83,7 @@ bool RecentTexts::Recent::matches(std::string_view sql) const {
 }
 
 Familiar RecentTexts::look_at(std::string_view sql) {
-    if (sql.size() > text_max) return {is_plain(sql), 0};
+    if (sql.empty() || sql.size() > text_max) return {is_plain(sql), 0};
     const std::size_t pair = hash_of(sql) & (recent_max - 2);
     for (const std::size_t place : {pair, pair + 1}) {
         const Recent& recent = recent_[place];

@@ -25,6 +25,17 @@ bool is_true(const Token& token) {
     return is_folded(content(token), "true") || is_folded(content(token), "t");
 }
 
+/// What comes behind an argument, and behind a cast to what it is anyway, which PostgreSQL writes
+/// into the text of a function whose body is no string.
+Token next_but_text(Lexer& arguments) {
+    const Token token = arguments.next();
+    if (token.text() != "::") return token;
+    Lexer behind = arguments;
+    if (!is_word(behind.next(), "text")) return token;
+    arguments = behind;
+    return arguments.next();
+}
+
 void read_name(const Token& token, SettingCall& call) {
     if (is_plain_string(token)) {
         call.kind = SettingCall::Name::literal;
@@ -72,7 +83,7 @@ Traces add_variable(Details& details, std::string_view name) {
 SettingCall read_setting_call(Lexer arguments) {
     SettingCall call;
     const Token first = arguments.next();
-    Token token = arguments.next();
+    Token token = next_but_text(arguments);
     if (token.is(',') || token.is(')')) read_name(first, call);
     int depth = first.is('(') ? 1 : 0;
     int commas = 0, third_size = 0;

@@ -156,6 +156,7 @@ constexpr TracesCase statement_cases[] = {
     {"SELECT 1 OPERATOR(pg_catalog.+) f(2)", functions},
     {"SELECT now() AT TIME ZONE f(1)", functions},
     {"INSERT INTO t (a) VALUES (f(1))", functions},
+    {"SELECT set_config('a.b'::text, 'c'::text, true)", local},
     {"WITH a AS (INSERT INTO t VALUES (1) RETURNING b) SELECT * FROM a", writes},
     {"WITH a AS (SELECT 1), b AS (UPDATE t SET c = 1 RETURNING c) SELECT * FROM b", writes},
     {"SELECT (updated) FROM t FOR UPDATE", 0},
@@ -325,7 +326,9 @@ TEST(Traces, VariablesByName) {
 TEST(Traces, AllVariables) {
     for (const std::string_view sql :
          {"SELECT set_config(name, 'x', false) FROM t", "SELECT set_config('a' || 'b', 'x', false)",
-          "SELECT set_config(E'a', 'x', false)", "SELECT set_config('a''b', 'x', false)",
+          "SELECT set_config('a'::text || 'b', 'x', false)",
+          "SELECT set_config('a'::name, '', false)", "SELECT set_config(E'a', 'x', false)",
+          "SELECT set_config('a''b', 'x', false)",
           "SELECT set_config(setting_name => 'a', new_value => 'b', is_local => false)"}) {
         SCOPED_TRACE(sql);
         EXPECT_TRUE(details_of(sql).all_variables);
@@ -338,6 +341,9 @@ TEST(Traces, AllVariables) {
     const Details named = details_of("SELECT set_config($2, $1, false), set_config($3, '', $4)");
     EXPECT_EQ(named.variable_parameters, (std::vector<unsigned>{2, 3}));
     EXPECT_FALSE(named.all_variables);
+    const Details cast = details_of("SELECT set_config('a.b'::text, 'x'::text, false)");
+    EXPECT_EQ(cast.variables, (Names{"a.b"}));
+    EXPECT_FALSE(cast.all_variables);
     EXPECT_TRUE(details_of("RESET ALL").reset_all);
     EXPECT_FALSE(details_of("RESET ALL").discard_all);
     EXPECT_TRUE(details_of("DISCARD ALL").reset_all);

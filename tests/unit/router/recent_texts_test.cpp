@@ -45,7 +45,6 @@ constexpr Case cases[] = {
     {"select 1", "select 1;", false},
     {"select 1", "select", false},
     {"begin", "begin", true},
-    {"", "", true},
     {"select nothing from nowhere(1)", "select nothing from nowhere(2)", true},
 };
 
