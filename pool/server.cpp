@@ -92,6 +92,7 @@ void Server::run_own(std::string_view sql) {
     std::string query;
     protocol::write_query(query, sql);
     backend_.pipeline().push({protocol::Request::query, protocol::Reply::skip, {}, {}});
+    backend_.statements().set_unnamed({}, 0);  // a simple query drops it
     own_running_ = true;
     socket_.send(query);
 }

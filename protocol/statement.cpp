@@ -33,6 +33,31 @@ StatementPtr StatementTable::intern(std::string_view query, Bytes types, std::ui
         found->second->uses_.fetch_add(1, std::memory_order_relaxed);
         return StatementPtr(found->second);
     }
+    Statement* const statement = make(query, types, context);
+    if (!keeps_recent_ || query.size() > recent_size_max) return StatementPtr(statement);
+    if (recent_.size() < recent_max) {
+        recent_.emplace_back(statement);
+    } else {
+        forgotten = std::exchange(recent_[oldest_], StatementPtr(statement));
+        oldest_ = (oldest_ + 1) % recent_max;
+    }
+    return StatementPtr(statement);
+}
+
+StatementPtr StatementTable::intern_own(const NamedStatement& named) {
+    const Statement& shared = *named.statement;
+    const std::uint64_t context = own_context();
+    const std::lock_guard lock(mutex_);
+    Statement* const statement = make(shared.query(), shared.types(), context);
+    statement->own_ = true;
+    statement->server_name_ = named.name;
+    statement->head_ = named.head;
+    statement->tail_ = named.tail;
+    return StatementPtr(statement);
+}
+
+/// Under the lock, and the key is not there.
+Statement* StatementTable::make(std::string_view query, Bytes types, std::uint64_t context) {
     auto fresh = std::make_unique<Statement>();
     fresh->id_ = next_id_++;
     fresh->query_ = query;
@@ -44,14 +69,7 @@ StatementPtr StatementTable::intern(std::string_view query, Bytes types, std::ui
     fresh->table_ = this;
     Statement* const statement = fresh.release();
     statements_.emplace(Key{statement->query_, statement->types_, context}, statement);
-    if (!keeps_recent_ || query.size() > recent_size_max) return StatementPtr(statement);
-    if (recent_.size() < recent_max) {
-        recent_.emplace_back(statement);
-    } else {
-        forgotten = std::exchange(recent_[oldest_], StatementPtr(statement));
-        oldest_ = (oldest_ + 1) % recent_max;
-    }
-    return StatementPtr(statement);
+    return statement;
 }
 
 StatementTable::~StatementTable() {
@@ -77,7 +95,12 @@ void StatementTable::release_last(const Statement& statement) {
 void NamedStatement::end() { delete this; }
 
 std::string prepare_head(const Statement& statement) {
+    if (!statement.head_.empty()) return statement.head_;
     return "PREPARE " + quote_identifier(statement.server_name());
+}
+
+std::string prepare_command(const Statement& statement) {
+    return prepare_head(statement) + std::string(statement.query()) + statement.tail_;
 }
 
 NamedStatementPtr StatementNames::find(std::string_view name) const {
@@ -153,6 +176,18 @@ StatementPtr ServerStatements::evict(std::size_t size_max) {
     places_.erase(oldest.get());
     used_.pop_back();
     return oldest;
+}
+
+std::vector<StatementPtr> ServerStatements::take(bool own) {
+    std::vector<StatementPtr> taken;
+    for (auto entry = used_.begin(); entry != used_.end();) {
+        const auto at = entry++;
+        if (at->statement->is_own() != own) continue;
+        places_.erase(at->statement.get());
+        taken.push_back(std::move(at->statement));
+        used_.erase(at);
+    }
+    return taken;
 }
 
 void ServerStatements::set_unnamed(StatementPtr statement, std::uint64_t batch) {

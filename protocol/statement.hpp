@@ -19,6 +19,7 @@
 namespace pgweir::protocol {
 
 class StatementTable;
+struct NamedStatement;
 
 /// A server-side name that no statement ever has: what a client's unknown name is sent as.
 inline const std::string no_statement_name = "PGWEIR_0";
@@ -38,8 +39,10 @@ public:
     /// stands behind the name there.
     Bytes types() const { return types_; }
     bool is_sql() const { return types_.empty(); }
-    /// What servers call it: PGWEIR_<id>.
+    /// What servers call it: PGWEIR_<id>, or is_own().
     const std::string& server_name() const { return server_name_; }
+    /// One client's alone, and servers call it as that client does.
+    bool is_own() const { return own_; }
     /// What the table's examiner said of the text.
     std::uint32_t traits() const { return traits_; }
     /// Stands for all that decides what the text means beside the text: statements of different
@@ -50,6 +53,8 @@ public:
 
 private:
     friend class StatementTable;
+    friend std::string prepare_head(const Statement& statement);
+    friend std::string prepare_command(const Statement& statement);
     friend void intrusive_ptr_add_ref(const Statement* statement);
     friend void intrusive_ptr_release(const Statement* statement);
 
@@ -58,6 +63,8 @@ private:
     std::uint64_t context_ = 0;
     mutable std::atomic<std::uint32_t> uses_ = 0;
     std::string query_, types_, server_name_;
+    std::string head_, tail_;  // of a PREPARE that is_own(): what query() stands between
+    bool own_ = false;
     StatementTable* table_ = nullptr;
     mutable std::atomic<std::uint32_t> references_ = 0;
 };
@@ -67,7 +74,8 @@ using StatementPtr = boost::intrusive_ptr<const Statement>;
 void intrusive_ptr_add_ref(const Statement* statement);
 void intrusive_ptr_release(const Statement* statement);
 
-/// Of an is_sql(): what stands before query() in the command that prepares it on a server.
+/// Of an is_sql(): the command that prepares it on a server, and what stands there before query().
+std::string prepare_command(const Statement& statement);
 std::string prepare_head(const Statement& statement);
 
 /// All statements that anybody holds. Thread-safe; lives longer than any of them.
@@ -81,12 +89,15 @@ public:
     ~StatementTable();
 
     StatementPtr intern(std::string_view query, Bytes types, std::uint64_t context = 0);
+    /// One that is the client's own, whose name servers are to know it by.
+    StatementPtr intern_own(const NamedStatement& named);
     /// A context that nothing else has.
     std::uint64_t own_context() { return next_context_.fetch_add(1, std::memory_order_relaxed); }
     std::size_t size() const;
 
 private:
     friend void intrusive_ptr_release(const Statement* statement);
+    Statement* make(std::string_view query, Bytes types, std::uint64_t context);
     void release_last(const Statement& statement);
 
     struct Key {
@@ -129,6 +140,7 @@ struct NamedStatement {
     std::uint32_t batch = 0;    // … of this batch (low bits of Pipeline::batch())
     std::uint32_t kept_at = 0;  // Pipeline::discards() when its Parse was last found behind one
     std::uint32_t behind = 0;   // of a PREPARE: characters of its text up to where query() begins
+    std::string head, tail;     // of a PREPARE that was alone in its text: what was around query()
     std::uint32_t references = 0;
     /// The unnamed one before this, should the server not get to it.
     boost::intrusive_ptr<NamedStatement> before;
@@ -209,6 +221,8 @@ public:
     void doubt_all();
     /// The least recently used one beyond `size_max`, taken out; empty when within.
     StatementPtr evict(std::size_t size_max);
+    /// Those that are a client's own, or all that are not, taken out.
+    std::vector<StatementPtr> take(bool own);
     void clear();
     std::size_t size() const { return places_.size(); }
     /// Is it here, for certain or perhaps?

@@ -402,10 +402,17 @@ void Client::end_request(bool transaction_over) {
     xact_began_us_ = 0;
 }
 
+/// Its server is, or becomes, none of its own.
+void Client::share_names(pool::Backend* server) {
+    frontend_.statements().share_names(shard_.worker.shared.statements, server);
+    if (session_) session_->shares_names();
+}
+
 void Client::release_server() {
     pool::Server* const server = std::exchange(server_, nullptr);
     state_ = ClientState::idle;
     frontend_.released();
+    if (frontend_.statements().has_own_names()) share_names(&server->backend());
     noted_notifier_ = false;
     server->pool().give_back(*server);
     move_if_due();
@@ -416,6 +423,7 @@ void Client::lost(const protocol::Error& error) {
     const bool told = gone && gone->backend().findings().fatal;
     const bool unasked = unasked_;
     set_unasked(false);
+    if (gone) share_names(nullptr);
     if (login_) return login_->server_answered({{}, error});
     handing_over_ = Listening::Due::nothing;
     if (gone && routing_) return lost_in_cluster(*gone);

@@ -19,12 +19,10 @@ namespace {
 constexpr std::size_t named_parse_max = 64 << 20;    // bytes
 constexpr std::size_t unnamed_parse_max = 64 << 10;  // bytes: that of the unnamed is, if small
 constexpr std::size_t names_max = 64 << 10;          // bytes: portal and statement name of a Bind
-constexpr std::size_t beginning_min = 16 << 10;      // bytes of a message that earn it a server
 constexpr std::size_t query_read_max = 64 << 10;     // bytes: a text that is looked at
 constexpr std::size_t beginning_of_sql = 32;         // bytes that tell DISCARD from other commands
 /// A text that may name prepared statements.
 constexpr router::Traces naming = router::trace::statements | router::trace::executes;
-constexpr std::string_view ready_idle("Z\0\0\0\5I", 6);
 
 /// May the SQL be DISCARD ALL or DEALLOCATE ALL? What is sent behind it, before it is answered,
 /// must not count on statements prepared before it.
@@ -47,8 +45,9 @@ void run_unseen(Translation& step, std::string_view sql) {
     protocol::write_parse(bytes, name, sql);
     protocol::write_bind(bytes, "", name);
     protocol::write_execute(bytes, "");
+    protocol::write_close(bytes, 'S', name);
     for (const Request request :
-         {Request::close, Request::parse, Request::bind, Request::execute}) {
+         {Request::close, Request::parse, Request::bind, Request::execute, Request::close}) {
         step.pipeline().push({request, Reply::skip, {}, {}});
     }
     step.out.own(std::move(bytes));
@@ -63,9 +62,9 @@ void discard_sequences(Translation& step) {
     run_unseen(step, "DISCARD SEQUENCES");
 }
 
-/// What PostgreSQL allows, header included. Source: its own limits on messages from clients, by
-/// type.
-std::size_t size_max(char type) {
+}  // namespace
+
+std::size_t Frontend::size_max(char type) {
     constexpr std::size_t large = 0x3fffffff, small = 10'000;
     switch (type) {
         case 'Q':
@@ -79,11 +78,9 @@ std::size_t size_max(char type) {
     }
 }
 
-protocol::Error bad_message(std::string text) {
+protocol::Error Frontend::bad_message(std::string text) {
     return protocol::protocol_violation(protocol::Origin::client, std::move(text));
 }
-
-}  // namespace
 
 void Frontend::pass_rest(Bytes& input, Segments* out) {
     const std::size_t part = std::min(missing_, input.size());
@@ -178,6 +175,14 @@ Frontend::Take Frontend::take(const Frame& frame, Bytes whole, Translation& step
     return Take::done;
 }
 
+/// Will it see by which names the server knows the client's statements?
+bool Frontend::looks_at_names(router::Traces traces, const Translation& step) const {
+    constexpr router::Traces executes = router::trace::executes_text;
+    if (!step.rules.session || step.rules.server_max == 0) return false;
+    return (traces & router::trace::shows_statements) != 0 ||
+           ((traces & executes) != 0 && statements_.names().size() > 0);
+}
+
 Frontend::Take Frontend::take_query(const Frame& frame, Bytes whole, Translation& step) {
     if (!step.rules.simple_query) return refuse(step, bad_message("PQexec disallowed"));
     if (frame.missing > 0 && frame.payload.size() < beginning_of_sql) return Take::more;
@@ -190,6 +195,8 @@ Frontend::Take Frontend::take_query(const Frame& frame, Bytes whole, Translation
         if (frame.missing > 0 && frame.size() <= query_read_max) return Take::more;
         const router::Traces traces =
             frame.missing > 0 ? router::trace::anything : traces_of_no_plain(sql);
+        if (looks_at_names(traces, step) && !statements_.take_own_names(step, true))
+            return Take::undecided;
         if ((traces & naming) != 0 && step.rules.server_max > 0) {
             const router::Details details = router::details_of(sql);
             if (!details.prepared.empty()) return take_naming_query(sql, traces, details, step);
@@ -272,7 +279,7 @@ bool Frontend::rename_bound(Statements::Found& found, protocol::RenamesPtr& rena
     const bool any = std::any_of(details.prepared.begin(), details.prepared.end(),
                                  [](const auto& item) { return !item.name.empty(); });
     if (!any) return true;
-    std::optional<Statements::Bound> bound = statements_.rename_bound(step, *found.named, details);
+    std::optional<Statements::Bound> bound = statements_.rename_bound(step, found.named, details);
     if (!bound) return false;
     found.named = std::move(bound->named);
     renames = std::move(bound->renames);
@@ -285,6 +292,8 @@ bool Frontend::note_bind(Statements::Found& found, const Frame& frame, Translati
     const protocol::StatementPtr kept = found.named->statement;
     const protocol::Statement& statement = *kept;
     if (statement.traits() == trait_shareable) return true;
+    if (looks_at_names(statement.traits(), step) && !statements_.take_own_names(step, false))
+        return false;
     if ((statement.traits() & naming) != 0) {
         protocol::RenamesPtr renames;
         if (!rename_bound(found, renames, step)) return false;
@@ -411,89 +420,6 @@ Frontend::Take Frontend::take_statement(char type, std::string_view name, Bytes 
         step.out.add(whole);
     }
     return Take::done;
-}
-
-bool Frontend::wants_server(Bytes input) const {
-    if (mid_message() || dropping_ || input.size() < protocol::header_size) return false;
-    switch (input.front()) {
-        case 'Q':
-        case 'P':
-        case 'B':
-        case 'D':
-        case 'E':
-        case 'C':
-        case 'F': return input.size() > protocol::load_u32(input.data() + 1);
-        default: return false;
-    }
-}
-
-Result<Frontend::Step> Frontend::answer_alone(Bytes input, const RequestRules& rules,
-                                              Segments& replies) {
-    Step step;
-    const std::size_t size = input.size();
-    while (!input.empty()) {
-        if (missing_ > 0) {
-            pass_rest(input, nullptr);
-            continue;
-        }
-        const protocol::CutFrame cut = protocol::cut_frame(input, rules.message_max);
-        if (cut.cut == protocol::Cut::more) break;
-        if (cut.cut != protocol::Cut::frame)
-            return protocol::cut_error(cut.cut, protocol::Origin::client);
-        const Frame& frame = cut.frame;
-        if (frame.size() > size_max(frame.type)) return bad_message("invalid message length");
-        if (!std::strchr("QFPBDCESHXdcf", frame.type) || frame.type == '\0') {
-            return bad_message("invalid frontend message type " + std::to_string(frame.type));
-        }
-        if (!answer_one(frame, rules.alone, step, replies)) break;
-        passing_ = false;
-        missing_ = frame.missing;
-        input.remove_prefix(frame.size() - frame.missing);
-    }
-    step.consumed = size - input.size();
-    return step;
-}
-
-/// One message without a server. False when it is not to be taken: it needs one, or more of itself.
-bool Frontend::answer_one(const Frame& frame, protocol::TxStatus alone, Step& step,
-                          Segments& replies) {
-    std::string ready;
-    switch (frame.type) {
-        case 'X': step.terminate = true; return false;
-        case 'S':
-            if (frame.missing > 0) return false;
-            dropping_ = false;
-            protocol::write_ready_for_query(ready, alone);
-            replies.own(std::move(ready));
-            return true;
-        case 'd':
-        case 'c':
-        case 'f':
-        case 'H': return true;
-        default: break;
-    }
-    if (dropping_) return true;
-    // A server is not held for the sake of a message that has hardly begun.
-    step.wants_server = frame.missing == 0 || frame.payload.size() >= beginning_min;
-    return false;
-}
-
-std::size_t Frontend::drop_request(Bytes input, const protocol::Error& error, Segments& replies) {
-    std::string report;
-    protocol::write_error(report, protocol::Severity::error, error.sqlstate, error.message);
-    replies.own(std::move(report));
-    const auto cut =
-        protocol::first_frame(input, protocol::payload_size_max, protocol::Origin::client);
-    if (cut.has_error() || !*cut) return 0;
-    const Frame& frame = **cut;
-    if (frame.type == 'Q' || frame.type == 'F') {
-        passing_ = false;
-        missing_ = frame.missing;
-        replies.add(ready_idle);
-        return frame.size() - frame.missing;
-    }
-    dropping_ = true;  // the Sync, here or still to come, brings the ReadyForQuery
-    return 0;
 }
 
 }  // namespace pgweir::proxy

@@ -64,11 +64,16 @@ private:
     /// refused: Translation::refusal says why, and the client is of no use then.
     enum class Take : std::uint8_t { done, more, undecided, refused };
 
+    /// What PostgreSQL allows, header included. Source: its own limits on messages from clients, by
+    /// type.
+    static std::size_t size_max(char type);
+    static protocol::Error bad_message(std::string text);
     bool answer_one(const protocol::Frame& frame, protocol::TxStatus alone, Step& step,
                     Segments& replies);
     void pass_rest(Bytes& input, Segments* out);
     static Take refuse(Translation& step, protocol::Error error);
     Take take(const protocol::Frame& frame, Bytes whole, Translation& step);
+    bool looks_at_names(router::Traces traces, const Translation& step) const;
     Take take_query(const protocol::Frame& frame, Bytes whole, Translation& step);
     Take take_naming_query(Bytes sql, router::Traces traces, const router::Details& details,
                            Translation& step);

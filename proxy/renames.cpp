@@ -11,15 +11,7 @@ using protocol::Reply;
 using protocol::Request;
 using protocol::StatementPtr;
 
-namespace {
-
 using What = router::Details::Prepared::What;
-
-std::string prepare_command(const protocol::Statement& statement) {
-    return protocol::prepare_head(statement) + std::string(statement.query());
-}
-
-}  // namespace
 
 /// A PREPARE that another server has run, in a batch.
 void Statements::prepare_by_sql(Translation& step, const StatementPtr& statement) {
@@ -29,7 +21,7 @@ void Statements::prepare_by_sql(Translation& step, const StatementPtr& statement
     step.server.statements().set_unnamed({}, 0);
     protocol::write_close(bytes, 'S', statement->server_name());
     pipeline.push({Request::close, Reply::skip, {}, {}});
-    protocol::write_parse(bytes, "", prepare_command(*statement));
+    protocol::write_parse(bytes, "", protocol::prepare_command(*statement));
     pipeline.push({Request::parse, Reply::skip, {}, statement});
     protocol::write_bind(bytes, "", "");
     pipeline.push({Request::bind, Reply::skip, {}, {}});
@@ -49,7 +41,7 @@ void Statements::prepare_for_query(Translation& step, const StatementPtr& statem
         pipeline.push({Request::close, Reply::skip, {}, {}});
     }
     if (statement->is_sql()) {
-        protocol::write_query(bytes, prepare_command(*statement));
+        protocol::write_query(bytes, protocol::prepare_command(*statement));
         pipeline.push({Request::query, Reply::skip, {}, statement});
     } else {
         protocol::write_parse(bytes, statement->server_name(), statement->query(),
@@ -63,13 +55,18 @@ void Statements::prepare_for_query(Translation& step, const StatementPtr& statem
 
 /// The client's name for what a PREPARE is about to make.
 NamedStatementPtr Statements::new_name(const Translation& step, std::string_view sql,
-                                       const router::Details::Prepared& item) {
+                                       const router::Details::Prepared& item, bool alone) {
     protocol::StatementTable& table = *step.rules.table;
     const std::size_t behind = item.offset + item.length;
-    const std::string_view tail = sql.substr(behind, item.end - behind);
+    const std::string_view query = sql.substr(behind, item.end - behind);
     NamedStatementPtr named(
-        new NamedStatement(item.name, table.intern(tail, {}, table.own_context())));
+        new NamedStatement(item.name, table.intern(query, {}, table.own_context())));
     named->behind = static_cast<std::uint32_t>(behind);
+    if (alone) {
+        named->head = sql.substr(0, behind);
+        named->tail = sql.substr(item.end);
+    }
+    if (own_names_) named->statement = table.intern_own(*named);
     return named;
 }
 
@@ -104,7 +101,7 @@ Statements::Renamed Statements::rename(const Translation& step, std::string_view
             found(done.named->statement);
             if (item.what == What::deallocate) done.effect = Renames::Effect::drops;
         } else if (item.what == What::prepare) {
-            done = {new_name(step, sql, item), Renames::Effect::prepares};
+            done = {new_name(step, sql, item, details.statements == 1), Renames::Effect::prepares};
         } else {
             continue;
         }
@@ -114,7 +111,9 @@ Statements::Renamed Statements::rename(const Translation& step, std::string_view
         }
         text.sql += sql.substr(copied, item.offset - copied);
         const auto at = static_cast<long>(text.sql.size());
-        text.sql += protocol::quote_identifier(done.named->statement->server_name());
+        const protocol::Statement& statement = *done.named->statement;
+        text.sql += statement.is_own() ? std::string(sql.substr(item.offset, item.length))
+                                       : protocol::quote_identifier(statement.server_name());
         copied = item.offset + item.length;
         text.renames->shifts.push_back(
             {at, static_cast<long>(text.sql.size()) - static_cast<long>(copied)});
@@ -143,16 +142,17 @@ Statements::Renamed Statements::rename_query(Translation& step, std::string_view
 }
 
 std::optional<Statements::Bound> Statements::rename_bound(Translation& step,
-                                                          const NamedStatement& named,
+                                                          const NamedStatementPtr& named,
                                                           const router::Details& details) {
-    const protocol::Statement& outer = *named.statement;
+    const protocol::Statement& outer = *named->statement;
     if (undecided(details, step.server)) return std::nullopt;
     const auto found = [&](const StatementPtr& statement) {
         if (!is_prepared(*statement, step.server)) prepare(step, statement, {});
     };
     Renamed text = rename(step, outer.query(), details, found, [](const Renames::Item&) {});
+    if (own_names_) return Bound{named, std::move(text.renames)};
     Bound bound{NamedStatementPtr(new NamedStatement(
-                    named.name, step.rules.table->intern(text.sql, outer.types()))),
+                    named->name, step.rules.table->intern(text.sql, outer.types()))),
                 std::move(text.renames)};
     bound.named->shared = true;
     return bound;

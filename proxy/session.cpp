@@ -59,6 +59,10 @@ constexpr Pin pins_table[] = {
     {pin_unknown, "unknown", "", ""},
 };
 
+/// The same of a server that has the client's statements, those of the protocol too, and no others.
+constexpr const char* own_names_question =
+    "(SELECT 'p'::pg_catalog.text,NULL,NULL FROM pg_catalog.pg_prepared_statements LIMIT 1)";
+
 void add_rows(std::string& sql, std::string_view rows) {
     if (!sql.empty()) sql += " UNION ALL ";
     sql += rows;
@@ -161,7 +165,8 @@ void Session::forget_before() {
 
 void Session::note(std::string_view sql, Traces traits, std::string_view bind) {
     constexpr Traces harmless = trace::notifies | trace::savepoints | trace::reads_sequences |
-                                trace::routes | trace::local | trace::writes | trait_shareable;
+                                trace::routes | trace::local | trace::writes |
+                                trace::shows_statements | trace::executes_text | trait_shareable;
     constexpr Traces notifying = trace::notifies | trace::functions | trace::anything;
     if ((traits & trace::reads_sequences) != 0) book_->sequences_are_read = true;
     local_ |= (traits & trace::local) != 0;
@@ -239,6 +244,11 @@ void Session::note_unread() {
     Doings doings;
     doings.traces = trace::anything;
     merge(doings);
+}
+
+void Session::note_own_names() {
+    own_names_ = true;
+    notes().open.about |= trace::statements;
 }
 
 /// Adds what is done, and what the functions do that it calls. True: there may be something left
@@ -325,7 +335,9 @@ std::string Session::state_question(const Question& asked) const {
     std::string sql;
     if ((asked.about & trace::variables) != 0) sql = variables_question(asked);
     for (const Pin& pin : pins_table) {
-        if ((asked.about & pin.bit) != 0 && *pin.question) add_rows(sql, pin.question);
+        if ((asked.about & pin.bit) == 0 || !*pin.question) continue;
+        add_rows(sql,
+                 own_names_ && pin.bit == trace::statements ? own_names_question : pin.question);
     }
     return sql;
 }
@@ -379,6 +391,7 @@ void Session::no_answer() {
 
 void Session::server_lost() {
     pins_ = 0;
+    own_names_ = false;
     if (!notes_) return;
     if (notes_->before) vars_ = std::move(notes_->before);
     Doings prepared = std::move(notes_->prepared);

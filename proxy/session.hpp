@@ -49,6 +49,9 @@ public:
     void note_naming(std::string_view sql, router::Traces traits);
     /// One whose text was not looked at.
     void note_unread();
+    /// The server has the client's statements under the client's own names, and keeps them.
+    void note_own_names();
+    void shares_names() { own_names_ = false; }
 
     /// Rows were inserted, and with them perhaps a nextval() called.
     void inserted() { touch_sequences(); }
@@ -198,6 +201,7 @@ private:
     bool sequences_ = false;
     bool local_ = false;  // for the rest of the transaction a text may mean something else
     bool may_listen_ = false, may_notify_ = false;
+    bool own_names_ = false;  // note_own_names(), until the server is somebody else's
 };
 
 }  // namespace pgweir::proxy

@@ -86,9 +86,12 @@ bool Statements::parse(Translation& step, const protocol::Parse& parse, Bytes wh
     protocol::StatementTable& table = *step.rules.table;
     const auto known = context_of(step.rules);
     const std::uint64_t context = known ? *known : table.own_context();
-    const StatementPtr statement = table.intern(parse.query, parse.types, context);
-    const NamedStatementPtr named(new NamedStatement(parse.name, statement));
+    const NamedStatementPtr named(
+        new NamedStatement(parse.name, table.intern(parse.query, parse.types, context)));
+    if (own_names_) named->statement = table.intern_own(*named);
+    const StatementPtr& statement = named->statement;
     names_.add(named);
+    if (own_names_) step.rules.session->note_own_names();
     // In a failed transaction it is PostgreSQL's to refuse.
     const bool failed = step.server.tx() == protocol::TxStatus::failed;
     if (!failed && is_prepared(*statement, step.server)) {
@@ -104,8 +107,10 @@ bool Statements::parse(Translation& step, const protocol::Parse& parse, Bytes wh
 void Statements::parse_twice(Translation& step, const protocol::Parse& parse) {
     std::string twice;
     const NamedStatementPtr duplicate(new NamedStatement(parse.name, {}));
+    const std::string_view name = own_names_ ? parse.name : protocol::taken_statement_name;
     for (const Reply reply : {Reply::skip, Reply::forward}) {
-        protocol::write_parse(twice, protocol::taken_statement_name, parse.query, parse.types);
+        if (own_names_ && reply == Reply::skip) continue;
+        protocol::write_parse(twice, name, parse.query, parse.types);
         step.pipeline().push({Request::parse, reply, duplicate, {}});
     }
     step.out.own(std::move(twice));
@@ -120,7 +125,8 @@ void Statements::prepare(Translation& step, const StatementPtr& statement,
     protocol::Pipeline& pipeline = step.pipeline();
     protocol::ServerStatements& there = step.server.statements();
     const bool fresh = there.add(statement, pipeline.batch());
-    while (const StatementPtr oldest = there.evict(step.rules.server_max)) {
+    const std::size_t size_max = own_names_ ? there.size() : step.rules.server_max;
+    while (const StatementPtr oldest = there.evict(size_max)) {
         protocol::write_close(bytes, 'S', oldest->server_name());
         pipeline.push({Request::close, Reply::skip, {}, oldest});
     }
@@ -157,8 +163,8 @@ void Statements::parse_unnamed(Translation& step, const protocol::Parse& parse, 
         fresh->before = std::exchange(unnamed_, fresh);
     }
     const StatementPtr& statement = unnamed_->statement;
-    unnamed_->shared = step.rules.cache_unnamed && known && (same || statement->uses() > 1) &&
-                       is_worth_sharing(step, *statement);
+    unnamed_->shared = step.rules.cache_unnamed && !own_names_ && known &&
+                       (same || statement->uses() > 1) && is_worth_sharing(step, *statement);
     if (!unnamed_->shared) {
         step.server.statements().set_unnamed(statement, step.pipeline().batch());
         push_about(step.pipeline(), Request::parse, Reply::forward, unnamed_, {});
@@ -223,7 +229,11 @@ void Statements::close(Translation& step, const Found& found, std::string_view n
     if (!named) return step.pipeline().push({Request::close, Reply::fake, {}, {}});
     names_.remove(*named);
     closing_.push_back(named);
-    push_about(step.pipeline(), Request::close, Reply::fake, named, {});
+    if (!own_names_) return push_about(step.pipeline(), Request::close, Reply::fake, named, {});
+    step.rules.session->note_own_names();
+    step.server.statements().doubt(named->statement);
+    push_about(step.pipeline(), Request::close, Reply::forward, named, named->statement);
+    step.out.add(whole);
 }
 
 std::vector<NamedStatementPtr> Statements::all() const {

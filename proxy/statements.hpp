@@ -99,13 +99,22 @@ public:
         protocol::NamedStatementPtr named;
         protocol::RenamesPtr renames;
     };
-    std::optional<Bound> rename_bound(Translation& step, const protocol::NamedStatement& named,
+    std::optional<Bound> rename_bound(Translation& step, const protocol::NamedStatementPtr& named,
                                       const router::Details& details);
     /// The Execute.
     void execute(Translation& step, const protocol::Renames& renames);
 
     /// A simple query is sent: PostgreSQL drops the unnamed statement. `discards`: and perhaps all.
     void simple_query(pool::Backend& server, bool discards);
+    /// From here on the server knows the client's statements, and no others, by the client's own
+    /// names: for what shows the names that there are, or runs text that may have one of them. The
+    /// session has to keep the server as long as there are any. `simple`: a Query is to follow,
+    /// else the rest of a batch. False: undecided, nothing was done.
+    bool take_own_names(Translation& step, bool simple);
+    bool has_own_names() const { return own_names_; }
+    /// The server is not ours any more (nullptr: it is lost): names are shared again.
+    void share_names(protocol::StatementTable& table, pool::Backend* server);
+
     /// The server goes back to its pool.
     void released() { unkept_on_ = nullptr; }
 
@@ -129,7 +138,7 @@ public:
 private:
     void parse_unnamed(Translation& step, const protocol::Parse& parse, Bytes whole);
     static bool is_worth_sharing(const Translation& step, const protocol::Statement& statement);
-    static void parse_twice(Translation& step, const protocol::Parse& parse);
+    void parse_twice(Translation& step, const protocol::Parse& parse);
     void prepare(Translation& step, const protocol::StatementPtr& statement,
                  const protocol::NamedStatementPtr& named);
     static void prepare_by_sql(Translation& step, const protocol::StatementPtr& statement);
@@ -137,8 +146,8 @@ private:
     template <class OnName, class OnEffect>
     Renamed rename(const Translation& step, std::string_view sql, const router::Details& details,
                    OnName found, OnEffect made);
-    static protocol::NamedStatementPtr new_name(const Translation& step, std::string_view sql,
-                                                const router::Details::Prepared& item);
+    protocol::NamedStatementPtr new_name(const Translation& step, std::string_view sql,
+                                         const router::Details::Prepared& item, bool alone);
     void take_effect(Translation& step, const protocol::Renames::Item& item, std::uint32_t batch);
     protocol::NamedStatementPtr resolve_unnamed(Translation& step);
     void undo_parse(const protocol::Outstanding& o);
@@ -149,6 +158,7 @@ private:
     std::vector<protocol::NamedStatementPtr> closing_;  // taken away, if the server agrees
     const pool::Backend* unkept_on_ = nullptr;  // that has an unnamed statement we did not keep
     bool discarding_ = false;                   // a simple query under way may discard every name
+    bool own_names_ = false;                    // take_own_names()
 };
 
 /// Is it certainly on the server, by the time that reads what is sent now? It counts as used then.

@@ -169,7 +169,8 @@ private:
             case 'p':
             case 'P':
                 // UPDATE pg_settings changes variables.
-                return begins(rest, "pgw") || begins(rest, "pg_t") || begins(rest, "pg_settings");
+                return begins(rest, "pgw") || begins(rest, "pg_t") || begins(rest, "pg_settings") ||
+                       begins(rest, "pg_prepared_s");
             case 'i':
             case 'I': return begins(rest, "into");
             case '(': return at != columns && may_be_call(sql.substr(0, at));

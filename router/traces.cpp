@@ -115,8 +115,9 @@ private:
     unsigned at_ = 0;         // the number of the one being looked at
     std::uint64_t verb_ = 0;  // of the statement, while it is one that telling_word() knows
     bool index_ = false;      // the statement is CREATE INDEX
-    int parentheses_ = 0;     // open in the statement
-    int blocks_ = 0;          // BEGIN ATOMIC and CASE, open in the statement
+    bool executes_text_ = false;
+    int parentheses_ = 0;  // open in the statement
+    int blocks_ = 0;       // BEGIN ATOMIC and CASE, open in the statement
 };
 
 // ---------------------------------------------------------------- anywhere
@@ -126,6 +127,8 @@ inline void Reader::name(char first) {
         const std::string_view text = bare(token());
         if (is_folded(text.substr(0, 6), "pgweir")) traces_ |= trace::routes;
         if (is_folded(text.substr(0, 7), "pg_temp")) traces_ |= trace::temporary;
+        if (is_folded(text.substr(0, 21), "pg_prepared_statement"))
+            traces_ |= trace::shows_statements;
         if (is_folded(text, "pg_settings") && is_updated()) shown_variables();
     } else if (folded(first) == 'i' && at_word("into")) {
         if (!is_word(before(), "insert") && !is_word(before(), "merge")) {
@@ -158,7 +161,7 @@ void Reader::advance() {
             if (read.is('(')) return parenthesis();
             if (read.is(')')) --parentheses_;
             return;
-        default: return;
+        default: executes_text_ |= has_execute(read); return;
     }
 }
 
@@ -263,6 +266,8 @@ Traces Reader::read() {
         inside = parentheses_ > 0 || blocks_ > 0;
         if (!inside) parentheses_ = 0;
     }
+    const bool runs = (traces_ & (trace::functions | trace::anything)) != 0;
+    if (executes_text_ && runs) traces_ |= trace::executes_text;
     if (details_) details_->traces = traces_;
     return traces_;
 }
@@ -426,9 +431,8 @@ void Reader::prepared(Details::Prepared::What what) {
 /// The statement ends at the token.
 void Reader::end_prepared() {
     if (!details_ || details_->prepared.empty()) return;
-    const std::size_t end = token().kind == TokenKind::end
-                                ? sql_.size()
-                                : static_cast<std::size_t>(token().begin - sql_.data());
+    const bool last_one = token().kind == TokenKind::end;
+    const auto end = last_one ? sql_.size() : static_cast<std::size_t>(token().begin - sql_.data());
     std::size_t& last = details_->prepared.back().end;
     if (last == 0) last = end;
 }

@@ -55,6 +55,11 @@ inline constexpr Traces local = 1u << 16;
 /// A statement that writes rows within another, as in WITH: the tag does not tell. What runs behind
 /// that is not in the text.
 inline constexpr Traces writes = 1u << 17;
+/// Mentions pg_prepared_statements: shows the names of prepared statements. Leaves nothing.
+inline constexpr Traces shows_statements = 1u << 18;
+/// Calls a function, or is a DO, and has EXECUTE in a literal: what is prepared may be executed by
+/// a text that runs there.
+inline constexpr Traces executes_text = 1u << 19;
 }  // namespace trace
 
 /// What the statements of a text may leave behind, 0 for nothing. `standard_strings` is the

@@ -151,6 +151,20 @@ private:
 
 }  // namespace
 
+bool has_execute(const Token& token) {
+    constexpr std::string_view execute = "execute";
+    const bool literal = token.kind == TokenKind::string ||
+                         token.kind == TokenKind::escape_string ||
+                         token.kind == TokenKind::dollar_string;
+    if (!literal) return false;
+    const std::string_view text = token.text();
+    for (std::size_t at = 0; at + execute.size() < text.size(); ++at) {
+        if (folded(text[at]) == 'e' && is_folded(text.substr(at, execute.size()), execute))
+            return true;
+    }
+    return false;
+}
+
 const Word& word_of(std::string_view word) {
     static const Table table;
     return table.find(word);

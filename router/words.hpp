@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "router/lexer.hpp"
 #include "router/traces.hpp"
 
 namespace pgweir::router {
@@ -30,6 +31,9 @@ struct Word {
 
 /// Looks a word up, ASCII case folded; a Word that says nothing for any other.
 const Word& word_of(std::string_view word);
+
+/// Is it a literal with EXECUTE in it?
+bool has_execute(const Token& token);
 
 /// Some words, separated by blanks, and what is true of all of them.
 struct WordList {

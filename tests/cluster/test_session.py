@@ -38,7 +38,7 @@ KNOWN_GAPS = {
             "unnamed_text_again", "unnamed_in_a_transaction", "views_and_rules?", "parameter_types_change?"),
     "functions": ("sequences_of_functions?",),
     "notify": ("while_pinned?",),
-    "prepare": ("pg_prepared_statements", "within_functions", "long_names"),
+    "prepare": ("long_names",),
     "quirks": ("source_of_start_up_values", "start_up_values_for_a_transaction",
             "custom_variable_once_set", "custom_variable_not_recognized", "schema_of_temporary_objects",
             "current_schemas", "reserved_prefix", "plans_under_the_first_temporary_table"),

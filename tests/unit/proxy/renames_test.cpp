@@ -301,6 +301,57 @@ TEST_F(Naming, WhatCannotBePreparedAnewSaysWhy) {
     EXPECT_TRUE(server.settled());
 }
 
+// ---------------------------------------------------------------- the client's own names
+
+TEST_F(Naming, WhoLooksSeesTheOwnNames) {
+    EXPECT_EQ(
+        say("Query 'select * from pg_prepared_statements'"),
+        (Spoken{"Close S PGWEIR_2", "Close S PGWEIR_1", "Close S PGWEIR_SCRATCH",
+                "Close S PGWEIR_TAKEN", "Query \"prepare b as select 2\"", "Parse a \"select 1\"",
+                "Sync", "Query \"select * from pg_prepared_statements\""}));
+    EXPECT_TRUE(session.unsettled());
+    hear("CloseComplete; CloseComplete; CloseComplete; CloseComplete; CommandComplete PREPARE; "
+         "ReadyForQuery idle; ParseComplete; ReadyForQuery idle; CommandComplete 'SELECT 2'; "
+         "ReadyForQuery idle");
+    EXPECT_EQ(spoken_replies(heard),
+              (Spoken{"CommandComplete \"SELECT 2\"", "ReadyForQuery idle"}));
+    EXPECT_EQ(say("Query 'select * from pg_prepared_statements'"),
+              (Spoken{"Query \"select * from pg_prepared_statements\""}));
+    hear("CommandComplete 'SELECT 2'; ReadyForQuery idle");
+    EXPECT_EQ(say("Bind '' a; Execute ''; Close S a; Sync"),
+              (Spoken{"Bind \"\" a", "Execute \"\"", "Close S a", "Sync"}));
+    hear("BindComplete; CommandComplete 'SELECT 1'; CloseComplete; ReadyForQuery idle");
+    EXPECT_EQ(names(), "b");
+    EXPECT_EQ(say("Parse '' 'execute b'; Bind '' ''; Execute ''; Sync"),
+              (Spoken{"Parse \"\" \"execute b\"", "Bind \"\" \"\"", "Execute \"\"", "Sync"}));
+    hear("ParseComplete; BindComplete; CommandComplete 'SELECT 1'; ReadyForQuery idle");
+    EXPECT_EQ(say("Query 'deallocate b; prepare c as select 3'"),
+              (Spoken{"Query \"deallocate b; prepare c as select 3\""}));
+    hear("CommandComplete DEALLOCATE; CommandComplete PREPARE; ReadyForQuery idle");
+    EXPECT_EQ(names(), "c");
+}
+
+TEST_F(Naming, OwnNamesEndWithTheServer) {
+    say("Query 'select * from pg_prepared_statements'");
+    hear("CloseComplete; CloseComplete; CloseComplete; CloseComplete; CommandComplete PREPARE; "
+         "ReadyForQuery idle; ParseComplete; ReadyForQuery idle; CommandComplete 'SELECT 2'; "
+         "ReadyForQuery idle");
+    frontend.statements().share_names(table, &server);
+    EXPECT_EQ(server.statements().size(), 0);
+    EXPECT_EQ(say("Bind '' a; Execute ''; Sync").front(), "Parse PGWEIR_6 \"select 1\"");
+}
+
+TEST_F(Naming, OnlyTextsThatMayRunItNeedThem) {
+    EXPECT_EQ(say("Query 'select run($$execute b$$)'").back(),
+              "Query \"select run($$execute b$$)\"");
+    EXPECT_TRUE(frontend.statements().has_own_names());
+    frontend = {};  // another client, which has prepared nothing
+    EXPECT_EQ(say("Query 'select run($$execute b$$)'"),
+              (Spoken{"Query \"select run($$execute b$$)\""}));
+}
+
+// ---------------------------------------------------------------- what comes behind
+
 TEST_F(Naming, WhatComesNextWaitsForTheAnswer) {
     say("Query 'deallocate a'");
     for (const char* const next : {"Query 'execute a'", "Bind '' a", "Parse a 'select 3'"}) {
@@ -319,9 +370,10 @@ TEST_F(Naming, ResetGivesStartUpValuesBack) {
         say("Query 'reset x'"),
         (Spoken{R"(Parse "" "reset x")", R"(Bind "" "")", R"(Execute "")", "Close S PGWEIR_SCRATCH",
                 R"-(Parse PGWEIR_SCRATCH "SELECT pg_catalog.set_config('x','start',false)")-",
-                R"(Bind "" PGWEIR_SCRATCH)", R"(Execute "")", "Sync"}));
+                R"(Bind "" PGWEIR_SCRATCH)", R"(Execute "")", "Close S PGWEIR_SCRATCH", "Sync"}));
     hear("ParseComplete; BindComplete; CommandComplete RESET; CloseComplete; ParseComplete; "
-         "BindComplete; DataRow [start]; CommandComplete 'SELECT 1'; ReadyForQuery transaction");
+         "BindComplete; DataRow [start]; CommandComplete 'SELECT 1'; CloseComplete; "
+         "ReadyForQuery transaction");
     EXPECT_EQ(spoken_replies(heard),
               (Spoken{"CommandComplete RESET", "ReadyForQuery transaction"}));
     EXPECT_TRUE(server.settled());
@@ -340,7 +392,8 @@ TEST_F(Naming, ABoundResetDoes) {
         say("Parse '' 'reset x'; Bind '' ''; Execute ''; Execute ''; Sync"),
         (Spoken{R"(Parse "" "reset x")", R"(Bind "" "")", R"(Execute "")", "Close S PGWEIR_SCRATCH",
                 R"-(Parse PGWEIR_SCRATCH "SELECT pg_catalog.set_config('x','start',false)")-",
-                R"(Bind "" PGWEIR_SCRATCH)", R"(Execute "")", R"(Execute "")", "Sync"}));
+                R"(Bind "" PGWEIR_SCRATCH)", R"(Execute "")", "Close S PGWEIR_SCRATCH",
+                R"(Execute "")", "Sync"}));
 }
 
 TEST_F(Naming, OtherResetsAreSentAsTheyAre) {
