@@ -16,11 +16,6 @@ namespace {
 // Bytes. What is larger is for the primary, unread: waiting for all of it is not worth the memory.
 constexpr UnitLimits unit_max{.read = 4 << 20, .other = 256 << 10};
 
-/// May its answer tell what others have written?
-bool may_show(const Unit& unit) {
-    return unit.statements > 0 && !(unit.verdict && unit.verdict->kind == Verdict::Kind::set);
-}
-
 /// The client's BEGIN for a replica, which refuses the very word READ WRITE: what it comes to.
 std::string begin_on_replica(const router::TransactionOptions& options) {
     std::string sql = "BEGIN READ ONLY";
@@ -294,7 +289,7 @@ void Client::note_sent(Bytes input) {
         const Unit unit = look_at(input);
         const bool judged = unit.verdict && unit.extent != Unit::Extent::unfinished;
         request.dirties |= unit.dirties || !judged;
-        request.shows |= may_show(unit);
+        request.shows |= unit.shows;
         request.alters |= judged && unit.verdict->alters;
         const bool ends = judged ? unit.verdict->kind == Verdict::Kind::end ||
                                        unit.verdict->kind == Verdict::Kind::several ||
@@ -332,17 +327,11 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
     }
     const bool on_replica = !server_->pool().node().empty();
     routing_->request.beginning = false;
-    const auto writable = [this] {
-        return !routing_->options().read_only.value_or(transaction_defaults().read_only);
-    };
-    routing_->request.dirties = unit.dirties || (routing_->in_transaction() && writable());
-    routing_->request.shows = may_show(unit);
+    routing_->request.dirties = unit.dirties;
+    routing_->request.shows = unit.shows;
     routing_->request.ends = unit.verdict && unit.verdict->kind == Verdict::Kind::end;
     routing_->request.alters = unit.verdict && unit.verdict->alters;
-    if (unit.begins) {
-        routing_->began(*unit.begins);
-        routing_->request.dirties |= !unit.begins->read_only.value_or(false);
-    }
+    if (unit.begins) routing_->began(*unit.begins);
     note_route(unit, routing_->request.why.value_or(RouteReason{Cause::pinned}));
     routing_->request.why.reset();
     // What writes nothing may be asked twice, though only of a primary. An open batch's client
@@ -367,6 +356,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         if (!alike || next.read) break;
         size += next.size;
         routing_->request.dirties |= next.dirties;
+        routing_->request.shows |= next.shows;
         note_route(next, reason_of(next));
     }
     forward(input, size, &unit);

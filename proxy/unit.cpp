@@ -11,6 +11,15 @@ namespace {
 
 using router::Verdict;
 
+/// May its answer tell what others have written?
+bool may_show(const Verdict& verdict) {
+    using Kind = Verdict::Kind;
+    const bool of_session = verdict.kind == Kind::begin || verdict.kind == Kind::end ||
+                            verdict.kind == Kind::set_transaction || verdict.kind == Kind::set ||
+                            verdict.kind == Kind::empty;
+    return verdict.shows && !of_session;
+}
+
 /// Puts one statement after the other into a unit.
 class Fold {
 public:
@@ -25,6 +34,7 @@ public:
         unit_.sql = sql;
         unit_.familiar = judged.familiar;
         unit_.dirties |= verdict->dirties;
+        unit_.shows |= may_show(*verdict);
         if (first && verdict->kind == Verdict::Kind::begin) {
             unit_.begins = verdict->options;
             unit_.verdict = std::move(verdict);
@@ -36,7 +46,7 @@ public:
     }
 
     /// One whose text is not known.
-    void unknown() { unit_.read = false, unit_.dirties = true, ++unit_.statements; }
+    void unknown() { unit_.read = false, unit_.dirties = unit_.shows = true, ++unit_.statements; }
 
 private:
     Unit& unit_;

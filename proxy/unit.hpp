@@ -31,6 +31,7 @@ struct Unit {
     unsigned statements = 0;
     bool read = false;     // every statement may run on a replica
     bool dirties = false;  // one may write
+    bool shows = false;    // one may tell what others have written
     /// It begins with BEGIN in the same batch as what follows: how.
     std::optional<router::TransactionOptions> begins;
     /// The text of a unit of one statement, a slice of the input or of what is prepared.

@@ -90,6 +90,7 @@ private:
 
 Verdict classify(const Shape& shape, const Conditions& conditions, const SearchPath& path) {
     Verdict verdict = shape.verdict;
+    verdict.shows = !verdict.read || !shape.names.empty();
     if (shape.names.empty() || (!verdict.read && verdict.prepares.empty())) return verdict;
     if (!conditions.catalog || conditions.suspect) {
         refuse_read(verdict, conditions.catalog ? Reason::catalog_suspect : Reason::catalog_missing,

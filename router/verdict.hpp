@@ -94,6 +94,8 @@ struct Verdict {
     Kind kind = Kind::statement;
     bool read = false;     // a replica may run it
     bool dirties = false;  // it may have written: a session's own writes have to be minded
+    /// Its answer may tell what is in the database, or what others have done: it names something.
+    bool shows = true;
     /// It would be a read, but for telling of the node that runs it.
     bool tells_of_node = false;
     /// Goes to the primary, and a READ ONLY transaction refuses it there with 25006 as well.

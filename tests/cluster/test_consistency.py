@@ -131,6 +131,29 @@ def test_what_the_primary_has_shown(start, roles):
     roles.primary.rows("update counters set n = 0", dbname="app")
 
 
+def test_who_has_seen_and_done_nothing(start, roles):
+    """A transaction on the primary that neither wrote nor read a table binds its session to nothing."""
+    proxy = start("0ms")
+    ports = {str(node.port) for node in roles.replicas}
+    for node in roles.replicas:
+        eventually(lambda node=node: node.has_replayed(roles.primary.lsn()))
+        node.rows("select pg_wal_replay_pause()")
+    try:
+        with proxy.wire() as wire:
+            for end in ("commit", "rollback", "end"):
+                # What is rolled back is ahead in the log of what replicas have.
+                roles.primary.rows("begin; update counters set n = 7 where id = 151; rollback", dbname="app")
+                for sql in ("begin", "select 1", end):
+                    wire.query(sql)
+                assert wire.rows("select here()")[0][0] in ports
+            for sql in ("begin", "select n from counters where id = 151", "commit"):
+                wire.query(sql)
+            assert wire.rows("select here()")[0][0] not in ports
+    finally:
+        for node in roles.replicas:
+            node.rows("select pg_wal_replay_resume()")
+
+
 def test_ordinary_lag(start, roles):
     proxy, book = start("2s"), Book()
     with Crowd(proxy, book, 8, SEED, roles.leads, writes=0.1, pause=0.02):

@@ -86,7 +86,7 @@ TEST(Unit, OneWriteDecides) {
     const std::string input = batch("", "read a") + batch("w", "") + batch("", "read c") + sync();
     const Unit unit = look(input);
     EXPECT_FALSE(unit.read);
-    EXPECT_TRUE(unit.dirties);
+    EXPECT_TRUE(unit.dirties && unit.shows);
     ASSERT_TRUE(unit.verdict);
     EXPECT_EQ(unit.verdict->detail, "write it");
 }

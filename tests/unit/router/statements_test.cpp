@@ -103,6 +103,10 @@ TEST(Statements, TellWhatTheyLeave) {
     EXPECT_TRUE(judge("delete from t").refused_read_only);
     EXPECT_FALSE(judge("vacuum").refused_read_only);
     EXPECT_FALSE(judge("show all").dirties);
+    EXPECT_FALSE(judge("select 1").shows);
+    EXPECT_TRUE(judge("select a from t").shows);
+    EXPECT_TRUE(judge("select f()").shows);
+    EXPECT_TRUE(judge("fetch c").shows);
     EXPECT_TRUE(judge("call p()").dirties);
     EXPECT_EQ(judge("explain analyze execute p").executes, std::vector<std::string>{"p"});
     const Verdict prepared = judge("prepare p (int) as insert into t values (1)");
