@@ -29,8 +29,9 @@ void after_rounds(Process& process, int rounds, std::function<void()> then) {
 constexpr int rounds_of_apply = 2;
 
 Answer no_such_database(Process& process, const std::string& name) {
+    const config::ConfigPtr config = process.config();
     std::vector<std::string_view> names;
-    for (const auto& [known, database] : process.config()->databases) {
+    for (const auto& [known, database] : config->databases) {
         if (known != "*") names.push_back(known);
     }
     auto error = refusal("no such database: " + name);
