@@ -32,6 +32,12 @@ pgweir_install(usr/share/man/man1 ${CMAKE_BINARY_DIR}/package/pgweir.1.gz)
 pgweir_install(usr/share/man/man5 ${CMAKE_BINARY_DIR}/package/pgweir.toml.5.gz)
 pgweir_install(usr/share/doc/pgweir ${CMAKE_BINARY_DIR}/package/changelog.gz ${package_dir}/README.Debian
   ${package_dir}/copyright ${CMAKE_BINARY_DIR}/package/sbom.cdx.json)
+# As they lie here, for the links between them; alerts and `man` name these pages.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION usr/share/doc/pgweir COMPONENT debian EXCLUDE_FROM_ALL
+  PATTERN man EXCLUDE)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/deploy/prometheus ${PROJECT_SOURCE_DIR}/deploy/grafana
+  DESTINATION usr/share/doc/pgweir/deploy COMPONENT debian EXCLUDE_FROM_ALL)
+pgweir_install(usr/share/doc/pgweir ${PROJECT_SOURCE_DIR}/SECURITY.md)
 install(FILES ${package_dir}/logrotate DESTINATION etc/logrotate.d RENAME pgweir
   COMPONENT debian EXCLUDE_FROM_ALL)
 

@@ -46,8 +46,8 @@ constexpr PgpoolDropped table[] = {
     {"relcache_* enable_shared_relcache check_temp_table check_unlogged_table",
      "not needed: pgweir has its own rules for what a replica may read"},
     {"failover_command failback_command follow_primary_command follow_master_command",
-     "not supported: pgweir promotes nothing and runs no commands, it follows the primary that "
-     "Patroni, repmgr or you make"},
+     "not supported: pgweir promotes nothing, it follows the primary that Patroni, repmgr or you "
+     "make; a command that only tells somebody may be clusters.main.failover.hook"},
     {"failover_on_backend_error fail_over_on_backend_error failover_on_backend_shutdown",
      "a node that fails is left alone while it fails, and used again when it answers", true},
     {"auto_failback auto_failback_interval", "always: a node that answers again is used again",

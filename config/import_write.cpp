@@ -11,6 +11,7 @@
 #include "config/preference.hpp"
 #include "config/settings.hpp"
 #include "config/units.hpp"
+#include "protocol/utf8.hpp"
 
 namespace pgweir::config {
 
@@ -22,24 +23,9 @@ using View = std::string_view;
 constexpr View tables[] = {"listen",     "admin", "log",  "auth",   "tls.client",
                            "tls.server", "dns",   "pool", "workers"};
 
-/// The bytes of the UTF-8 character that `text` starts with; 0 when there is none.
-std::size_t utf8_size(View text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(0);
-    if (first < 0x80) return 1;
-    const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
-    for (std::size_t i = 1; i < size; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    }
-    const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
-    const bool beyond = (first == 0xed && byte(1) > 0x9f) || (first == 0xf4 && byte(1) > 0x8f);
-    return overlong || beyond ? 0 : size;
-}
-
 bool is_utf8(View text) {
     while (!text.empty()) {
-        const std::size_t size = utf8_size(text);
+        const std::size_t size = protocol::character_size(text);
         if (size == 0) return false;
         text.remove_prefix(size);
     }
@@ -83,7 +69,7 @@ std::string bare(View key) {
 std::string comment(View text) {
     std::string out = "# ";
     while (!text.empty()) {
-        const std::size_t size = utf8_size(text);
+        const std::size_t size = protocol::character_size(text);
         const bool shown = size > 1 || (size == 1 && text[0] >= ' ' && text[0] != '\x7f');
         out += shown ? std::string(text.substr(0, size)) : "?";
         text.remove_prefix(std::max<std::size_t>(size, 1));

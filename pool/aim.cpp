@@ -48,8 +48,9 @@ void Pool::aim(const Aim& aim) {
     }
     if (moved) epoch_.fetch_add(1, std::memory_order_release);
     for (Worker* const worker : registry_.workers()) {
-        worker->loop.post([this, worker, moved, turned = frozen != was_frozen, frozen, held] {
-            if (registry_.loops_live && registry_.loops_live->expired()) return;
+        worker->loop.post([this, worker, moved, turned = frozen != was_frozen, frozen, held,
+                           live = registry_.loops_live] {
+            if (Registry::ended(live)) return;  // and so may have this pool
             if (moved) {
                 sever_obsolete(*worker);
             } else if (turned && key_.node.empty()) {

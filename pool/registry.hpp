@@ -38,6 +38,9 @@ public:
     /// Expires when the workers' loops end: what is posted to them is let go from then on. Empty:
     /// they do not end before us.
     std::optional<std::weak_ptr<void>> loops_live;
+    static bool ended(const std::optional<std::weak_ptr<void>>& live) {
+        return live && live->expired();
+    }
 
     /// Called when a connection to a node of a cluster failed, or broke. Set before there is any;
     /// any thread calls it.

@@ -195,7 +195,8 @@ void Pool::reconnect() {
         retry_at_us_ = 0;
     }
     for (Worker* const worker : registry_.workers()) {
-        worker->loop.post([this, worker] {
+        worker->loop.post([this, worker, live = registry_.loops_live] {
+            if (Registry::ended(live)) return;
             for (auto& [id, server] : worker->servers) {
                 if (&server->pool() == this) server->close_needed = true;
             }
@@ -217,7 +218,9 @@ void Pool::apply(std::shared_ptr<const PoolSettings> settings) {
         set_ledger_limits();
     }
     for (Worker* const worker : registry_.workers()) {
-        worker->loop.post([this, worker, settings] { settings_[worker->index] = settings; });
+        worker->loop.post([this, worker, settings, live = registry_.loops_live] {
+            if (!Registry::ended(live)) settings_[worker->index] = settings;
+        });
     }
     if (changed) reconnect();
 }

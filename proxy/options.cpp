@@ -1,5 +1,7 @@
 #include "proxy/options.hpp"
 
+#include "config/units.hpp"
+
 namespace pgweir::proxy {
 
 namespace {
@@ -37,6 +39,10 @@ and exit, QUIT exit at once; a second INT or TERM exits at once.
 }
 
 namespace {
+
+constexpr std::string_view long_options[] = {"--daemon",  "--quiet",   "--reboot", "--user",
+                                             "--verbose", "--version", "--help"};
+constexpr std::string_view commands[] = {"check", "import", "route"};
 
 /// What follows `route`. It takes no options: a text may begin with a dash.
 Parsed parse_route(const std::vector<std::string>& words) {
@@ -79,9 +85,10 @@ Parsed parse_options(const std::vector<std::string>& arguments) {
             options.quiet = true;
         } else if (word == "-R" || word == "--reboot") {
             options.reboot = true;
-        } else if (word == "--verbose" || word.find_first_not_of('v', 1) == std::string::npos) {
-            if (word[0] != '-' || word.size() < 2) return fail("unexpected argument: " + word);
-            options.verbose += word == "--verbose" ? 1 : static_cast<int>(word.size()) - 1;
+        } else if (word == "--verbose") {
+            ++options.verbose;
+        } else if (word.starts_with("-v") && word.find_first_not_of('v', 1) == std::string::npos) {
+            options.verbose += static_cast<int>(word.size()) - 1;
         } else if (word == "-V" || word == "--version") {
             options.command = Command::version;
         } else if (word == "-h" || word == "--help") {
@@ -92,11 +99,15 @@ Parsed parse_options(const std::vector<std::string>& arguments) {
         } else if (word.starts_with("--user=")) {
             options.user = word.substr(7);
         } else if (word.starts_with('-')) {
-            return fail("unknown option: " + word);
+            return fail("unknown option: " + word + config::did_you_mean(word, long_options));
         } else if (options.config.empty()) {
             options.config = word;
         } else {
-            return fail("unexpected argument: " + word);
+            const std::string meant = options.command == Command::run
+                                          ? config::did_you_mean(options.config, commands)
+                                          : std::string();
+            return fail(meant.empty() ? "unexpected argument: " + word
+                                      : "unknown command: " + options.config + meant);
         }
     }
     const bool needs_config =

@@ -1,5 +1,6 @@
 #include "pool/net/log.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
@@ -10,6 +11,8 @@
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "protocol/utf8.hpp"
 
 namespace pgweir::net::log {
 
@@ -101,18 +104,23 @@ std::string printable(std::string_view text) {
     return safe;
 }
 
+/// A byte of no character becomes the four characters \xff, as it must be UTF-8.
 std::string json_text(std::string_view text) {
     std::string quoted = "\"";
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
+    while (!text.empty()) {
+        const auto byte = static_cast<unsigned char>(text.front());
+        const std::size_t size = protocol::character_size(text);
+        if (byte == '"' || byte == '\\') {
             quoted += '\\';
-            quoted += c;
+            quoted += text.front();
         } else if (byte < 0x20) {
             quoted += fmt::format("\\u{:04x}", byte);
+        } else if (size == 0) {
+            quoted += fmt::format("\\\\x{:02x}", byte);
         } else {
-            quoted += c;
+            quoted += text.substr(0, size);
         }
+        text.remove_prefix(std::max<std::size_t>(size, 1));
     }
     return quoted += '"';
 }
@@ -126,6 +134,9 @@ std::string with_fields(std::string_view text, std::span<const Field> fields) {
 std::string json_line(Second& second, Level level, std::string_view context, std::string_view text,
                       std::span<const Field> fields) {
     const std::string time = timestamp(second, "%Y-%m-%dT%H:%M:%S", false);
+    // What only parts a line of text from what follows it.
+    if (context.ends_with(' ')) context.remove_suffix(1);
+    if (!fields.empty() && text.ends_with(':')) text.remove_suffix(1);
     std::string line =
         fmt::format("{{\"time\":{},\"pid\":{},\"level\":{},\"context\":{},\"message\":{}",
                     json_text(time), second.pid, json_text(level_name(level)),

@@ -7,6 +7,7 @@
 #include "pool/net/log.hpp"
 #include "protocol/vars.hpp"
 #include "proxy/admin/explain.hpp"
+#include "proxy/admin/suggest.hpp"
 #include "proxy/process.hpp"
 
 namespace pgweir::proxy::admin {
@@ -27,8 +28,15 @@ void after_rounds(Process& process, int rounds, std::function<void()> then) {
 /// A new configuration is told to the shards, then to the pools, then to the clients.
 constexpr int rounds_of_apply = 2;
 
-Answer no_such_database(const std::string& name) {
-    return failure(refusal("no such database: " + name));
+Answer no_such_database(Process& process, const std::string& name) {
+    const config::ConfigPtr config = process.config();
+    std::vector<std::string_view> names;
+    for (const auto& [known, database] : config->databases) {
+        if (known != "*") names.push_back(known);
+    }
+    auto error = refusal("no such database: " + name);
+    error.hint = name_hint(name, names);
+    return failure(std::move(error));
 }
 
 bool is_paused(const Process& process) { return process.paused() || process.suspended(); }
@@ -46,7 +54,7 @@ std::optional<Answer> objection(Process& process, const std::string& database,
     if (process.is_console(database)) {
         return failure(refusal(fmt::format("cannot {} admin db: {}", deed, database)));
     }
-    if (!exists(process, database)) return no_such_database(database);
+    if (!exists(process, database)) return no_such_database(process, database);
     return std::nullopt;
 }
 
@@ -55,7 +63,9 @@ void run_set(Process& process, const Command& command, const Tell& tell) {
     const auto set = config::set(changed->settings, command.key, command.value);
     if (set.has_error()) {
         net::log::print(net::log::Level::error, {}, "SET failed: {}", set.error().message);
-        return tell(failure(refusal("SET failed")));
+        auto error = refusal("SET failed");
+        error.detail = set.error().message;
+        return tell(failure(std::move(error)));
     }
     process.set(std::move(changed));
     after_rounds(
@@ -90,7 +100,7 @@ void run_resume(Process& process, const Command& command, const Tell& tell) {
         if (!is_paused(process)) return tell(failure(refusal("pooler is not paused/suspended")));
     } else {
         if (!process.is_console(database) && !exists(process, database))
-            return tell(no_such_database(database));
+            return tell(no_such_database(process, database));
         if (!process.registry().paused_by_name(database)) {
             return tell(failure(refusal(fmt::format("database {} is not paused", database))));
         }
@@ -335,7 +345,11 @@ protocol::Result<Statement> resolve(std::string_view text) {
     auto command = resolve_command(text);
     if (!command.has_error()) return command;
     const Courtesy* const sentence = find_sentence(text);
-    if (!sentence) return command;
+    if (!sentence) {
+        auto error = command.error();
+        error.hint = command_hint(text);
+        return error;
+    }
     Statement statement{.command = {}, .courtesy = sentence, .columns = {}};
     if (!sentence->column.name.empty()) statement.columns = {&sentence->column, 1};
     return statement;

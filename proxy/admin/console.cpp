@@ -14,6 +14,11 @@ constexpr std::size_t message_max = 16 << 10;  // bytes
 constexpr std::size_t kept_max = 64 << 10;     // bytes read ahead while a command runs
 constexpr std::int64_t poll_us = 20'000;
 
+void write_refusal(std::string& out, const protocol::Error& error) {
+    protocol::write_error(out, protocol::Severity::error, error.sqlstate, error.message,
+                          error.detail, error.hint);
+}
+
 }  // namespace
 
 /// Looks again and again whether a command that waits is done.
@@ -95,8 +100,7 @@ bool Console::take(const protocol::Frame& frame) {
         }
         if (step->refused) {
             log_refusal(*step->refused);
-            protocol::write_error(out, protocol::Severity::error, step->refused->sqlstate,
-                                  step->refused->message);
+            write_refusal(out, *step->refused);
         }
         if (!out.empty()) send(out);
         if (step->run) {
@@ -189,8 +193,7 @@ void Console::reply(Answer answer) {
     std::string out;
     if (answer.error) {
         log_refusal(*answer.error);
-        protocol::write_error(out, protocol::Severity::error, answer.error->sqlstate,
-                              answer.error->message);
+        write_refusal(out, *answer.error);
     }
     if (by_execute_) {
         extended_.answered(std::move(answer), out);

@@ -34,9 +34,13 @@ constexpr std::string_view help =
 
 }  // namespace
 
+std::array<std::span<const Show>, 6> all_shows() {
+    return {connection_shows(), pool_shows(),  stats_shows(),
+            node_shows(),       query_shows(), process_shows()};
+}
+
 const Show* find_show(std::string_view name) {
-    for (const auto section : {connection_shows(), pool_shows(), stats_shows(), node_shows(),
-                               query_shows(), process_shows()}) {
+    for (const auto section : all_shows()) {
         for (const Show& show : section) {
             if (protocol::same_name(show.name, name)) return &show;
         }

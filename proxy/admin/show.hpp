@@ -1,6 +1,7 @@
 // What SHOW can show: one table of names, who may ask, columns, and how rows are made.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,7 @@ std::span<const Show> stats_shows();       // STATS STATS_TOTALS STATS_AVERAGES 
 std::span<const Show> node_shows();        // NODES EVENTS POOL_NODES
 std::span<const Show> query_shows();       // QUERIES ROUTES
 std::span<const Show> process_shows();     // HELP VERSION STATE CONFIG MEM DNS_HOSTS DNS_ZONES
+std::array<std::span<const Show>, 6> all_shows();
 
 /// A node in a word: up, down, suspect, draining, detached, unknown.
 std::string_view status_of(const health::NodeView& node);

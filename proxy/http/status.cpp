@@ -97,6 +97,8 @@ json::array statements_of(const Snapshot& snapshot) {
     for (const admin::QueryFigure& query : snapshot.queries) {
         if (statements.size() == statements_max) break;
         const QueryFigures& figures = query.figures;
+        const std::int64_t p95 = std::min(figures.durations.at(0.95),  // known within an eighth
+                                          static_cast<std::int64_t>(figures.max_us));
         statements.push_back({{"text", utf8(query.text)},
                               {"database", utf8(query.database)},
                               {"user", utf8(query.user)},
@@ -106,7 +108,7 @@ json::array statements_of(const Snapshot& snapshot) {
                               {"mean", figures.timed ? static_cast<double>(figures.total_us) / 1e6 /
                                                            static_cast<double>(figures.timed)
                                                      : 0.0},
-                              {"p95", seconds(figures.durations.at(0.95))},
+                              {"p95", seconds(p95)},
                               {"rows", figures.rows}});
     }
     return statements;

@@ -1,7 +1,7 @@
-"""./dev demo: a primary, two streaming replicas, pgweir in front; psql and pgbench through it.
+"""./dev demo: a primary, two streaming replicas, pgweir in front; pools, split reads, a failover.
 
 Everything is in a temporary directory and on free ports, and gone at the end. --keep leaves it up until
-Ctrl-C, for a look of your own.
+Ctrl-C, for a look of your own: psql, the console, the status page and, where it is installed, Prometheus.
 """
 import argparse
 import re
@@ -9,10 +9,15 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing
+from threading import Thread
 
-from harness import Cluster, Pgweir
+from harness import Cluster, Pgweir, eventually
+from harness.pooler import ROOT
 from harness.postgres import PG_BIN
-from harness.processes import IDENTITY
+from harness.processes import IDENTITY, Port
+from harness.prometheus import PROMETHEUS, Prometheus
 
 SERVERS = 8
 SECONDS = 3
@@ -24,6 +29,20 @@ RUNS = (
     ("100 clients on 8 servers, SELECT only, prepared statements", "statement",
      ["-S", "-M", "prepared", "-c", "100"]),
 )
+# What only pgweir has stands beside the ini, which PgBouncer could still run.
+COMPANION = """
+[admin]
+http = "127.0.0.1:{http}"
+[clusters.main]
+nodes = [{nodes}]
+[clusters.main.health]
+user = "monitor"
+[clusters.main.failover]
+state_file = "@DIR@/main.state"
+[databases.app_cluster]
+cluster = "main"
+dbname = "app"
+"""
 
 
 def say(text=""):
@@ -38,15 +57,24 @@ def tail(text, lines=12):
     return "\n".join(text.splitlines()[-lines:])
 
 
-def run(pgweir, program, *arguments):
-    """Shows a command as one would type it, runs it, hands back its output."""
+def begin(pgweir, program, *arguments):
+    """Shows a command as one would type it and starts it."""
     say(f"$ {shlex.join([program, *arguments])}")
-    done = subprocess.run([PG_BIN / program, *arguments], cwd=pgweir.directory, check=False, text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, **IDENTITY)
-    if done.returncode != 0:
-        raise SystemExit(f"{tail(done.stdout + done.stderr)}\ndemo: {program} ended with {done.returncode};"
+    return subprocess.Popen([PG_BIN / program, *arguments], cwd=pgweir.directory, text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **IDENTITY)
+
+
+def end(pgweir, child):
+    """Its output."""
+    output, errors = child.communicate()
+    if child.returncode != 0:
+        raise SystemExit(f"{tail(output + errors)}\ndemo: {child.args[0].name} ended with {child.returncode};"
                          f" pgweir's log ends with\n{tail(pgweir.log())}")
-    return done.stdout
+    return output
+
+
+def run(pgweir, program, *arguments):
+    return end(pgweir, begin(pgweir, program, *arguments))
 
 
 def address(pgweir, user="app"):
@@ -57,8 +85,12 @@ def psql(pgweir, sql, dbname="app", user="app"):
     say(run(pgweir, "psql", "-X", *address(pgweir, user), "-c", sql, dbname).rstrip())
 
 
-def pgbench(pgweir, dbname, options):
-    output = run(pgweir, "pgbench", "-n", *options, "-j", "2", "-T", str(SECONDS), *address(pgweir), dbname)
+def begin_pgbench(pgweir, dbname, options, seconds=SECONDS):
+    return begin(pgweir, "pgbench", "-n", *options, "-j", "2", "-T", str(seconds), *address(pgweir), dbname)
+
+
+def end_pgbench(pgweir, child):
+    output = end(pgweir, child)
     figures = dict(re.findall(r"^([a-z ]+?)(?: \(|:| = | =)\s*(?:.*= )?([\d.]+)", output, re.MULTILINE))
     say(f"{figures['number of transactions actually processed']} transactions,"
         f" {figures['number of failed transactions']} failed, {float(figures['tps']):.0f} a second,"
@@ -77,30 +109,81 @@ def show(cluster, pgweir):
 
     for title, mode, options in RUNS:
         heading(f"pool_mode = {mode}: {title}")
-        pgbench(pgweir, pgweir.entry(mode), options)
+        end_pgbench(pgweir, begin_pgbench(pgweir, pgweir.entry(mode), options))
 
     heading("the console")
-    psql(pgweir, "show pools", "pgbouncer", "postgres")
+    console(pgweir, "show pools")
 
 
-def keep(pgweir):
+def console(pgweir, command):
+    psql(pgweir, command, "pgbouncer", "postgres")
+
+
+def show_split(cluster, pgweir):
+    heading("a cluster is one database: reads go to replicas, everything else to the primary")
+    eventually(lambda: sum(row["eligible"] == "yes" for row in pgweir.console("show nodes")) == len(cluster.replicas))
+    end_pgbench(pgweir, begin_pgbench(pgweir, "app_cluster",
+                                      ["-b", "select-only@9", "-b", "tpcb-like@1", "-c", "20"]))
+    console(pgweir, "show routes")
+
+
+def promote(cluster):
+    """What Patroni does, or whoever watches over the cluster: pgweir itself promotes nobody."""
+    time.sleep(1)
+    first, *others = cluster.replicas
+    first.promote()
+    for node in others:
+        node.rows(f"alter system set primary_conninfo = 'host={first.host} port={first.port} user=postgres'")
+        node.rows("select pg_reload_conf()")
+
+
+def show_failover(cluster, pgweir):
+    heading("the primary is killed while clients read; a second later a replica is promoted")
+    cluster.catch_up()
+    readers = begin_pgbench(pgweir, "app_cluster", ["-S", "-c", "8"], seconds=5)
+    time.sleep(1)
+    say(f"$ kill -9 {cluster.primary.process.pid} …    # the primary, {cluster.primary.host}:{cluster.primary.port}")
+    cluster.primary.kill()
+    killed = time.monotonic()
+    promotion = Thread(target=promote, args=(cluster,))
+    promotion.start()
+    psql(pgweir, "update pgbench_branches set bbalance = 0 where bid = 1", "app_cluster")
+    say(f"({time.monotonic() - killed:.1f} s after the kill)")
+    end_pgbench(pgweir, readers)
+    promotion.join()
+    console(pgweir, "show events")
+
+
+def keep(pgweir, http):
     heading("still up, Ctrl-C ends it")
-    for dbname, user in (("app", "app"), ("pgbouncer", "postgres")):
+    for dbname, user in (("app_cluster", "app"), ("pgbouncer", "postgres")):
         say(f"psql {' '.join(address(pgweir, user))} {dbname}")
+    say(f"status page and metrics: http://127.0.0.1:{http}/")
     say(f"configuration and log: {pgweir.directory}")
-    signal.pause()
+    if not PROMETHEUS:
+        signal.pause()
+    with Prometheus(http, ROOT / "deploy/prometheus/pgweir.rules.yml") as prometheus:
+        say(f"Prometheus with the alerts: {prometheus.url} (for Grafana: deploy/grafana/pgweir.json)")
+        signal.pause()
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--keep", action="store_true", help="leave everything up until Ctrl-C")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     say("starting a primary, two replicas and pgweir in a temporary directory")
-    with Cluster(replicas=2) as cluster, Pgweir(cluster, default_pool_size=SERVERS) as pgweir:
-        show(cluster, pgweir)
-        if arguments.keep:
-            keep(pgweir)
-        pgweir.stop()
+    with closing(Port()) as http, Cluster(replicas=2) as cluster:
+        nodes = ", ".join(f'{{ host = "{node.host}", port = {node.port} }}' for node in cluster.nodes)
+        with Pgweir(cluster, default_pool_size=SERVERS,
+                    companion=COMPANION.format(http=http.number, nodes=nodes)) as pgweir:
+            show(cluster, pgweir)
+            show_split(cluster, pgweir)
+            show_failover(cluster, pgweir)
+            if arguments.keep:
+                keep(pgweir, http.number)
+            pgweir.stop()
     say("\ndone; nothing is left behind")
 
 

@@ -84,11 +84,12 @@ def ask(proxy, command):
 
 
 def spoken(messages):
-    """What is comparable: pgweir's errors carry PostgreSQL's V as well, and its own version."""
+    """What is comparable: pgweir's errors carry PostgreSQL's V as well, and hints; and it has its own version."""
     said = []
     for message in messages:
         if message.type in "EN":
-            said.append((message.type, {key: text for key, text in message.fields().items() if key != "V"}))
+            more = "VDH" if message.type == "E" else "V"
+            said.append((message.type, {key: text for key, text in message.fields().items() if key not in more}))
         elif message.type == "D":
             said.append(("D", tuple(re.sub(r"^PgBouncer .*", "PgBouncer", text or "") for text in message.columns())))
         elif message.type == "T":

@@ -1,14 +1,18 @@
 """The program as a container's entrypoint starts it: no file, everything from the environment."""
 import os
 import re
+import signal
 import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
+import psycopg
 import pytest
 import yaml
 from harness import ServerError, eventually
 from harness.pooler import ROOT, PROGRAM
-from harness.postgres import PASSWORDS
+from harness.postgres import PASSWORDS, PG_BIN
+from harness.processes import Port, Process, Workdir, write
+from harness.prometheus import PROMTOOL
 from harness.wire import query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
@@ -181,3 +185,56 @@ def test_compose_starts(container):
     settings = settings_of(container(**variables))
     assert settings["pool_mode"] == variables["PGBOUNCER_POOL_MODE"]
     assert settings["max_client_conn"] == variables["PGBOUNCER_MAX_CLIENT_CONN"]
+
+
+COMPOSE = ROOT / "deploy/compose"
+
+
+@pytest.mark.parametrize("path", sorted(COMPOSE.glob("*.yaml")), ids=lambda path: path.stem)
+def test_compose_has_its_files(path):
+    services = documents(path)[0]["services"]
+    mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
+    builds = [service["build"]["context"] for service in services.values() if "build" in service]
+    assert builds == ["../.."]
+    for name in (*mounted, *builds):
+        assert not name.startswith(".") or (COMPOSE / name).exists(), name
+
+
+def test_compose_cluster_starts(container, cluster):
+    service = documents(COMPOSE / "cluster.yaml")[0]["services"]["pgweir"]
+    assert service["environment"]["POSTGRESQL_HOST"].count(",") == 2
+    variables = {name: value for name, value in service["environment"].items() if name.startswith("PGBOUNCER_")}
+    nodes = ",".join(f"{node.host}:{node.port}" for node in cluster.nodes)
+    proxy = container(**variables, POSTGRESQL_HOST=nodes)
+    eventually(lambda: {row["role"] for row in proxy.console("show nodes", user="scram_user")} == {"primary", "replica"})
+
+
+def test_compose_replica(cluster):
+    """The replica's script beside PostgreSQL's image: copies the primary, follows it, and does so again."""
+    with closing(Port()) as port, Workdir() as directory:
+        script = directory.path / "replica.sh"
+        write(script, (COMPOSE / "cluster/replica.sh").read_text(encoding="utf-8"))
+        environment = {"PATH": f"{PG_BIN}:/usr/bin:/bin", "PGDATA": str(directory.path / "data"), "PRIMARY": "127.0.0.1",
+                       "PGPORT": str(cluster.primary.port), "PGPASSWORD": PASSWORDS["postgres"]}
+        for times in (1, 2):
+            child = Process(["/bin/bash", script, "-p", port.number, "-k", directory.path], cwd=directory.path,
+                            log=directory.path / f"log-{times}", environment=environment, stop_signal=signal.SIGINT,
+                            death_signal=signal.SIGQUIT)
+            asked = {"host": "127.0.0.1", "port": port.number, "user": "postgres", "dbname": "postgres"}
+            with eventually(lambda: psycopg.connect(**asked, autocommit=True), 60, "the replica") as link:
+                state = "select status = 'streaming' from pg_stat_wal_receiver"
+                eventually(lambda link=link: link.execute(state).fetchone() == (True,), 20, "streaming")
+            assert child.stop(signal.SIGINT, 60) == 0
+            child.close()
+
+
+@pytest.mark.skipif(not PROMTOOL, reason="no promtool")
+def test_compose_prometheus(tmp_path):
+    for path in (COMPOSE / "cluster/prometheus.yml", ROOT / "deploy/prometheus/pgweir.rules.yml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    done = subprocess.run([PROMTOOL, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True,
+                          check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    dashboards = documents(COMPOSE / "cluster/grafana-dashboards.yml")[0]["providers"][0]["options"]["path"]
+    grafana = documents(COMPOSE / "cluster.yaml")[0]["services"]["grafana"]["volumes"]
+    assert f"../grafana/pgweir.json:{dashboards}/pgweir.json:ro" in grafana

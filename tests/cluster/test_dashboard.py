@@ -71,6 +71,16 @@ def test_rules_by_promtool():
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_alert_leads_to_a_page():
+    text = RULES.read_text(encoding="utf-8")
+    places = re.findall(r"^ +runbook: (\S+)$", text, re.MULTILINE)
+    assert len(places) == text.count(" - alert: ")
+    for place in set(places):
+        page, _, heading = place.partition("#")
+        titles = re.findall(r"^## (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+        assert heading in {title.lower().replace(" ", "-") for title in titles}, place
+
+
 def test_every_alert_has_its_test():
     alerts = re.findall(r"^ +- alert: (\w+)$", RULES.read_text(encoding="utf-8"), re.MULTILINE)
     tried = re.findall(r"^ +alertname: (\w+)$", RULES.with_name("pgweir.rules.test.yml").read_text(encoding="utf-8"),

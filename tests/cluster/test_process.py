@@ -252,3 +252,12 @@ def test_version_and_help(pgweir):
     for option in ("-h", "--help"):
         done = run(proxy.program, option)
         assert done.returncode == 0 and "check" in done.stdout
+
+
+def test_words_that_are_none(pgweir):
+    program = pgweir(start=False).program
+    for words, said in ((("chekc", "a.toml"), 'unknown command: chekc, did you mean "check"?'),
+                        (("--quite", "a.toml"), 'unknown option: --quite, did you mean "--quiet"?'),
+                        (("a.toml", "v"), "unexpected argument: v"), (("a.toml", "-"), "unknown option: -")):
+        done = run(program, *words)
+        assert done.returncode == 1 and done.stderr == f"pgweir: {said}\nTry 'pgweir --help'.\n"

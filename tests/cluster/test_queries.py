@@ -1,5 +1,6 @@
 """What is collected on the way and shown: SHOW QUERIES, SHOW ROUTES, EXPLAIN ROUTE, the log of slow queries."""
 import json
+import re
 
 import pytest
 from harness import Cluster, ServerError, eventually
@@ -201,11 +202,12 @@ def test_slow_queries_in_json_carry_their_facts(pgweir, split_cluster):
 
     def seen():
         lines = [json.loads(line) for line in proxy.log().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["message"] == "slow query:" and "shown" in line.get("query", "")]
+        return [line for line in lines if line["message"] == "slow query" and "shown" in line.get("query", "")]
     line = eventually(seen, what="a line about it")[0]
     assert line["duration_ms"] >= 100 and line["wait_ms"] >= 0
     assert line["route"] in ("read", "no_replica", "not_fresh") and line["traceparent"] == PARENT
     assert line["node"] in {f"{node.host}:{node.port}" for node in split_cluster.nodes}
+    assert re.fullmatch(r"C-0x[0-9a-f]+: app/app@127\.0\.0\.1:\d+", line["context"])
 
 
 def test_slow_queries_are_not_logged_when_that_is_off(pgweir, cluster):

@@ -2,13 +2,17 @@
 import grp
 import json
 import os
+import pwd
 import re
+import signal
+import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 from harness import Pgweir, ServerError, eventually
 from harness.processes import RUN_AS
-from harness.wire import SYNC, Wire, bind, execute, parse, query, startup
+from harness.wire import SYNC, Wire, bind, execute, parse, password_message, query, startup
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 BACKEND = "select pg_backend_pid()"
@@ -66,6 +70,17 @@ def test_timeouts(pgweir, setting, statement, words):
 def test_client_login_timeout(pgweir):
     with Wire(pgweir(client_login_timeout="0.3", tcp_defer_accept=0).port) as silent:
         silent.reads_eof()
+
+
+def test_scram_iterations(pgweir):
+    """Of the secret that is made of a password in clear."""
+    proxy = pgweir(auth_type="scram-sha-256", scram_iterations=5432, userlist={"app": "in clear"})
+    with Wire(proxy.port) as wire:
+        wire.send(startup("app", "app"))
+        wire.read()
+        begun = b"n,,n=,r=nonce"
+        wire.send(password_message(b"SCRAM-SHA-256\0" + struct.pack("!I", len(begun)) + begun))
+        assert wire.read().body.endswith(b",i=5432")
 
 
 def test_login_notify_message(pgweir):
@@ -261,13 +276,35 @@ def test_json(pgweir):
     """log.format of the companion: every line is an object."""
     proxy = pgweir(companion='[log]\nformat = "json"\n')
     refusal(proxy, dbname='no "such"\n\\ one')
+    with Wire(proxy.port) as stranger:  # whose name is no UTF-8
+        stranger.send(startup("app", "appDB").replace(b"DB", b"\xc3\xff"))
+        stranger.reads_eof()
     proxy.stop()
-    lines = [json.loads(line) for line in proxy.log().splitlines()]
+    lines = [json.loads(line) for line in proxy.process.log_path.read_bytes().decode().splitlines()]
+    assert any("app\\xc3\\xff" in line["message"] for line in lines)
     assert all({"time", "pid", "level", "context", "message"} <= line.keys() for line in lines)
     assert any(line["level"] == "WARNING" and 'no "such"' in line["message"] for line in lines)
 
 
 # ---------------------------------------------------------------- process
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("by_option", [False, True])
+def test_user(pgweir, by_option):
+    """Root becomes somebody else, with that one's groups."""
+    proxy = pgweir(start=False, **({} if by_option else {"user": RUN_AS}))
+    options = ["-u", RUN_AS] if by_option else []
+    with subprocess.Popen([proxy.program, "-q", *options, proxy.config], cwd=proxy.directory) as child:
+        try:
+            eventually(lambda: proxy.wire().close() is None)
+            status = Path(f"/proc/{child.pid}/status").read_text(encoding="ascii")
+        finally:
+            child.send_signal(signal.SIGQUIT)
+    account = pwd.getpwnam(RUN_AS)
+    for what, number in (("Uid", account.pw_uid), ("Gid", account.pw_gid)):
+        assert re.search(rf"^{what}:\t(.*)$", status, re.MULTILINE)[1].split() == [str(number)] * 4
+    assert "0" not in re.search(r"^Groups:\t(.*)$", status, re.MULTILINE)[1].split()
 
 
 def test_unix_socket(pgweir):
@@ -341,7 +378,7 @@ SETTINGS = {
     "ignore_startup_parameters": "login::startup_parameters",
     "job_name": "none: the name of a Windows service",
     "listen_addr": "settings::listen_addr",
-    "listen_backlog": "none: the kernel's queue is as long as it likes",
+    "listen_backlog": "sockets::listen_backlog",
     "listen_port": "console::set",
     "log_connections": "settings::log_of_connections",
     "log_disconnections": "settings::log_of_connections",
@@ -369,7 +406,7 @@ SETTINGS = {
     "reserve_pool_timeout": "settings::reserve_pool",
     "resolv_conf": "habits::zones_are_looked_at",
     "sbuf_loopcnt": "none: there is no such loop; accepted for PgBouncer's sake",
-    "scram_iterations": "none: only the time of a computation shows it; the keys' tests set it",
+    "scram_iterations": "settings::scram_iterations",
     "server_check_delay": "settings::server_check_query",
     "server_check_query": "settings::server_check_query",
     "server_connect_timeout": "tls::half_a_handshake_of_a_server_ends_in_time",
@@ -380,12 +417,12 @@ SETTINGS = {
     "server_reset_query": "settings::server_reset_query",
     "server_reset_query_always": "settings::server_reset_query",
     "server_round_robin": "settings::server_round_robin",
-    "server_tls13_ciphers": "none: shares all but its name with client_tls13_ciphers",
+    "server_tls13_ciphers": "tls::versions_and_ciphers_with_servers",
     "server_tls_ca_file": "tls::servers_are_verified",
     "server_tls_cert_file": "tls::server_asks_for_our_certificate",
-    "server_tls_ciphers": "none: shares all but its name with client_tls_ciphers",
+    "server_tls_ciphers": "tls::versions_and_ciphers_with_servers",
     "server_tls_key_file": "tls::server_asks_for_our_certificate",
-    "server_tls_protocols": "none: shares all but its name with client_tls_protocols",
+    "server_tls_protocols": "tls::versions_and_ciphers_with_servers",
     "server_tls_sslmode": "tls::server_modes",
     "so_reuseport": "settings::so_reuseport",
     "stats_period": "settings::log_stats",
@@ -395,18 +432,18 @@ SETTINGS = {
     "syslog_facility": "none: a test has no syslog of its own",
     "syslog_ident": "none: a test has no syslog of its own",
     "tcp_defer_accept": "settings::client_login_timeout",
-    "tcp_keepalive": "none: seen in the kernel only, which shows it to the process itself",
-    "tcp_keepcnt": "none: as tcp_keepalive",
-    "tcp_keepidle": "none: as tcp_keepalive",
-    "tcp_keepintvl": "none: as tcp_keepalive",
-    "tcp_socket_buffer": "none: as tcp_keepalive",
-    "tcp_user_timeout": "none: as tcp_keepalive",
+    "tcp_keepalive": "sockets::keepalive_off",
+    "tcp_keepcnt": "sockets::keepalive",
+    "tcp_keepidle": "sockets::keepalive",
+    "tcp_keepintvl": "sockets::keepalive",
+    "tcp_socket_buffer": "sockets::socket_buffer",
+    "tcp_user_timeout": "sockets::keepalive",
     "track_extra_parameters": "settings::track_extra_parameters",
     "transaction_timeout": "settings::timeouts",
     "unix_socket_dir": "settings::unix_socket",
     "unix_socket_group": "settings::unix_socket",
     "unix_socket_mode": "settings::unix_socket",
-    "user": "none: the tests are not root, or may not become it",
+    "user": "settings::user",
     "verbose": "settings::verbose",
 }
 

@@ -1,5 +1,6 @@
 """TLS, both sides: who gets in by which mode, and that all else is as without it."""
 import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -264,6 +265,20 @@ def test_versions_and_ciphers(pgweir, tls_cluster, certificate):
     assert handshake(old)[:2] == ("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256")
     with pytest.raises(ssl.SSLError):
         handshake(old, maximum=tls12, ciphers="ECDHE-ECDSA-AES256-GCM-SHA384")
+
+
+@pytest.mark.parametrize("settings, used", [
+    ({"server_tls_protocols": "tlsv1.2",
+      "server_tls_ciphers": "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"},
+     r"TLSv1\.2/ECDHE-\w+-AES128-GCM-SHA256"),
+    ({"server_tls_protocols": "tlsv1.3", "server_tls13_ciphers": "TLS_CHACHA20_POLY1305_SHA256"},
+     r"TLSv1\.3/TLS_CHACHA20_POLY1305_SHA256")])
+def test_versions_and_ciphers_with_servers(pgweir, tls_cluster, settings, used):
+    proxy = pgweir(tls_cluster, server_tls_sslmode="require", **settings)
+    with proxy.wire() as wire:
+        wire.rows("select 1")
+        (tls,) = {row["tls"] for row in proxy.console("show servers")}
+        assert re.fullmatch(used, tls)
 
 
 def test_sessions_are_resumed(pgweir, tls_cluster, certificate):

@@ -110,6 +110,16 @@ def test_dependencies():
     assert [name for name in sorted(asked) if name not in page] == []
 
 
+def test_pages():
+    """Every page of docs/, and the files of deploy/ that they link to."""
+    there = set(run("dpkg-deb", "-c", PACKAGE).split())
+    documents = "./usr/share/doc/pgweir/"
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        assert f"{documents}docs/{page.name}" in there
+        for link in re.findall(r"\]\((?!\w+://)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert documents + os.path.normpath(f"docs/{link}") in there, f"{page.name}: {link}"
+
+
 def test_version():
     """The package, its changelog and the program agree."""
     version = run("dpkg-deb", "-f", PACKAGE, "Version").strip()

@@ -33,6 +33,10 @@ scrape_configs:
             self.close()
             raise
 
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self._port.number}/"
+
     def ask(self, path, **parameters):
         _, _, text = get(self._port.number, f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
         answer = json.loads(text)

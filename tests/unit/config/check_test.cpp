@@ -50,6 +50,38 @@ const CheckCase check_cases[] = {
      "a.toml:2: warning: http: whoever can connect to :9127 sees metrics, addresses and the texts "
      "of statements without a password\n"
      "a.toml: ok, 0 databases, 1 warning\n"},
+    {"with passwords in clear",
+     "a.ini",
+     {{"a.ini", "[pgbouncer]\nlisten_addr = 10.0.0.1\nauth_type = plain\nauth_user = x\n"}},
+     0,
+     "a.ini:3: warning: plain: passwords come to listen_addr \"10.0.0.1\" in clear where a client "
+     "does not ask for TLS; client_tls_sslmode = require has it do so\n"
+     "a.ini: ok, 0 databases, 1 warning\n"},
+    {"with more pools than the server has room for",
+     "a.ini",
+     {{"a.ini", "[pgbouncer]\nauth_type = trust\nreserve_pool_size = 3\n[databases]\n"
+                "a = host=db pool_size=80\nb = host=db\nc = host=db\nd = host=other\n"}},
+     0,
+     "a.ini:6: warning: with this entry the pools for db:5432 come to 106 connections for each "
+     "user; a PostgreSQL whose max_connections is 100 has room for 97\n"
+     "a.ini: ok, 4 databases, 1 warning\n"},
+    {"with as many as max_db_connections and max_user_connections leave",
+     "a.ini",
+     {{"a.ini", "[pgbouncer]\nauth_type = trust\nmax_user_connections = 90\n[databases]\n"
+                "a = host=db pool_size=200 max_db_connections=50\nb = host=db pool_size=60\n"}},
+     0,
+     "a.ini: ok, 2 databases\n"},
+    {"with too many for the nodes that the entries use",
+     "a.toml",
+     {{"a.toml", "[auth]\nmethod = \"trust\"\n[clusters.main]\nnodes = [{ host = \"h\" }]\n"
+                 "[clusters.main.health]\nuser = \"x\"\n"
+                 "[databases.a]\ncluster = \"main\"\nrole = \"primary\"\npool = { size = 60 }\n"
+                 "[databases.b]\ncluster = \"main\"\nrole = \"replica\"\npool = { size = 60 }\n"
+                 "[databases.c]\ncluster = \"main\"\nrole = \"replica\"\npool = { size = 60 }\n"}},
+     0,
+     "a.toml:15: warning: with this entry the pools for each replica of main come to 120 "
+     "connections for each user; a PostgreSQL whose max_connections is 100 has room for 97\n"
+     "a.toml: ok, 3 databases, 1 warning\n"},
     {"with md5",
      "a.ini",
      {{"a.ini", "[pgbouncer]\nauth_type = md5\nauth_user = x\n"}},

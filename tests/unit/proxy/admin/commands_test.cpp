@@ -83,6 +83,31 @@ TEST(ConsoleAccess, OfShows) {
     EXPECT_EQ(admin, admin_shows_expected);
 }
 
+/// A text that is no command, and what is said beside PgBouncer's message.
+const std::map<std::string, std::string> hints = {
+    {"SHW POOLS", "Did you mean \"SHOW POOLS\"?"},
+    {"show pool;", "Did you mean \"SHOW POOLS\"?"},
+    {"select serves", "Did you mean \"SHOW SERVERS\"?"},
+    {"pools", "Did you mean \"SHOW POOLS\"?"},
+    {"relod", "Did you mean \"RELOAD\"?"},
+    {"puase app", "Did you mean \"PAUSE\"?"},
+    {"shutdown soon", ""},
+    {"show bogus", ""},
+    {"select 2", ""},
+    {"insert into t values (1)", ""},
+    {std::string(10'000, 'x'), ""},
+    {"", ""},
+};
+
+TEST(ConsoleHints, OfCommands) {
+    for (const auto& [text, hint] : hints) {
+        SCOPED_TRACE(text);
+        const auto statement = resolve(text);
+        ASSERT_TRUE(statement.has_error());
+        EXPECT_EQ(statement.error().hint, hint);
+    }
+}
+
 TEST(ConsoleAccess, OfCourtesies) {
     EXPECT_EQ(must_resolve("set datestyle = iso").access(), Access::stats);
     EXPECT_EQ(must_resolve("SHOW TimeZone").access(), Access::stats);
