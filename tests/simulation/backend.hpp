@@ -39,7 +39,7 @@ public:
     std::string text() const;
     /// A cancel request has come for it.
     void cancel();
-    /// It is told what was committed on its channels, unless it is busy: then it is when it is done.
+    /// It is told what was committed on its channels, when it is not busy.
     void hear_notices();
     /// What whoever has this session next would find in it besides variables; empty: nothing.
     std::string leftovers() const;

@@ -140,6 +140,7 @@ private:
     std::string listens_next_;     // by the LISTEN under way
     std::set<std::string> heard_;  // payloads
     bool waited_ = false;          // for notices, before it goes
+    bool may_repeat_ = false;      // it was told that it may have missed some
 };
 
 }  // namespace pgweir::simulation
