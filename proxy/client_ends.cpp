@@ -148,7 +148,7 @@ void Client::refresh() {
         return close(
             {protocol::sqlstate::admin_shutdown, protocol::Origin::proxy, "database removed"});
     }
-    set_up_routing();
+    if (!login_) set_up_routing();  // else it is not known yet how it is pooled
 }
 
 std::string Client::log_context() const {

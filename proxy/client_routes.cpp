@@ -102,9 +102,11 @@ void Client::route(Bytes input) {
     const Unit unit = look_at(input);
     if (unit.extent == Unit::Extent::unfinished) return inbox_.keep(input);
     if (answer_here(unit, input)) return;
-    restoring_ = hub_ && !listening_->hearing.elsewhere.empty() && may_touch_channels(input);
     pool::Pool* const target = choose_pool(unit);
     if (target) aim_at(*target);
+    // A replica cannot listen, and nothing that runs there changes what is listened to.
+    restoring_ = target == pool_ && hub_ && !listening_->hearing.elsewhere.empty() &&
+                 may_touch_channels(input);
     if (!target || !checkout()) {
         inbox_.keep(input);
         return socket_.pause();

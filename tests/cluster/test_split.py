@@ -211,6 +211,24 @@ def test_a_statement_is_prepared_wherever_it_runs(proxy, split_cluster):
         assert place_of(split_cluster, mark) not in ("primary", "replica"), "on both"
 
 
+def test_a_listener_reads_from_replicas(proxy, split_cluster):
+    """What a replica cannot do is not asked of it: to LISTEN before a prepared read, which might be about channels."""
+    with proxy.wire() as wire, proxy.wire() as other:
+        wire.query("listen news")
+        mark = tag()
+        wire.send(parse(f"select count(*) from numbers {mark}", "mine") + SYNC)
+        wire.read_until("Z")
+
+        def read_there():
+            wire.send(bind(statement="mine") + execute() + SYNC)
+            assert [m.type for m in wire.read_until("Z")] == ["2", "D", "C", "Z"]
+            return set(ran_on(split_cluster, mark)) - {split_cluster.primary.name}
+
+        eventually(read_there)
+        other.query("notify news, 'heard'")
+        assert b"heard" in wire.read_until("A")[-1].body
+
+
 @pytest.mark.parametrize("hint", ["", "/* pgweir: primary */ "])
 def test_what_was_kept_back_comes_when_more_is_asked(proxy, hint):
     """The beginning of an answer, while the request may have to run again."""

@@ -62,6 +62,33 @@ void Backend::go_on() {
         send_now();
     }
     take();
+    hear_notices();
+}
+
+void Backend::hear_notices() {
+    const bool busy = busy_ || waits_for_log_ || in_batch_ || tx_ != TxStatus::idle;
+    if (!alive_ || !started_ || busy || node_.hung) return;
+    write_notices();
+    if (!out_.empty()) flush();
+}
+
+void Backend::write_notices() {
+    for (; noticed_ < node_.notices.size(); ++noticed_) {
+        const Notice& notice = node_.notices[noticed_];
+        const auto found = channels_.find(notice.channel);
+        if (found != channels_.end() && found->second <= noticed_)
+            protocol::write_notification(out_, notice.pid, notice.channel, notice.payload);
+    }
+}
+
+std::string Backend::leftovers() const {
+    if (tx_ != TxStatus::idle || in_batch_) return "an open transaction";
+    if (!locks_.empty()) return "an advisory lock";
+    if (!channels_.empty()) return "a LISTEN";
+    for (const auto& [name, text] : statements_) {
+        if (!name.empty() && !name.starts_with("PGWEIR_")) return "the statement " + name;
+    }
+    return {};
 }
 
 // ---------------------------------------------------------------- messages
@@ -263,6 +290,8 @@ void Backend::fail(const SqlError& error) {
                           error.message);
     failed_ = true;
     pending_.clear();
+    notices_.clear();
+    channel_changes_.clear();
     if (tx_ == TxStatus::transaction) {
         tx_ = TxStatus::failed;
     } else if (tx_ == TxStatus::idle) {
@@ -298,6 +327,7 @@ void Backend::report() {
 
 void Backend::ready() {
     report();
+    if (tx_ == TxStatus::idle) write_notices();
     protocol::write_ready_for_query(out_, tx_);
     flush();
 }
@@ -335,14 +365,33 @@ void Backend::end_transaction(bool commit) {
             node_.cluster.wrote(node_);
         }
         variables_.commit();
+        commit_channels();
     } else {
         variables_.rollback();
     }
     pending_.clear();
+    notices_.clear();
+    channel_changes_.clear();
     portals_.clear();
     read_only_ = false;
     tx_ = TxStatus::idle;
     variables_.begin();
+}
+
+void Backend::commit_channels() {
+    for (const std::string& change : channel_changes_) {
+        const std::string name = change.substr(1);
+        if (change == "-*") {
+            channels_.clear();
+        } else if (change.starts_with('-')) {
+            channels_.erase(name);
+        } else {
+            channels_.emplace(name, node_.notices.size());
+        }
+    }
+    if (notices_.empty()) return;
+    node_.notices.insert(node_.notices.end(), notices_.begin(), notices_.end());
+    node_.kernel.in(0, [this] { node_.notify(); });
 }
 
 void Backend::end_implicit() {

@@ -39,6 +39,11 @@ public:
     std::string text() const;
     /// A cancel request has come for it.
     void cancel();
+    /// It is told what was committed on its channels, when it is not busy.
+    void hear_notices();
+    /// What whoever has this session next would find in it besides variables; empty: nothing.
+    std::string leftovers() const;
+    const Variables& variables() const { return variables_; }
     /// Answers go on: the node does not hang any more, or its writes are safe.
     void go_on();
 
@@ -62,6 +67,8 @@ private:
     bool run_statements(const std::string& sql, bool simple);
     bool run_select(const std::string& sql, bool simple);
     bool run_question(const std::string& sql, bool simple);
+    bool run_channels(const std::string& sql);
+    void write_notices();
     void set_config(const std::string& sql, bool simple);
     void begin_batch();
     void think();
@@ -75,6 +82,7 @@ private:
     [[noreturn]] static void raise(std::string code, std::string message);
     void begin(bool read_only);
     void end_transaction(bool commit);
+    void commit_channels();
     void end_implicit();
     void report();
     void ready();
@@ -102,6 +110,10 @@ private:
     std::map<std::string, Portal> portals_;
     std::vector<std::string> pending_;  // writes of the transaction under way
     std::set<int> locks_;
+    std::map<std::string, std::size_t> channels_;  // listened to, from that notice on
+    std::size_t noticed_ = 0;                      // of the node's notices
+    std::vector<Notice> notices_;                  // of the transaction under way
+    std::vector<std::string> channel_changes_;     // likewise: "+name", "-name", "-*"
 };
 
 }  // namespace pgweir::simulation

@@ -2,6 +2,7 @@
 // its dice choose, and compares every message that comes with what has to come.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -77,7 +78,12 @@ private:
     void go_on();
     void speak();
     void send(Unit unit);
+    void say_held_back();
     void cancel();
+    void hear(const protocol::Notification& notification);
+    bool is_own(const std::string& notice) const;
+    void look_for_missed(const std::string& channel, bool own, std::size_t end);
+    bool waits_for_notices();
     void flaw(const std::string& what);
 
     // What it says.
@@ -94,6 +100,10 @@ private:
     Unit variable();
     Unit prepared();
     Unit mistake();
+    Unit failing_batch();
+    Unit failing(Unit unit, std::vector<std::string> answers);
+    Unit listening();
+    Unit notify();
     Unit lock();
     std::string token(const char* kind);
     char status() const { return static_cast<char>(tx_); }
@@ -122,6 +132,15 @@ private:
     std::vector<std::string> pending_;  // writes of the transaction
     std::deque<Unit> sent_;
     std::vector<std::string> known_;  // tokens of writes whose fate it knows
+    std::string held_back_;           // the rest of what it is saying
+
+    // Channels it listens to, and from which of the primary's notices on it has to hear of them:
+    // others', and its own, which come with the answer and may overtake them.
+    std::map<std::string, std::array<std::size_t, 2>> channels_;
+    std::string listens_next_;     // by the LISTEN under way
+    std::set<std::string> heard_;  // payloads
+    bool waited_ = false;          // for notices, before it goes
+    bool may_repeat_ = false;      // it was told that it may have missed some
 };
 
 }  // namespace pgweir::simulation

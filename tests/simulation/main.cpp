@@ -55,7 +55,8 @@ int main(int argc, char** argv) {
         else
             return std::cerr << "what is " << word << "?\n", 2;
     }
-    std::signal(SIGABRT, aborted);
+    for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL})
+        std::signal(number, aborted);
     const auto began = std::chrono::steady_clock::now();
     for (std::uint64_t seed = from; seed < from + seeds; ++seed) {
         const std::uint64_t digest = run(seed, traced);

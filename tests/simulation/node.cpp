@@ -60,6 +60,17 @@ void Node::cancel(std::uint32_t pid, std::string_view key) {
     }
 }
 
+void Node::notify() {
+    for (const auto& backend : backends_) backend->hear_notices();
+}
+
+const Backend* Node::find(std::uint32_t pid) const {
+    for (const auto& backend : backends_) {
+        if (backend->alive() && backend->pid() == pid) return backend.get();
+    }
+    return nullptr;
+}
+
 std::size_t Node::count(const std::string& token) const {
     const auto end = log.begin() + static_cast<std::ptrdiff_t>(std::min(visible(), log.size()));
     return static_cast<std::size_t>(

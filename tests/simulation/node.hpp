@@ -23,6 +23,12 @@ struct Record {
     friend bool operator==(const Record&, const Record&) = default;
 };
 
+/// A NOTIFY that was committed.
+struct Notice {
+    std::uint32_t pid;
+    std::string channel, payload;
+};
+
 /// Resource; lives as long as the simulation.
 class Node {
 public:
@@ -42,6 +48,7 @@ public:
     std::size_t replayed = 0;
     std::shared_ptr<Cable> cable = std::make_shared<Cable>();
     std::map<int, const Backend*> locks;  // advisory ones
+    std::vector<Notice> notices;          // in the order of their commits
 
     /// The program connects.
     void connected(const WirePtr& wire);
@@ -52,6 +59,9 @@ public:
     void hang(bool hangs);
     /// The connections to a node whose role changes end.
     void end_connections();
+    /// A transaction has notified: sessions that are idle hear of it at once.
+    void notify();
+    const Backend* find(std::uint32_t pid) const;
     /// A cancel request.
     void cancel(std::uint32_t pid, std::string_view key);
 

@@ -65,7 +65,8 @@ void Backend::run(const std::string& whole, bool simple) {
         raise("25P02",
               "current transaction is aborted, commands ignored until end of transaction block");
     if (sql.starts_with("selec ")) raise("42601", "syntax error at or near \"selec\"");
-    if (run_variables(sql, simple) || run_statements(sql, simple) || run_select(sql, simple))
+    if (run_variables(sql, simple) || run_statements(sql, simple) || run_select(sql, simple) ||
+        run_channels(sql))
         return;
     node_.cluster.unknown = sql;
     raise("42601", "the model does not know: " + sql);
@@ -139,6 +140,7 @@ bool Backend::run_variables(const std::string& sql, bool simple) {
         std::erase_if(statements_, [](const auto& one) { return !one.first.empty(); });
         for (const int lock : locks_) node_.locks.erase(lock);
         locks_.clear();
+        channels_.clear();
         tag("DISCARD ALL");
     } else {
         return false;
@@ -177,7 +179,7 @@ bool Backend::run_select(const std::string& sql, bool simple) {
     } else if (sql == health::probe_sql()) {
         probe(simple);
     } else if (sql.starts_with("SELECT 'v'") || sql.starts_with("SELECT 't'") ||
-               sql.starts_with("(SELECT '")) {
+               sql.starts_with("SELECT 'n'") || sql.starts_with("(SELECT '")) {
         return run_question(sql, simple);
     } else if (sql.starts_with("select count(*) from t where k = ")) {
         const std::string token = first_literal(sql);
@@ -198,6 +200,25 @@ bool Backend::run_select(const std::string& sql, bool simple) {
     } else {
         return false;
     }
+    return true;
+}
+
+bool Backend::run_channels(const std::string& sql) {
+    const std::size_t space = sql.find(' ');
+    std::string word = sql.substr(0, space);
+    std::ranges::transform(word, word.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    const bool known = word == "LISTEN" || word == "UNLISTEN" || word == "NOTIFY";
+    if (!known || space == std::string::npos) return false;
+    if (!node_.primary) raise("25006", "cannot execute " + word + " during recovery");
+    const std::size_t comma = word == "NOTIFY" ? sql.find(',') : std::string::npos;
+    const std::string name = unquoted(sql.substr(space + 1, comma - space - 1));
+    if (word == "NOTIFY") {
+        notices_.push_back({pid_, name, first_literal(sql)});
+    } else {
+        channel_changes_.push_back((word == "LISTEN" ? "+" : "-") + name);
+    }
+    tag(word);
     return true;
 }
 
@@ -242,11 +263,12 @@ bool Backend::run_question(const std::string& sql, bool simple) {
                 if (!name.empty() && !name.starts_with("PGWEIR_"))
                     answer.push_back({"p", std::nullopt, std::nullopt});
             }
+        } else if (part.starts_with("SELECT 'n'")) {
+            for (const auto& [name, since] : channels_) answer.push_back({"n", name, std::nullopt});
         } else if (part.starts_with("(SELECT '(behind writes)'")) {  // a trigger that keeps a date
             answer.push_back(
                 {"(behind writes)", "plpgsql v", "begin new.at := 1; return new; end"});
-        } else if (!part.starts_with("SELECT 't'") && !part.starts_with("(SELECT 'h'") &&
-                   !part.starts_with("SELECT 'n'")) {
+        } else if (!part.starts_with("SELECT 't'") && !part.starts_with("(SELECT 'h'")) {
             return false;
         }
     }

@@ -27,6 +27,7 @@ World::World(std::uint64_t seed, bool traced)
       session_mode_(kernel_.dice.one_in(5)),
       drops_(kernel_.dice.one_in(2)),
       pins_(kernel_.dice.one_in(3)),
+      listens_(kernel_.dice.one_in(3)),
       calm_(kernel_.dice.one_in(5)),
       threads_(static_cast<unsigned>(kernel_.dice.between(1, 3))),
       pool_size_(static_cast<int>(kernel_.dice.between(1, 5))) {
@@ -166,8 +167,7 @@ void World::chore() {
     trace("-- chore {}", kind);
     if (kind == 0) {
         on_main([this] { process_->pause(""); });
-        kernel_.in(kernel_.dice.below(300'000),
-                   [this] { on_main([this] { process_->resume(""); }); });
+        kernel_.in(kernel_.dice.below(300'000), [this] { resume(); });
     } else if (kind == 1) {
         on_main([this] { process_->reconnect(""); });
     } else {
@@ -227,136 +227,12 @@ void World::heal() {
     healed_ = true;
     end_us_ = kernel_.now_us();
     cluster_->heal();
+    resume();
+}
+
+void World::resume() {
+    lent_at_pause_.clear();  // who is paused again may have lent some in between
     on_main([this] { process_->resume(""); });
-}
-
-// ---------------------------------------------------------------- what holds
-
-void World::connecting(const WirePtr& wire, const std::string& address) {
-    Node* const node = cluster_->find(address);
-    if (!node) return violation("connects to " + address);
-    node->connected(wire);
-}
-
-/// No write goes to a node that the sending worker knows not to be the primary any more.
-void World::sending(const Wire& wire, std::string_view bytes) {
-    const Node* const node = wire.peer.empty() ? nullptr : cluster_->find(wire.peer);
-    if (!node || !clustered_ || !node->primary) return;
-    const bool writes = bytes.find("insert into") != std::string_view::npos ||
-                        bytes.find("commit") != std::string_view::npos;
-    if (!writes) return;
-    const auto& shards = process_->shards();
-    const health::Topology* const topology =
-        shards[kernel_.running_loop()]->cluster("main").topology();
-    if (topology && topology->epoch.timeline > node->timeline)
-        violation(fmt::format("a write goes to {}, which is on timeline {}, and {} is known",
-                              wire.peer, node->timeline, topology->epoch.timeline));
-}
-
-void World::step() {
-    if (!cluster_->unknown.empty()) violation("PostgreSQL was asked: " + cluster_->unknown);
-}
-
-void World::quiet() {
-    if (process_ && !ending_) check_pools();
-}
-
-std::string World::pools_text() const {
-    std::string text;
-    for (pool::Pool* const pool : process_->registry().pools()) {
-        const auto counts = pool->counts(kernel_.now_us());
-        text += fmt::format("; pool {}@{}: {} waiting, {} opening, {} idle, {} in use{}{}",
-                            pool->database(), pool->node(), counts.waiting, counts.opening,
-                            counts.idle, counts.in_use, pool->paused() ? ", paused" : "",
-                            pool->held() ? ", held" : "");
-    }
-    for (const auto& shard : process_->shards()) {
-        for (const auto& [id, server] : shard->worker.servers) {
-            if (server->apart()) continue;
-            std::string owed;
-            server->backend().pipeline().for_each([&](const protocol::Outstanding& one) {
-                owed += fmt::format(" {}/{}", static_cast<int>(one.request),
-                                    static_cast<int>(one.reply));
-            });
-            text += fmt::format("; server {} of {} on worker {}: {}{}{}, status {}", id,
-                                server->node_text(), shard->worker.index,
-                                pool::state_text(server->state()), server->peer() ? ", held" : "",
-                                server->backend().settled() ? "" : ", owes replies",
-                                static_cast<char>(server->backend().tx()));
-            text += fmt::format(", owed{}, {} bytes unsent, {} not read", owed,
-                                server->unsent_bytes(), kernel_.unread(server->fd()));
-        }
-    }
-    for (const auto& shard : process_->shards()) {
-        for (const auto& [id, client] : shard->clients) {
-            text += fmt::format(
-                "; connection {} on worker {}: state {}, {} bytes kept, {} unsent, {} not read", id,
-                shard->worker.index, static_cast<int>(client->state()), client->kept_bytes(),
-                client->unsent_bytes(), kernel_.unread(client->fd()));
-        }
-    }
-    for (const auto& node : cluster_->nodes) {
-        for (const auto& backend : node->backends()) {
-            if (backend->is_app()) text += "; " + node->address + " " + backend->text();
-        }
-    }
-    return text;
-}
-
-void World::check_pools() const {
-    for (pool::Pool* const pool : process_->registry().pools()) check_pool(*pool);
-}
-
-/// The books of a pool, against the connections there are.
-void World::check_pool(pool::Pool& pool) const {
-    const pool::Pool::Counts counts = pool.counts(kernel_.now_us());
-    int opening = 0, idle = 0, lent = 0;
-    for (const auto& shard : process_->shards()) {
-        for (const auto& [id, server] : shard->worker.servers) {
-            if (&server->pool() != &pool || server->apart()) continue;
-            if (server->state() == pool::ServerState::login)
-                ++opening;
-            else if (server->state() == pool::ServerState::idle)
-                ++idle;
-            else
-                ++lent;
-        }
-    }
-    if (counts.opening != opening || counts.idle != idle || counts.in_use != lent)
-        violation(fmt::format("the books of pool {}@{} say {} opening, {} idle, {} in use; there "
-                              "are {}, {} and {}",
-                              pool.database(), pool.node(), counts.opening, counts.idle,
-                              counts.in_use, opening, idle, lent));
-    if (counts.waiting > 0 && counts.idle > 0 && !pool.paused() && !pool.held())
-        violation(fmt::format("{} wait in pool {}@{} while {} servers are idle{}", counts.waiting,
-                              pool.database(), pool.node(), counts.idle, pools_text()));
-    const auto& limits = pool.settings(process_->main().worker).limits;
-    const int opened_max = std::max(6, limits.size) + limits.reserve_size;
-    if (counts.total > opened_max)
-        violation(fmt::format("pool {} has {} servers", pool.database(), counts.total));
-}
-
-/// When all clients have gone: what they were told of their writes, and what is in the log.
-void World::check_accounts() const {
-    const Node& primary = *std::ranges::find_if(cluster_->nodes, [&](const auto& node) {
-                               return node.get() == &cluster_->primary();
-                           })->get();
-    for (const auto& [write, fate] : fates_) {
-        const std::size_t count = primary.count(write);
-        if (count > 1) violation(fmt::format("{} was carried out {} times", write, count));
-        if (fate == Fate::done && count == 0) violation(write + " was acknowledged and is lost");
-        if (fate == Fate::failed && count > 0)
-            violation(write + " is there, and its client was told that it had failed");
-    }
-    if (process_->clients() != 0)
-        violation(fmt::format("{} clients are left", process_->clients()));
-    for (pool::Pool* const pool : process_->registry().pools()) {
-        const auto counts = pool->counts(kernel_.now_us());
-        if (counts.waiting > 0 || counts.in_use > 0)
-            violation(
-                fmt::format("nobody is there, and in pool {} {} wait and {} servers are lent{}",
-                            pool->database(), counts.waiting, counts.in_use, pools_text()));
-    }
 }
 
 }  // namespace pgweir::simulation

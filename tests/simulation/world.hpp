@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,10 @@ public:
     bool pins() const { return pins_; }
     /// Session pooling: RESET application_name gives the server's own there.
     bool session_mode() const { return session_mode_; }
+    /// Whether clients LISTEN and NOTIFY.
+    bool listens() const { return listens_; }
+    /// What was notified on the primary there is.
+    const std::vector<Notice>& notices() const { return cluster_->primary().notices; }
     void settle(const std::string& write, Fate fate);
     Fate fate(const std::string& write) const { return fates_.at(write); }
     [[noreturn]] void violation(const std::string& what) const;
@@ -59,9 +64,12 @@ private:
     void outage();
     void chore();
     void heal();
+    void resume();
     void look_whether_done();
     std::string pools_text() const;
-    void check_pools() const;
+    void check_pools();
+    void check_shelved(const pool::Server& server) const;
+    void check_pause(pool::Pool& pool);
     void check_pool(pool::Pool& pool) const;
     void check_accounts() const;
     void on_main(std::function<void()> job);
@@ -70,7 +78,7 @@ private:
     const std::uint64_t seed_;
     const bool traced_;
     Kernel kernel_;
-    bool clustered_, session_mode_, drops_, pins_, calm_;
+    bool clustered_, session_mode_, drops_, pins_, listens_, calm_;
     unsigned threads_;
     int pool_size_;
     bool troubled_ = false, healed_ = false, ending_ = false;
@@ -78,6 +86,7 @@ private:
     std::unique_ptr<Cluster> cluster_;
     std::vector<std::unique_ptr<Client>> clients_;
     proxy::Process* process_ = nullptr;
+    std::map<const pool::Pool*, std::set<std::uint32_t>> lent_at_pause_;  // when last looked at
     std::map<std::string, Fate> fates_;
     std::uint64_t digest_ = 0;
 };
