@@ -144,7 +144,7 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
     visit_shards(adopt, [this, config, other_tls] {
         registry_->apply(config);
         monitor_->apply(config);
-        catalogs_.apply();
+        catalogs_.apply(*config);
         if (other_tls) reconnect({});
         visit_shards(
             [](Shard& shard) {

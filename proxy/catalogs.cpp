@@ -61,8 +61,13 @@ void Catalogs::renew(const std::string& cluster) {
     }
 }
 
-void Catalogs::apply() {
+void Catalogs::apply(const config::Config& config) {
     for (const auto& [key, keeper] : keepers_) keeper->read_anew();
+    for (const auto& [name, entry] : config.databases) {
+        const config::Cluster* const cluster = config.cluster(entry.cluster);
+        if (cluster && cluster->reads.split && !entry.dbname.empty())
+            want({cluster->name, entry.dbname});
+    }
 }
 
 void Catalogs::stop() { keepers_.clear(); }

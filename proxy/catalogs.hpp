@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "config/config.hpp"
 #include "pool/aim.hpp"
 #include "router/catalog.hpp"
 
@@ -48,8 +49,9 @@ public:
     void aim(const std::string& cluster, const pool::Aim& primary);
     /// Its nodes are other ones, with other catalogs.
     void renew(const std::string& cluster);
-    /// A new configuration: what is kept is read again by its rules.
-    void apply();
+    /// A new configuration, or the first: what is kept is read again by its rules, and what its
+    /// entries name is read before the first client comes, whose reads would all be the primary's.
+    void apply(const config::Config& config);
     /// No reading goes on from here on.
     void stop();
 

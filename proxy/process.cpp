@@ -158,6 +158,7 @@ void Process::start_threads() {
         monitor_->poke(cluster, node);
     };
     monitor_->apply(config());
+    catalogs_.apply(*config());
     for (std::size_t i = 1; i < shards_.size(); ++i) {
         threads_.emplace_back([shard = shards_[i].get()] { shard->worker.loop.run(); });
     }
