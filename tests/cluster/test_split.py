@@ -420,3 +420,10 @@ def test_a_session_sees_as_much_after_an_online_restart(pgweir, split_cluster):
         eventually(lambda: run(led, split_cluster, "select 1") == "replica")
         eventually(lambda: run(careful, split_cluster, "select count(*) from scratch") == "replica")
         careful.query("delete from scratch where id > 500")
+
+
+def test_the_catalog_is_read_before_the_first_client(pgweir, split_cluster):
+    proxy = pgweir(toml=split_toml(split_cluster))
+    eventually(lambda: "database app: its catalog is known" in proxy.log(), what="the catalog")
+    with proxy.wire() as wire:
+        assert run(wire, split_cluster, "select * from numbers where id = 5") == "replica"
