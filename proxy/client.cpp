@@ -177,7 +177,7 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
     if (routing_ && routing_->request.beginning) return begun_there(answer.error);
     if (answer.error && answer.error->sqlstate == protocol::sqlstate::query_canceled) {
         // Meant for the request that waits for it: that has not been sent.
-        release_server();
+        release_unused();
         return drop_waiting(*answer.error);
     }
     if (answer.error) return close(*answer.error);
@@ -416,6 +416,13 @@ void Client::release_server() {
     noted_notifier_ = false;
     server->pool().give_back(*server);
     move_if_due();
+}
+
+/// What was cancelled, or refused, was ours: the client's request has not been sent. What else has
+/// been done to the server for it, LISTENs say, is nobody's.
+void Client::release_unused() {
+    if (session_ && session_->unsettled()) server_->soil(false);
+    release_server();
 }
 
 void Client::lost(const protocol::Error& error) {

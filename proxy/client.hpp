@@ -233,6 +233,7 @@ private:
     void consume_kept();
     void go_on();
     void release_server();
+    void release_unused();
     void share_names(pool::Backend* server);
     // Online restart, in client_moves.cpp.
     bool server_can_move() const;

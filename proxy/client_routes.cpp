@@ -309,7 +309,7 @@ void Client::begun_there(const std::optional<protocol::Error>& error) {
     if (error) {
         routing_->request.beginning = false;
         routing_->fail(*error);
-        release_server();
+        release_unused();
     } else {
         routing_->begins_there();
     }

@@ -118,30 +118,36 @@ class Trouble:
         time.sleep(1)
         line.mend()
         time.sleep(2)
+        [other] = [node for node in self.replicas if node is not chosen]
+        other.stop("fast")  # it has followed the old primary beyond where the new one began
         lost.stop("fast")
-        self.follow(lost, chosen)
+        self.follow(lost, chosen, other)
 
-    def follow(self, lost, chosen):
+    def follow(self, lost, chosen, strayed=None):
+        """The others follow `chosen`, which is promoted; `lost` and `strayed` have ended, and have what it has not."""
         if not chosen.is_primary():
             chosen.promote()
         self.primary = chosen
-        source = f"host=127.0.0.1 port={chosen.port} user=postgres"
         for node in self.replicas:
             conninfo = f"host=127.0.0.1 port={chosen.port} user=postgres application_name={node.name}"
-            if node is not lost:
+            if node in (lost, strayed):
+                self.rewind(node, conninfo)
+            else:
                 node.rows(f"alter system set primary_conninfo = '{conninfo}'")
                 node.rows("select pg_reload_conf()")
-                continue
-            chosen.rows("checkpoint")  # until then pg_rewind takes it for what it was before
-            lost.start()  # pg_rewind wants a clean end
-            lost.stop("fast")
-            run([PG_BIN / "pg_rewind", "-D", lost.data, f"--source-server={source} dbname=postgres",
-                 "--no-sync"], cwd=self.cluster.workdir.path)
-            write(lost.data / "standby.signal", "")
-            with open(lost.data / "postgresql.auto.conf", "a", encoding="utf-8") as conf:
-                conf.write(f"primary_conninfo = '{conninfo}'\n")
-            lost.start()
         self.streaming()
+
+    def rewind(self, node, conninfo):
+        self.primary.rows("checkpoint")  # until then pg_rewind takes it for what it was before
+        node.start()  # pg_rewind wants a clean end
+        node.stop("fast")
+        source = f"host=127.0.0.1 port={self.primary.port} user=postgres dbname=postgres"
+        run([PG_BIN / "pg_rewind", "-D", node.data, f"--source-server={source}", "--no-sync"],
+            cwd=self.cluster.workdir.path)
+        write(node.data / "standby.signal", "")
+        with open(node.data / "postgresql.auto.conf", "a", encoding="utf-8") as conf:
+            conf.write(f"primary_conninfo = '{conninfo}'\n")
+        node.start()
 
     def streaming(self):
         eventually(lambda: self.primary.value("select count(*) from pg_stat_replication"
