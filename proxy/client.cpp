@@ -175,7 +175,7 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
     if (routing_ && routing_->request.leaving) return left_replica();
     if (!std::exchange(preparing_, false)) return learn(std::move(answer));
     if (routing_ && routing_->request.beginning) return begun_there(answer.error);
-    if (answer.error && answer.error->sqlstate == protocol::sqlstate::query_canceled) {
+    if (answer.error && is_cancelled(*answer.error)) {
         // Meant for the request that waits for it: that has not been sent.
         release_unused();
         return drop_waiting(*answer.error);
@@ -188,7 +188,9 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
 }
 
 void Client::learn(pool::Backend::OwnAnswer answer) {
-    if (answer.error) {
+    if (answer.error && is_cancelled(*answer.error)) {
+        session_->ask_again();
+    } else if (answer.error) {
         net::log::print(Level::warning, log_context(), "cannot ask for the session's state: {}",
                         answer.error->message);
         session_->no_answer();

@@ -234,6 +234,10 @@ private:
     void go_on();
     void release_server();
     void release_unused();
+    /// A cancel request has met a query of ours: it was meant for the client's own, of before.
+    static bool is_cancelled(const protocol::Error& error) {
+        return error.sqlstate == protocol::sqlstate::query_canceled;
+    }
     void share_names(pool::Backend* server);
     // Online restart, in client_moves.cpp.
     bool server_can_move() const;

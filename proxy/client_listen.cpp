@@ -62,7 +62,9 @@ bool Client::hand_over() {
 
 void Client::handed_over(const pool::Backend::OwnAnswer& answer) {
     const Listening::Due done = std::exchange(handing_over_, Listening::Due::nothing);
-    if (answer.error) {
+    if (answer.error && is_cancelled(*answer.error)) {
+        // rest() tries again: nothing of it was carried out
+    } else if (answer.error) {
         net::log::print(Level::warning, log_context(), "cannot hand LISTEN over: {}",
                         answer.error->message);
         listening_->failed();

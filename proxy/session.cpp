@@ -389,6 +389,11 @@ void Session::no_answer() {
     if (notes_) notes_->rounds = 0;
 }
 
+void Session::ask_again() {
+    Question& open = notes().open;
+    open.add(std::exchange(notes().asked, {}));
+}
+
 void Session::server_lost() {
     pins_ = 0;
     own_names_ = false;

@@ -116,6 +116,8 @@ public:
     void answer(const std::vector<Row>& rows, const protocol::Vars& fresh, protocol::Vars& have);
     /// It gave an error.
     void no_answer();
+    /// It was not carried out: the next ask() says it again.
+    void ask_again();
     /// The answer is still to come, and with it what the client has been told that it has.
     bool waits_for_state() const {
         constexpr router::Traces state = router::trace::variables | lost_with_server;

@@ -218,6 +218,15 @@ TEST_F(Tracked, AServerThatCannotBeAskedStays) {
     EXPECT_EQ(session.pins(), 0u);
 }
 
+TEST_F(Tracked, WhatWasCancelledIsAskedAgain) {
+    say("set a = 1");
+    const std::string question = session.ask();
+    session.ask_again();
+    EXPECT_EQ(session.pins(), 0u);
+    EXPECT_TRUE(session.unsettled());
+    EXPECT_EQ(session.ask(), question);
+}
+
 TEST_F(Tracked, FunctionsAreLookedUpOnce) {
     say("select f(1)");
     EXPECT_NE(ask({Row{"f", "plpgsql v", "begin perform g(); end"}}).find("pg_proc"),
