@@ -175,7 +175,8 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
     if (routing_ && routing_->request.leaving) return left_replica();
     if (!std::exchange(preparing_, false)) return learn(std::move(answer));
     if (routing_ && routing_->request.beginning) return begun_there(answer.error);
-    if (answer.error && is_cancelled(*answer.error)) {
+    const bool pinned = session_ && session_->pins() != 0;  // no other server would do
+    if (answer.error && is_cancelled(*answer.error) && !pinned) {
         // Meant for the request that waits for it: that has not been sent.
         release_unused();
         return drop_waiting(*answer.error);
@@ -188,13 +189,13 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
 }
 
 void Client::learn(pool::Backend::OwnAnswer answer) {
-    if (answer.error && is_cancelled(*answer.error)) {
-        session_->ask_again();
-    } else if (answer.error) {
+    const bool again =
+        answer.error && is_cancelled(*answer.error) && session_->ask_again();  // by rest()
+    if (answer.error && !again) {
         net::log::print(Level::warning, log_context(), "cannot ask for the session's state: {}",
                         answer.error->message);
         session_->no_answer();
-    } else {
+    } else if (!answer.error) {
         protocol::Vars have = server_->vars();
         session_->answer(answer.rows, server_->fresh_vars(), have);
         server_->set_vars(std::move(have));
@@ -432,10 +433,10 @@ void Client::lost(const protocol::Error& error) {
     const bool told = gone && gone->backend().findings().fatal;
     const bool unasked = unasked_;
     set_unasked(false);
-    if (gone) share_names(nullptr);
     if (login_) return login_->server_answered({{}, error});
     handing_over_ = Listening::Due::nothing;
     if (gone && routing_) return lost_in_cluster(*gone);
+    share_names(nullptr);
     const bool keeps = session_ && session_->pins() != 0;  // what is gone now
     state_ = ClientState::idle;
     // Nothing of the request was sent: it takes another server.

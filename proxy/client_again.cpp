@@ -178,6 +178,7 @@ void Client::lost_in_cluster(pool::Server& server) {
     std::vector<protocol::Outstanding> taken_back = undone;
     frontend_.statements().undo(taken_back);
     frontend_.released();
+    share_names(nullptr);
     const bool leaving = request.leaving;
     preparing_ = awaiting_ = undecided_ = request.leaving = false;
     state_ = ClientState::idle;

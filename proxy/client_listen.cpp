@@ -62,13 +62,13 @@ bool Client::hand_over() {
 
 void Client::handed_over(const pool::Backend::OwnAnswer& answer) {
     const Listening::Due done = std::exchange(handing_over_, Listening::Due::nothing);
-    if (answer.error && is_cancelled(*answer.error)) {
-        // rest() tries again: nothing of it was carried out
-    } else if (answer.error) {
+    const bool again =
+        answer.error && is_cancelled(*answer.error) && listening_->try_again();  // by rest()
+    if (answer.error && !again) {
         net::log::print(Level::warning, log_context(), "cannot hand LISTEN over: {}",
                         answer.error->message);
         listening_->failed();
-    } else if (done == Listening::Due::unlisten) {
+    } else if (!answer.error && done == Listening::Due::unlisten) {
         session_->listens_no_more();
         listening_->unlistened();
     }

@@ -46,6 +46,18 @@ std::vector<std::string_view> closed_by(Bytes unit, bool fails) {
     return names;
 }
 
+/// Bytes up to behind the next Sync; all, if there is none.
+std::size_t up_to_sync(Bytes input) {
+    std::size_t size = 0;
+    while (size < input.size()) {
+        const auto cut = protocol::cut_frame(input.substr(size), protocol::payload_size_max);
+        if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) break;
+        size += cut.frame.size();
+        if (cut.frame.type == 'S') return size;
+    }
+    return input.size();
+}
+
 }  // namespace
 
 router::Conditions Client::conditions() const {
@@ -252,9 +264,10 @@ void Client::forward_routed(Bytes input) {
     const bool on_replica = !server_->pool().node().empty();
     const bool beginning = routing_->request.beginning;
     const bool fresh = backend.settled() && (backend.tx() == TxStatus::idle || beginning);
-    const bool amid =
-        frontend_.mid_message() || backend.pipeline().copying_in() || backend.pipeline().skipping();
+    const bool amid = frontend_.mid_message() || backend.pipeline().copying_in();
     if (amid || input.front() == 'X') return forward(input, input.size());
+    // The server reads over the rest of a batch that has failed, and over nothing behind it.
+    if (backend.pipeline().skipping()) return forward(input, up_to_sync(input));
     const Unit unit = look_at(input);
     const bool own = unit.verdict && (unit.verdict->kind == Verdict::Kind::own || explains(unit));
     // A question of ours about the session is soon answered, and then all of this is open again:

@@ -347,11 +347,10 @@ Frontend::Take Frontend::take_bind(const Frame& frame, Bytes whole, Translation&
         Statements::Found found = statements_.find(names->statement, step.server);
         if (found.undecided) return Take::undecided;
         due_.reset();
-        // The client's name keeps it, whatever is bound in its place.
-        const protocol::Statement* const statement =
-            found.named ? found.named->statement.get() : nullptr;
+        const NamedStatementPtr meant = found.named;  // whatever is bound in its place
         if (step.rules.session && !note_bind(found, frame, step)) return Take::undecided;
-        if (step.rules.queries && statement) step.rules.queries->statement(*statement);
+        if (step.rules.queries && meant && meant->statement)
+            step.rules.queries->statement(*meant->statement);
         named = statements_.resolve(step, std::move(found), names->statement);
     } else if (step.rules.queries) {
         step.rules.queries->passed(passed_names_, frame);

@@ -75,7 +75,7 @@ bool Listening::heard_elsewhere() const {
 bool Listening::news_for_hub() {
     if (!std::exchange(news_, false)) return false;
     ++told_number_;
-    ready_ = failed_ = false;
+    ready_ = failed_ = tried_again_ = false;
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pool/backend.hpp"
@@ -66,6 +67,8 @@ public:
     std::string marking(const std::string& name, const std::string& who);
     /// A query that due() asked for gave an error: the server stays.
     void failed() { failed_ = true; }
+    /// It was cancelled, before it had done anything. False: so it was the last time.
+    bool try_again() { return !std::exchange(tried_again_, true); }
 
     // ---- notifications for the client
 
@@ -108,7 +111,7 @@ private:
     bool news_ = false;     // wanted_ has changed since the hub was told
     bool complete_ = true;  // the server listens to all that the client does
     bool ready_ = false;    // the hub, for what it was told
-    bool failed_ = false;
+    bool failed_ = false, tried_again_ = false;
     bool missed_ = false;
     bool follows_ = false;                   // the process before this one still hears for it
     std::string who_;                        // as the hub's marker has it

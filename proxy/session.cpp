@@ -176,9 +176,12 @@ void Session::note(std::string_view sql, Traces traits, std::string_view bind) {
 }
 
 void Session::note_naming(std::string_view sql, Traces traits) {
+    const Traces before = notes_ ? notes_->open.about : 0;
     note(sql, traits);
-    const bool asks = (pins_ & trace::statements) != 0 || (traits & trace::anything) != 0;
-    if (!asks && notes_) notes_->open.about &= ~trace::statements;
+    const Traces asked = notes_ ? notes_->asked.about : 0;  // whose answer is still to come
+    const bool asks = own_names_ || ((pins_ | asked) & trace::statements) != 0 ||
+                      (traits & trace::anything) != 0;
+    if (!asks && notes_) notes_->open.about &= ~trace::statements | before;
     tidy_notes();
 }
 
@@ -358,6 +361,7 @@ std::vector<std::string> Session::variables_to_ask(const Question& asked) const 
 void Session::answer(const std::vector<Row>& rows, const protocol::Vars& fresh,
                      protocol::Vars& have) {
     auto& [open, asked, channels, changes, rounds, prepared, before] = notes();
+    asked_twice_ = false;
     if (!asked.functions.empty()) return learn_functions(rows);
     const Traces about = asked.about;
     if ((about & trace::variables) != 0) take_variables(asked, rows, fresh, have);
@@ -386,12 +390,15 @@ std::optional<Session::Channels> Session::take_channels() {
 /// What was asked is asked again with the next question: the answer to that alone does not unpin.
 void Session::no_answer() {
     pins_ |= pin_unknown;
+    asked_twice_ = false;
     if (notes_) notes_->rounds = 0;
 }
 
-void Session::ask_again() {
+bool Session::ask_again() {
+    if (std::exchange(asked_twice_, true)) return false;
     Question& open = notes().open;
     open.add(std::exchange(notes().asked, {}));
+    return true;
 }
 
 void Session::server_lost() {

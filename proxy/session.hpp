@@ -116,8 +116,9 @@ public:
     void answer(const std::vector<Row>& rows, const protocol::Vars& fresh, protocol::Vars& have);
     /// It gave an error.
     void no_answer();
-    /// It was not carried out: the next ask() says it again.
-    void ask_again();
+    /// It was cancelled: the next ask() says it again. False: so it was the last time, and is not
+    /// to be tried for ever, because it may be the client's own statement_timeout.
+    bool ask_again();
     /// The answer is still to come, and with it what the client has been told that it has.
     bool waits_for_state() const {
         constexpr router::Traces state = router::trace::variables | lost_with_server;
@@ -203,6 +204,7 @@ private:
     bool sequences_ = false;
     bool local_ = false;  // for the rest of the transaction a text may mean something else
     bool may_listen_ = false, may_notify_ = false;
+    bool asked_twice_ = false;
     bool own_names_ = false;  // note_own_names(), until the server is somebody else's
 };
 

@@ -163,7 +163,6 @@ VerdictPtr hinted(Hint hint, VerdictPtr base) {
     if (base->read == read || (read && base->refused_read_only)) return base;
     auto verdict = std::make_shared<Verdict>(*base);
     verdict->read = read;
-    verdict->dirties = false;
     verdict->reason = Reason::hint;
     verdict->detail.clear();
     return verdict;

@@ -221,10 +221,11 @@ TEST_F(Tracked, AServerThatCannotBeAskedStays) {
 TEST_F(Tracked, WhatWasCancelledIsAskedAgain) {
     say("set a = 1");
     const std::string question = session.ask();
-    session.ask_again();
+    EXPECT_TRUE(session.ask_again());
     EXPECT_EQ(session.pins(), 0u);
     EXPECT_TRUE(session.unsettled());
     EXPECT_EQ(session.ask(), question);
+    EXPECT_FALSE(session.ask_again());  // a statement_timeout would cancel it for ever
 }
 
 TEST_F(Tracked, FunctionsAreLookedUpOnce) {
