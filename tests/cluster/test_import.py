@@ -41,7 +41,8 @@ def test_an_ini_runs_as_its_toml_does(pgweir, cluster):
     first = pgweir(cluster, databases=databases, users=users, auth_type="scram-sha-256", auth_file="userlist.txt",
                    stats_users="monitor,other", server_lifetime="1800.5", tcp_user_timeout=2500,
                    unix_socket_mode="0750", server_tls_sslmode="disable", query_wait_timeout=7,
-                   ignore_startup_parameters="extra_float_digits, search_path", max_packet_size=100000)
+                   ignore_startup_parameters="extra_float_digits, search_path", max_packet_size=100000,
+                   default_pool_size=10)
     toml = imported(first, first.config.name)
     assert "# pgweir.ini:" in toml and f'file = "{first.directory}/userlist.txt"' in toml
     second = pgweir(toml=toml.replace(f"\nport = {first.port}\n", "\nport = @PORT@\n"))
