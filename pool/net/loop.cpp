@@ -30,7 +30,8 @@ std::int64_t monotonic_us() {
 
 void Timer::expire_in(std::int64_t delay_us) {
     cancel();
-    loop_.add_timer(*this, loop_.now_us() + delay_us);
+    // Not the turn's time: a long turn would have it come due before its time.
+    loop_.add_timer(*this, monotonic_us() + delay_us);
 }
 
 void Timer::cancel() {
@@ -67,6 +68,7 @@ void Loop::run() {
             if (event.data.ptr) static_cast<Watcher*>(event.data.ptr)->ready(event.events);
         }
         events_begin_ = events_end_ = 0;
+        if (alarm_rings_) run_timers();
         run_deferred();
         if (!graveyard_.empty()) graveyard_.clear();
     }
@@ -135,6 +137,7 @@ void Loop::set_alarm() {
 }
 
 void Loop::run_timers() {
+    alarm_rings_ = false;
     std::uint64_t rings;
     [[maybe_unused]] const ssize_t got = ::read(alarm_fd_, &rings, sizeof rings);
     while (!timers_.empty() && timers_.begin()->first <= now_us_) {

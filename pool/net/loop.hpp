@@ -72,7 +72,9 @@ private:
 
 class Loop;
 
-/// Fires once, on its loop's thread, when its time has come. Forgets itself when it dies.
+/// Fires once, on its loop's thread, when its time has come, after what else came in that turn: who
+/// waits for an answer, with a limit, has it when it came while the process stood still (stopped,
+/// throttled, paused with its machine). Forgets itself when it dies.
 class Timer {
 public:
     explicit Timer(Loop& loop) : loop_(loop) {}
@@ -150,7 +152,7 @@ private:
     };
     struct Alarm final : Watcher {
         explicit Alarm(Loop& loop) : self(loop) {}
-        void ready(std::uint32_t) override { self.run_timers(); }
+        void ready(std::uint32_t) override { self.alarm_rings_ = true; }
         Loop& self;
     };
 
@@ -161,6 +163,7 @@ private:
     Alarm alarm_{*this};
     std::int64_t now_us_ = 0;
     std::int64_t alarm_at_us_ = 0;  // 0 = not set
+    bool alarm_rings_ = false;
     std::multimap<std::int64_t, Timer*> timers_;
     AutoList<Deferred> deferred_;
     std::vector<std::shared_ptr<void>> graveyard_;

@@ -1,5 +1,6 @@
 """What pgweir knows of a cluster's nodes: who leads, who follows, who is fenced off, and what an operator may do."""
 import json
+import signal
 import ssl
 import subprocess
 import threading
@@ -197,6 +198,22 @@ def test_hung_nodes(private_cluster, pgweir):
         finally:
             node.thaw()
         wait_for(proxy, node, status="up", role=role)
+
+
+def test_what_stood_still_was_pgweir(cluster, pgweir):
+    """Stopped or throttled for longer than a probe may take, it does not take its nodes for lost."""
+    proxy = pgweir(toml=config(cluster.nodes, health='interval = "50ms"\ntimeout = "500ms"'))
+    for node, role in ((cluster.primary, "primary"), (cluster.replicas[0], "replica")):
+        wait_for(proxy, node, role=role, status="up")
+    before = events(proxy)
+    for _ in range(3):
+        proxy.process.signal(signal.SIGSTOP)
+        time.sleep(0.7)  # what is tried
+        proxy.process.signal(signal.SIGCONT)
+        seen = row(proxy, cluster.primary)["lsn"]
+        cluster.primary.rows("select pg_logical_emit_message(false, 'x', repeat('x', 1000))")
+        eventually(lambda old=seen: row(proxy, cluster.primary)["lsn"] != old, what="another answer")
+    assert events(proxy) == before
 
 
 def test_hooks(cluster, pgweir):
