@@ -119,6 +119,9 @@ public:
     /// The last that was sent was no part of a batch, or its Sync.
     bool between_batches() const { return !open_; }
 
+    /// Nor is it a COPY whose data have not ended: what comes next has nothing to do with it.
+    bool between_units() const { return !open_ && !copying_in_; }
+
     /// A batch is what lies between two Syncs. The number of the one being sent, and of the first
     /// that is not answered: what came in an earlier one is known to have worked or not.
     std::uint64_t batch() const { return batch_; }

@@ -19,6 +19,10 @@ namespace pgweir::protocol {
 /// A value of a parameter; nullopt is NULL.
 using Value = std::optional<Bytes>;
 
+/// Is it of the data of a COPY, their end among them? Such a message is no request: where no COPY
+/// wants it, a server reads over it.
+constexpr bool is_copy_data(char type) { return type == 'd' || type == 'c' || type == 'f'; }
+
 struct Parse {
     std::string_view name;  // empty: the unnamed statement
     std::string_view query;

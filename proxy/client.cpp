@@ -225,6 +225,10 @@ void Client::forward(Bytes input, std::size_t size, const Unit* first) {
     RequestRules rules = this->rules();
     QueryNotes notes{shard_.queries, *pool_, target_ != pool_};
     if (notes.book.counts()) rules.queries = &notes;
+    // A client need not wait for a COPY to begin with its data.
+    const bool copies = routing_ && size < input.size() && protocol::is_copy_data(input[size]);
+    if (copies) size = input.size();
+    rules.to_end_of_unit = copies || (routing_ && amid_request());
     if (first && first->simple) rules.sql = first->sql, rules.familiar = first->familiar;
     const auto step = frontend_.translate(input.substr(0, size), rules, backend, out);
     if (notes.last) note_query(notes);

@@ -185,6 +185,8 @@ private:
     void leave_primary();
     void read_lost();
     void forward_routed(Bytes input);
+    bool amid_request() const;
+    void forward_rest(Bytes input);
     void note_sent(Bytes input);
     void note_route(const Unit& unit, RouteReason why);
     void begin_unit(const Unit& unit, Bytes input);

@@ -264,8 +264,9 @@ void Client::forward_routed(Bytes input) {
     const bool on_replica = !server_->pool().node().empty();
     const bool beginning = routing_->request.beginning;
     const bool fresh = backend.settled() && (backend.tx() == TxStatus::idle || beginning);
-    const bool amid = frontend_.mid_message() || backend.pipeline().copying_in();
-    if (amid || input.front() == 'X') return forward(input, input.size());
+    if (fresh && frontend_.left_over(input.front()) && !answer_alone(input))
+        return inbox_.keep(input);
+    if (amid_request() || input.front() == 'X') return forward_rest(input);
     // The server reads over the rest of a batch that has failed, and over nothing behind it.
     if (backend.pipeline().skipping()) return forward(input, up_to_sync(input));
     const Unit unit = look_at(input);
@@ -294,6 +295,17 @@ void Client::forward_routed(Bytes input) {
     request.holds |= unit.verdict && unit.verdict->holds;
     note_route(unit, reason_of(unit));
     forward(input, unit.size);
+}
+
+bool Client::amid_request() const {
+    return frontend_.mid_message() || server_->backend().pipeline().copying_in();
+}
+
+/// More of a request whose unit has been looked at; what is behind that is looked at by itself.
+void Client::forward_rest(Bytes input) {
+    forward(input, input.size());
+    const bool goes_on = state_ != ClientState::closed && !preparing_;
+    if (undecided_ && goes_on && (!server_ || server_->backend().settled())) consume_kept();
 }
 
 /// More for the primary, in a transaction or a batch.

@@ -99,6 +99,11 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rule
             pass_rest(input, &out);
             continue;
         }
+        if (rules.to_end_of_unit && server.pipeline().between_units() &&
+            !protocol::is_copy_data(input.front())) {
+            step.undecided = true;
+            break;
+        }
         const protocol::CutFrame cut = protocol::cut_frame(input, rules.message_max);
         if (cut.cut == protocol::Cut::more) break;
         if (cut.cut != protocol::Cut::frame)

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "protocol/requests.hpp"
 #include "proxy/statements.hpp"
 
 namespace pgweir::proxy {
@@ -49,6 +50,11 @@ public:
     std::size_t passing() const { return passing_ ? missing_ : 0; }
     void passed(std::size_t size) { missing_ -= size; }
 
+    /// Is what comes next, beginning with `next`, no request but left of one that is over, so that a
+    /// server would read over it?
+    bool left_over(char next) const {
+        return missing_ > 0 ? !passing_ : protocol::is_copy_data(next);
+    }
     /// A message has begun whose end has not come.
     bool mid_message() const { return missing_ > 0; }
     /// What comes next is the beginning of a request.

@@ -134,9 +134,13 @@ Unit examine(Bytes input, const UnitLimits& limits, const UnitSources& sources) 
                     (all.size() >= limits.other && !looks_like_read(frame, sources, unit));
             break;
         }
+        const bool alone = frame.type == 'Q' || frame.type == 'F';
+        if ((alone || frame.type == 'X') && unit.size > 0) {  // the batch has no Sync
+            unit.extent = Unit::Extent::open;
+            return unit;
+        }
         if (frame.type == 'X') break;
-        if (frame.type == 'Q' || frame.type == 'F') {
-            if (unit.size > 0) break;  // behind a batch without a Sync: by itself
+        if (alone) {
             unit.simple = frame.type == 'Q';
             unit.extent = Unit::Extent::closed;
             unit.size = frame.size();

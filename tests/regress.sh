@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # PostgreSQL's own regression suite, directly and through build/release/pgweir; called by `./dev regress`.
-#     tests/regress.sh [direct] [session] [once] [transaction]
+#     tests/regress.sh [direct] [session] [once] [transaction] [split]
 # Downloads the source package of the installed PostgreSQL into build/regress, once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,7 +14,7 @@ CACHE=$PWD/build/regress
 die() { printf 'regress: %s\n' "$*" >&2; exit 1; }
 
 for way in "$@"; do
-    [[ $way =~ ^(direct|session|once|transaction)$ ]] || die "$way is none of direct, session, once, transaction"
+    [[ $way =~ ^(direct|session|once|transaction|split)$ ]] || die "$way is none of direct, session, once, transaction, split"
 done
 [[ -x $PG_CONFIG ]] || die "$PG_CONFIG is not there: ./dev packages regress"
 major=$("$PG_CONFIG" --version | grep -oE '[0-9]+' | head -n 1)

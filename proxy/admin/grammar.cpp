@@ -125,7 +125,7 @@ std::optional<Command> parse_node(std::string_view text) {
     const auto verb = scanner.word();
     if (!verb || !protocol::same_name(verb->text, "node") || !scanner.blanks()) return std::nullopt;
     const auto act = scanner.word();
-    if (!act || !scanner.blanks()) return std::nullopt;
+    if (!act || act->size > verb_max || !scanner.blanks()) return std::nullopt;
     const auto address = scanner.address();
     if (!address || !scanner.end() || address->size > value_max) return std::nullopt;
     return Command{

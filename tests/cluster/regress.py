@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """PostgreSQL's regression suite directly and through pgweir: which tests fail only with pgweir in between?
 
-    regress.py SOURCE RESULTS [direct] [session] [once] [transaction]
+    regress.py SOURCE RESULTS [direct] [session] [once] [transaction] [split]
 
 `once` is session mode with server_lifetime = 0: no server session has a second client. In `session` temp, stats
-and at times guc see that theirs has had one: no reset takes away a temporary schema, a loaded library or a count.
+and at times guc see that theirs has had one: no reset takes away a temporary schema, a loaded library or a count. `split` is
+transaction mode with a replica that gets the reads, and tells how many it got.
 SOURCE is src/test/regress with a built regress.so; what a run leaves is copied to RESULTS/WAY. See regress.sh.
 """
 import os
@@ -18,8 +19,9 @@ from pathlib import Path
 from harness import Cluster, Pgweir, Workdir
 from harness.postgres import PG_BIN
 from harness.processes import IDENTITY, RUN_AS, run
+from harness.split import split_toml
 
-WAYS = ("direct", "session", "once", "transaction")
+WAYS = ("direct", "session", "once", "transaction", "split")
 WAY_SETTINGS = {"session": {"pool_mode": "session"}, "transaction": {"pool_mode": "transaction"},
                 "once": {"pool_mode": "session", "server_lifetime": 0}}
 PG_REGRESS = PG_BIN.parent / "lib/pgxs/src/test/regress/pg_regress"
@@ -58,8 +60,18 @@ def suite(directory, port):
     return dict(LINE.findall(log.read_text(errors="replace")))
 
 
+def pgweir_for(way, cluster, source):
+    if way == "split":
+        database = '[databases.regression]\ncluster = "main"'
+        return Pgweir(toml=split_toml(cluster, databases=database, pool="size = 40"),
+                      userlist={**roles(source), "monitor": "x"})
+    address = f"host={cluster.primary.host} port={cluster.primary.port}"
+    return Pgweir(cluster, databases={"*": address}, userlist=roles(source), default_pool_size=40,
+                  **WAY_SETTINGS[way])
+
+
 def run_way(way, source, results):
-    with Workdir() as workdir, Cluster(replicas=0, settings=SETTINGS) as cluster:
+    with Workdir() as workdir, Cluster(replicas=1 if way == "split" else 0, settings=SETTINGS) as cluster:
         directory = workdir.path / "regress"
         shutil.copytree(source, directory)
         if RUN_AS:
@@ -68,13 +80,14 @@ def run_way(way, source, results):
         if way == "direct":
             ended = suite(directory, cluster.primary.port)
         else:
-            address = f"host={cluster.primary.host} port={cluster.primary.port}"
-            with Pgweir(cluster, databases={"*": address}, userlist=roles(source),
-                        default_pool_size=40, **WAY_SETTINGS[way]) as pgweir:
+            with pgweir_for(way, cluster, source) as pgweir:
                 ended = suite(directory, pgweir.port)
                 shutil.copy(pgweir.directory / "stderr.log", directory / "pgweir.log")
                 if not pgweir.process.alive:
                     print(f"regress: pgweir ended with {pgweir.process.returncode}", file=sys.stderr)
+                elif way == "split":
+                    print(*(f"{node['role']}: {node['select_cnt']} reads"
+                            for node in pgweir.console("show pool_nodes")), sep=", ")
         kept = results / way
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)

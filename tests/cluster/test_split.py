@@ -7,7 +7,8 @@ from harness import Cluster, eventually
 from harness.postgres import HBA
 from harness.processes import write
 from harness.split import LOGGING, place_of, ran_on, split_toml, tag, wait_for_reads
-from harness.wire import FLUSH, SYNC, ServerError, bind, describe_portal, describe_statement, execute, parse, query
+from harness.wire import (FLUSH, SYNC, ServerError, Wire, bind, copy_data, copy_done, describe_portal, describe_statement,
+                          execute, parse, query)
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
@@ -427,3 +428,39 @@ def test_the_catalog_is_read_before_the_first_client(pgweir, split_cluster):
     eventually(lambda: "database app: its catalog is known" in proxy.log(), what="the catalog")
     with proxy.wire() as wire:
         assert run(wire, split_cluster, "select * from numbers where id = 5") == "replica"
+
+
+# What a client may send without waiting for answers, and how many ReadyForQuery it gets.
+PIPELINED = {
+    "copy and more": ([query("copy scratch from stdin"), copy_data(b"2\t2\n"), copy_data(b"3\t3\n"), copy_done(),
+                       query("insert into scratch values (4, 4)"), query("select count(*) from scratch")], 3),
+    "failed copy": ([query("copy scratch from stdin csv freeze"), copy_data(b"2,2\n"), copy_done(),
+                     query("select 1")], 2),
+    "failed copy, pinned": ([query("create temp table kept (a int)"), query("copy scratch from stdin csv freeze"),
+                             copy_data(b"2,2\n"), copy_done(), query("begin"), query("rollback"),
+                             query("drop table kept")], 5),
+    "no copy at all": ([copy_data(b"x"), copy_done(), query("select 1"), copy_data(b"x"), SYNC], 2),
+    "extended copy": ([parse("copy scratch from stdin"), bind(), execute(), SYNC, copy_data(b"2\t2\n"), SYNC,
+                       copy_data(b"3\t3\n"), copy_done(), SYNC, query("select count(*) from scratch")], 2),
+    "read without a sync": ([parse("select 5"), bind(), execute(), query("select 6")], 1),
+    "write without a sync": ([parse("insert into scratch values (2, 2)"), bind(), execute(),
+                              query("select count(*) from scratch")], 1),
+}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "one by one"])
+@pytest.mark.parametrize("case", PIPELINED)
+def test_what_is_sent_ahead(proxy, split_cluster, case, apart):
+    messages, ready = PIPELINED[case]
+    said = []
+    for port in (split_cluster.primary.port, proxy.port):
+        with Wire.open(port, user="app", dbname="app", timeout=10) as wire:
+            for message in messages if apart else [b"".join(messages)]:
+                wire.send(message)
+                if apart:
+                    wire.is_quiet(0.05)
+            answers = [message for _ in range(ready) for message in wire.read_until("Z")]
+            said.append([(answer.type, answer.body) for answer in answers])
+        with split_cluster.primary.connect(dbname="app") as link:
+            link.execute("delete from scratch where id > 1")
+    assert said[0] == said[1]

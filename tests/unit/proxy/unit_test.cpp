@@ -107,6 +107,17 @@ TEST(Unit, WaitsForItsEnd) {
         EXPECT_EQ(look(std::string_view(simple).substr(0, size)).extent, Extent::unfinished);
 }
 
+TEST(Unit, ABatchWithoutASyncEndsWhereSomethingElseBegins) {
+    const std::string first = batch("", "write a");
+    for (const std::string& second : {query("read b"), std::string("X\0\0\0\4", 5)}) {
+        const Unit unit = look(first + second);
+        EXPECT_EQ(unit.extent, Extent::open);
+        EXPECT_EQ(unit.size, first.size());
+        EXPECT_TRUE(unit.dirties);
+        EXPECT_FALSE(unit.read);
+    }
+}
+
 TEST(Unit, IsOpenWhenAnswersAreWantedBeforeItsSync) {
     std::string input;
     protocol::write_parse(input, "", "read a");

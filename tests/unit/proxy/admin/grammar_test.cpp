@@ -100,6 +100,7 @@ TEST(ConsoleGrammar, RepeatsNoEndlessText) {
     const auto command = parse_command(std::string(10'000, '*'));
     ASSERT_TRUE(command.has_error());
     EXPECT_LT(command.error().message.size(), 1024u);
+    EXPECT_TRUE(parse_command("node " + std::string(64, 'j') + " a:1").has_error());
 }
 
 }  // namespace
