@@ -79,7 +79,8 @@ public:
             if (!step()) return nullptr;
         }
         copy();
-        while (out_ > start_ && is(out_[-1], blank)) --out_;
+        // A ";" there ends no string or name: those end with their quotes.
+        while (out_ > start_ && (is(out_[-1], blank) || out_[-1] == ';')) --out_;
         return out_;
     }
 

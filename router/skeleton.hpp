@@ -8,7 +8,7 @@
 namespace pgweir::router {
 
 /// `sql` with every string as '', every number as 0, every parameter as $1, lists of these cut to
-/// one, and without comments and the blanks at its end. That is SQL again: texts of
+/// one, and without comments and the blanks and semicolons at its end. That is SQL again: texts of
 /// one skeleton consist of the same tokens but for the values of constants, so the names they use
 /// and the kinds of their statements are the same. Borrowed from `room`, which grows as needed.
 ///
