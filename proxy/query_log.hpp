@@ -18,8 +18,8 @@ struct QueryDetails {
 /// puts it there; empty: there is none, or it is not well-formed.
 std::string_view traceparent_of_query(std::string_view sql);
 
-/// The same in an application_name: all of it or behind a blank at its end, as PostgreSQL cuts names
-/// at 63 bytes; "traceparent=…" anywhere in it, where it is longer.
+/// The same in an application_name: all of it or behind a blank at its end, as PostgreSQL cuts
+/// names at 63 bytes; "traceparent=…" anywhere in it, where it is longer.
 std::string_view traceparent_of_name(std::string_view application_name);
 
 /// Of a request that waits: of the text that its first message has. A Bind has none here.

@@ -171,6 +171,18 @@ VerdictPtr write_by_word(std::string_view skeleton) {
     return nullptr;
 }
 
+/// May a COPY of this skeleton name a file? Then its name counts, which may be empty.
+bool names_file(std::string_view skeleton) {
+    Lexer lexer(skeleton);
+    bool behind_to = false;
+    for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
+        if (token.kind == TokenKind::error) return true;
+        if (behind_to && token.text().ends_with('\'')) return true;
+        behind_to = is_word(token, "to");
+    }
+    return false;
+}
+
 VerdictPtr hinted(Hint hint, VerdictPtr base) {
     if (base->kind != Verdict::Kind::statement || base->follows) return base;
     const bool read = hint == Hint::replica;
@@ -338,6 +350,7 @@ VerdictPtr Router::Memory::parse(std::string_view sql, std::optional<std::string
     }
     ++stats.parses;
     Shape shape = shape_of(text);
+    if (shape.to_stdout && skeleton && names_file(*skeleton)) shape.literals = Shape::Literals::all;
     const bool literals = shape.literals != Shape::Literals::nothing;
     if (literals && shortened) return for_primary(Reason::too_long);
     // An error within a literal says nothing of other texts of this skeleton.

@@ -79,6 +79,7 @@ void unite(Shape& into, Shape&& next) {
     unite(verdict.executes, std::vector(other.executes));
     unite(into.names, std::move(next.names));
     into.literals = std::max(into.literals, next.literals);
+    into.to_stdout |= next.to_stdout;
     std::ranges::move(next.setting_names, std::back_inserter(into.setting_names));
 }
 

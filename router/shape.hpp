@@ -44,6 +44,8 @@ struct Shape {
     Literals literals = Literals::nothing;
     /// First arguments of current_setting() and set_config(), in order; "" = not a literal.
     std::vector<std::string> setting_names;
+    /// COPY … TO STDOUT, or to a file whose name is empty: the tree does not tell.
+    bool to_stdout = false;
 
     /// What it takes in memory, roughly.
     std::size_t bytes() const;

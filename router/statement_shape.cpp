@@ -36,9 +36,9 @@ void walk(Shape& shape, const Tree& tree) { NamesWalk(shape).walk(tree); }
 
 void copy(const Tree& tree, Shape& shape) {
     if (tree.number("is_from") != 0) return write(shape, "COPY");
-    shape.literals = Shape::Literals::all;  // an empty file name looks like none
     if (tree.number("is_program") != 0 || !tree.text("filename").empty())
         return to_primary(shape, Reason::server_file, "COPY");
+    shape.to_stdout = true;
     if (const Tree relation = tree.child("relation")) walk(shape, relation);
     if (const Tree query = tree.child("query")) walk(shape, query);
 }

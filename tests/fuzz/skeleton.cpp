@@ -70,6 +70,7 @@ void skeleton(std::string_view input) {
     // A wrong escape is an error in one of them only: that is for the server to tell.
     if (whole.verdict.reason == Reason::parse_error || bare.verdict.reason == Reason::parse_error)
         return;
+    if (whole.to_stdout != bare.to_stdout) return;  // the name of a file counts
     if (!count) compare(whole, bare);
     if (whole.literals == Shape::Literals::setting_names) compare_named(sql, whole);
 }

@@ -234,6 +234,15 @@ TEST(Router, KnowsTextsByTheSettingsTheyName) {
         EXPECT_EQ(router.judge(sql, conditions)->reason, Reason::session_setting);
     }
     EXPECT_EQ(parses(), 5U);
+    EXPECT_TRUE(reads("copy (select * from t where id = 1) to stdout"));
+    EXPECT_TRUE(reads("COPY (select * from t where id = 2) TO STDOUT"));
+    EXPECT_TRUE(reads("copy (select * from t where id = 3) to stdout"));
+    EXPECT_EQ(parses(), 7U);
+    EXPECT_TRUE(reads("copy t to ''"));  // which PostgreSQL refuses anywhere
+    EXPECT_FALSE(reads("copy t to '/tmp/t'"));
+    EXPECT_TRUE(reads("copy t to E''"));
+    EXPECT_FALSE(reads("copy t to E'/tmp/t'"));
+    EXPECT_FALSE(reads("copy t to program 'cat'"));
     // Written so that the skeleton has not got the name.
     EXPECT_FALSE(reads("select current_setting(E'port')"));
     EXPECT_TRUE(reads("select current_setting(E'app.a')"));
