@@ -329,8 +329,12 @@ std::optional<std::string_view> Router::Memory::with_settings(std::string_view s
     if (std::ranges::find(shape.setting_names, "") != shape.setting_names.end())
         return std::nullopt;
     const auto longer = setting_skeleton_of(sql, setting_room);
-    if (!longer || shape_of(*longer).setting_names != shape.setting_names) return std::nullopt;
-    return longer;
+    if (!longer) return std::nullopt;
+    const Shape named = shape_of(*longer);
+    // Where a list of constants was cut it may be a call that sets one of ours: that has its value.
+    const bool same =
+        named.literals == shape.literals && named.setting_names == shape.setting_names;
+    return same ? longer : std::nullopt;
 }
 
 VerdictPtr Router::Memory::parse(std::string_view sql, std::optional<std::string_view> skeleton,

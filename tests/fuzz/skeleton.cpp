@@ -47,7 +47,8 @@ void compare_named(const std::string& sql, const Shape& whole) {
     if (std::ranges::find(whole.setting_names, "") != whole.setting_names.end()) return;
     const Shape named = pgweir::router::shape_of(*longer);
     if (named.verdict.reason == Reason::parse_error) return;
-    if (named.setting_names == whole.setting_names) compare(whole, named);
+    if (named.literals == whole.literals && named.setting_names == whole.setting_names)
+        compare(whole, named);
 }
 
 }  // namespace

@@ -243,6 +243,11 @@ TEST(Router, KnowsTextsByTheSettingsTheyName) {
     EXPECT_TRUE(reads("copy t to E''"));
     EXPECT_FALSE(reads("copy t to E'/tmp/t'"));
     EXPECT_FALSE(reads("copy t to program 'cat'"));
+    // Of one skeleton, though not of one meaning.
+    EXPECT_NE(router.judge("select set_config('pgweir.lsn', 'a', 'b', true)", conditions)->kind,
+              Verdict::Kind::own);
+    EXPECT_EQ(router.judge("select set_config('pgweir.lsn', 'a', true)", conditions)->kind,
+              Verdict::Kind::own);
     // Written so that the skeleton has not got the name.
     EXPECT_FALSE(reads("select current_setting(E'port')"));
     EXPECT_TRUE(reads("select current_setting(E'app.a')"));
