@@ -118,9 +118,8 @@ protocol::Result<Authentication::Demand> Authentication::demand() const {
 
 /// The console has nobody's secrets to tell.
 protocol::Error Authentication::console_asked() const {
-    net::log::print(Level::error, client_.log_context(),
-                    "cannot use the reserved \"{}\" database as an auth_dbname",
-                    config::console_database);
+    client_.log(Level::error, "cannot use the reserved \"{}\" database as an auth_dbname",
+                config::console_database);
     return misconfigured();
 }
 
@@ -146,8 +145,7 @@ net::Task<Authentication::Outcome> Authentication::look_up() {
     if (process.is_console(where)) co_return console_asked();
     auto asking = process.database(*config_, where);
     if (!asking) {
-        net::log::print(Level::error, client_.log_context(),
-                        "authentication database \"{}\" is not configured", where);
+        client_.log(Level::error, "authentication database \"{}\" is not configured", where);
         co_return misconfigured();
     }
     if (process.disabled(where)) {
@@ -178,8 +176,7 @@ net::Task<Authentication::Outcome> Authentication::ask_database(const config::Da
         AuthQuery errand(worker(), pool);
         auto answer = co_await errand.run(std::move(query), client_.user());
         if (answer.has_error()) {
-            net::log::print(Level::error, client_.log_context(), "auth_query failed: {}",
-                            answer.error().message);
+            client_.log(Level::error, "auth_query failed: {}", answer.error().message);
             if (answer.error().sqlstate == protocol::sqlstate::invalid_catalog_name)
                 co_return answer.error();  // says nothing that the client has not said
             co_return misconfigured();
@@ -359,10 +356,10 @@ bool Authentication::may_be(const std::string& name, const config::HbaRule* rule
 net::Task<Authentication::Outcome> Authentication::by_certificate(const config::HbaRule* rule) {
     const auto name = peer_common_name(client_);
     if (name && may_be(*name, rule)) co_return Outcome();
-    net::log::print(Level::error, client_.log_context(), "{}",
-                    !uses_tls(client_) ? "TLS connection required"
-                    : !name            ? "TLS client certificate required"
-                                       : "TLS certificate name mismatch");
+    client_.log(Level::error, "{}",
+                !uses_tls(client_) ? "TLS connection required"
+                : !name            ? "TLS client certificate required"
+                                   : "TLS certificate name mismatch");
     co_return refuse(protocol::sqlstate::invalid_authorization,
                      "certificate authentication failed");
 }
@@ -388,14 +385,14 @@ net::Task<Authentication::Outcome> Authentication::by_check(Check check, const c
         co_await shared().slow.threads().run<Outcome>(worker().loop, std::move(run));
     if (!failure) plain_password_ = *password;
     if (!failure) co_return Outcome();
-    net::log::print(Level::warning, client_.log_context(), "{}", failure->message);
+    client_.log(Level::warning, "{}", failure->message);
     co_return refuse(protocol::sqlstate::invalid_password, refusal);
 }
 
 net::Task<Authentication::Outcome> Authentication::by_ldap(const std::string& options) {
     auto parsed = parse_ldap_options(options);
     if (parsed.has_error()) {
-        net::log::print(Level::error, client_.log_context(), "{}", parsed.error().message);
+        client_.log(Level::error, "{}", parsed.error().message);
         co_return misconfigured();
     }
     const std::int64_t most_us = config_->settings.client_login_timeout.count();

@@ -192,8 +192,7 @@ void Client::learn(pool::Backend::OwnAnswer answer) {
     const bool again =
         answer.error && is_cancelled(*answer.error) && session_->ask_again();  // by rest()
     if (answer.error && !again) {
-        net::log::print(Level::warning, log_context(), "cannot ask for the session's state: {}",
-                        answer.error->message);
+        log(Level::warning, "cannot ask for the session's state: {}", answer.error->message);
         session_->no_answer();
     } else if (!answer.error) {
         protocol::Vars have = server_->vars();
@@ -407,6 +406,7 @@ void Client::end_request(bool transaction_over) {
     }
     stats_->xact_time.add(now_us - xact_began_us_);
     xact_began_us_ = 0;
+    if (query_details_) query_details_->traceparent.clear();
 }
 
 /// Its server is, or becomes, none of its own.

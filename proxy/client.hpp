@@ -3,7 +3,9 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "pool/net/log.hpp"
 #include "pool/net/socket.hpp"
 #include "pool/pool.hpp"
 #include "proxy/attendant.hpp"
@@ -130,6 +132,15 @@ public:
     /// nullptr: the connection is plain.
     const net::Tls* tls() const { return socket_.tls(); }
     std::string log_context() const;
+    /// The W3C traceparent of what it does now: of the statement that is under way, that waits, or
+    /// was the last of an open transaction; else of its application_name. Empty: there is none.
+    std::string_view traceparent() const;
+    /// A line of the log about it; as JSON with its traceparent.
+    template <class... Args>
+    void log(net::log::Level level, fmt::format_string<Args...> format, Args&&... args) const {
+        if (!net::log::enabled(level)) return;
+        write_log(level, fmt::format(format, std::forward<Args>(args)...), {});
+    }
 
     // pool::Peer
     void granted(pool::Server& server) override;
@@ -215,6 +226,10 @@ private:
     void note_query(const QueryNotes& notes);
     void note_answered(std::int64_t took_us);
     void log_slow(std::int64_t took_us) const;
+    bool logs_json() const;
+    /// `traceparent`: empty: its own.
+    void write_log(net::log::Level level, std::string_view text,
+                   std::string_view traceparent) const;
     void end_request(bool transaction_over);
     /// Nothing is asked any more: the server goes back, if it may.
     void rest();

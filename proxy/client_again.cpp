@@ -123,8 +123,8 @@ bool Client::is_refusal(Bytes error) {
         if (!unit.sql.empty()) shard_.router.learn_primary(unit.sql, conditions());
     }
     request.for_primary = !refusal.elsewhere;
-    net::log::print(net::log::Level::debug, log_context(), "replica {} refused, again: {} {}",
-                    server_->pool().node(), report.sqlstate, report.message);
+    log(net::log::Level::debug, "replica {} refused, again: {} {}", server_->pool().node(),
+        report.sqlstate, report.message);
     return true;
 }
 

@@ -15,8 +15,7 @@ void log_end(const Client& client, std::string_view reason) {
     const pool::Worker& worker = client.shard().worker;
     if (!worker.config->settings.log_disconnections) return;
     const std::int64_t age_s = (worker.loop.now_us() - client.connected_us()) / 1'000'000;
-    net::log::print(Level::log, client.log_context(), "closing because: {} (age={}s)", reason,
-                    age_s);
+    client.log(Level::log, "closing because: {} (age={}s)", reason, age_s);
 }
 
 }  // namespace
@@ -89,7 +88,7 @@ void Client::close(const protocol::Error& error) {
     if (state_ == ClientState::closed) return;
     const config::Settings& settings = shard_.worker.config->settings;
     if (settings.log_pooler_errors) {
-        net::log::print(Level::warning, log_context(), "pooler error: {}", error.message);
+        log(Level::warning, "pooler error: {}", error.message);
     }
     count_error(error);
     log_end(*this, error.message);  // who has been told may look for it in the log

@@ -65,8 +65,7 @@ void Client::handed_over(const pool::Backend::OwnAnswer& answer) {
     const bool again =
         answer.error && is_cancelled(*answer.error) && listening_->try_again();  // by rest()
     if (answer.error && !again) {
-        net::log::print(Level::warning, log_context(), "cannot hand LISTEN over: {}",
-                        answer.error->message);
+        log(Level::warning, "cannot hand LISTEN over: {}", answer.error->message);
         listening_->failed();
     } else if (!answer.error && done == Listening::Due::unlisten) {
         session_->listens_no_more();

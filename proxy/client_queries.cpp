@@ -2,6 +2,7 @@
 #include "pool/net/log.hpp"
 #include "proxy/client.hpp"
 #include "proxy/explain_route.hpp"
+#include "proxy/login.hpp"
 #include "router/shown_text.hpp"
 
 namespace pgweir::proxy {
@@ -27,9 +28,11 @@ void Client::note_route(const Unit& unit, RouteReason why) {
     if (!net::log::enabled(Level::debug)) return;
     const std::string_view detail =
         why.cause == Cause::verdict && unit.verdict ? unit.verdict->detail : std::string_view();
-    net::log::print(Level::debug, log_context(), "to {}: {}{}{}{}: {}",
-                    replica.empty() ? "primary" : replica, why.text(), detail.empty() ? "" : " (",
-                    detail, detail.empty() ? "" : ")", router::shown_text(unit.sql, logged_max));
+    const std::string text =
+        fmt::format("to {}: {}{}{}{}: {}", replica.empty() ? "primary" : replica, why.text(),
+                    detail.empty() ? "" : " (", detail, detail.empty() ? "" : ")",
+                    router::shown_text(unit.sql, logged_max));
+    write_log(Level::debug, text, traceparent_of_query(unit.sql));  // it is not under way yet
 }
 
 /// EXPLAIN ROUTE, where it can be answered.
@@ -87,15 +90,16 @@ LocalAnswer Client::explain_route(std::string_view sql) {
 void Client::note_query(const QueryNotes& notes) {
     query_ = notes.last;
     const config::Native& native = shard_.worker.config->native;
-    if (native.slow_query.count() == 0) return;
+    const bool timed = native.slow_query.count() != 0;
+    if (!timed && !logs_json()) return;
     const std::string_view traceparent =
         notes.bare ? std::string_view() : traceparent_of_query(notes.text);
-    const bool kept = !traceparent.empty() || native.slow_query_literals;
+    const bool literals = timed && native.slow_query_literals;
+    const bool kept = !traceparent.empty() || literals;
     if (!kept && !query_details_) return;
     if (!query_details_) query_details_ = std::make_unique<QueryDetails>();
     query_details_->traceparent = traceparent;
-    query_details_->text =
-        native.slow_query_literals ? notes.text.substr(0, logged_max) : std::string_view();
+    query_details_->text = literals ? notes.text.substr(0, logged_max) : std::string_view();
 }
 
 void Client::note_answered(std::int64_t took_us) {
@@ -115,14 +119,8 @@ void Client::log_slow(std::int64_t took_us) const {
     const std::string duration = milliseconds(took_us), wait = milliseconds(waited_us_);
     const std::string at = server_ ? server_->node_text() : std::string();
     const std::string pins = pin_text(pins_);
-    std::string_view traceparent;
     std::string_view text = shard_.queries.text(query_);
-    if (query_details_) {
-        traceparent = query_details_->traceparent;
-        if (!query_details_->text.empty()) text = query_details_->text;
-    }
-    const std::string* const name = vars()->find("application_name");
-    if (traceparent.empty() && name) traceparent = traceparent_of_name(*name);
+    if (query_details_ && !query_details_->text.empty()) text = query_details_->text;
     std::vector<net::log::Field> fields{{"duration_ms", duration, true}, {"wait_ms", wait, true}};
     const auto add = [&fields](std::string_view field, std::string_view value) {
         if (!value.empty()) fields.push_back({field, value});
@@ -132,9 +130,33 @@ void Client::log_slow(std::int64_t took_us) const {
     add("node", at);
     add("route", routing_ ? routing_->request.sent.text() : std::string_view());
     add("pins", pins);
-    add("traceparent", traceparent);
+    add("traceparent", traceparent());
     add("query", text);
     net::log::write(Level::log, log_context(), "slow query:", fields);
+}
+
+std::string_view Client::traceparent() const {
+    if (login_) return traceparent_of_name(login_->application_name());
+    if (query_details_ && !query_details_->traceparent.empty()) return query_details_->traceparent;
+    if ((!server_ || preparing_) && !frontend_.mid_message()) {
+        const std::string_view found = traceparent_of_request(inbox_.kept());
+        if (!found.empty()) return found;
+    }
+    const std::string* const name = vars()->find("application_name");
+    return name ? traceparent_of_name(*name) : std::string_view();
+}
+
+bool Client::logs_json() const {
+    return shard_.worker.config->native.log_format == config::LogFormat::json;
+}
+
+void Client::write_log(Level level, std::string_view text, std::string_view traceparent) const {
+    // Lines of text stay PgBouncer's.
+    const std::string_view found = !logs_json()           ? std::string_view()
+                                   : !traceparent.empty() ? traceparent
+                                                          : this->traceparent();
+    const net::log::Field field{.name = "traceparent", .value = found};
+    net::log::write(level, log_context(), text, {&field, found.empty() ? 0U : 1U});
 }
 
 }  // namespace pgweir::proxy

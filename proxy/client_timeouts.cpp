@@ -126,8 +126,8 @@ void Client::warn_pinned(std::int64_t now_us) {
     const std::int64_t age_us = now_us - pinned_since_us_;
     if (pin_warned_ || after_us == 0 || age_us <= after_us) return;
     pin_warned_ = true;
-    net::log::print(net::log::Level::warning, log_context(), "pinned to its server for {}s: {}",
-                    age_us / 1'000'000, pin_text(pins_));
+    log(net::log::Level::warning, "pinned to its server for {}s: {}", age_us / 1'000'000,
+        pin_text(pins_));
 }
 
 }  // namespace pgweir::proxy

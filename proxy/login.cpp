@@ -183,9 +183,9 @@ Login::Outcome Login::read_startup(const protocol::StartupPacket& packet) {
         if (Outcome failure = read_parameter(name, value)) return failure;
     }
     if (settings.log_connections) {
-        net::log::print(
-            Level::log, client_.log_context(), "login attempt: db={} user={} tls={} replication={}",
-            client_.database_, client_.user_, tls ? tls->description() : "no",
+        client_.log(
+            Level::log, "login attempt: db={} user={} tls={} replication={}", client_.database_,
+            client_.user_, tls ? tls->description() : "no",
             client_.replication_ == Replication::none ? "no" : parameter_of(client_.replication_));
     }
     return {};
@@ -212,6 +212,13 @@ Login::Outcome Login::add_variable(const std::string& name, const std::string& v
     const bool own = Routing::is_setting(name);
     (own ? settings_ : variables_).emplace_back(name, value);
     return own ? Routing({}).start(settings_) : std::nullopt;
+}
+
+std::string_view Login::application_name() const {
+    const auto last = std::find_if(variables_.rbegin(), variables_.rend(), [](const auto& asked) {
+        return protocol::same_name(asked.first, "application_name");
+    });
+    return last == variables_.rend() ? std::string_view() : std::string_view(last->second);
 }
 
 /// As PostgreSQL: a Boolean, or "database" for a connection that takes SQL as well.

@@ -23,6 +23,8 @@ public:
     void server_granted(pool::Server& server) { lease_.set(&server); }
     void server_refused(const protocol::Error& error) { lease_.set(error); }
     void server_answered(pool::Backend::OwnAnswer answer) { answer_.set(std::move(answer)); }
+    /// That the client asks for; empty: none (yet).
+    std::string_view application_name() const;
 
 private:
     template <class T>

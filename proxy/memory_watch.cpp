@@ -95,8 +95,7 @@ void MemoryWatch::shed(Shard& shard, std::int64_t excess) {
 
 void MemoryWatch::close(Client& client, std::int64_t held, const protocol::Error& error) {
     closed_.fetch_add(1, std::memory_order_relaxed);
-    net::log::print(Level::warning, client.log_context(),
-                    "closed for the memory it takes: {} bytes", held);
+    client.log(Level::warning, "closed for the memory it takes: {} bytes", held);
     client.close(error);
 }
 

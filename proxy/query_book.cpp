@@ -100,7 +100,10 @@ QueryBook::Id QueryBook::find(const pool::Pool& pool, std::string_view sql) {
 
 QueryBook::Id QueryBook::look_up(const pool::Pool& pool, std::string_view sql) {
     const auto skeleton = router::skeleton_of(sql, room_);
-    if (!skeleton) shown_ = router::shown_text(sql, shown_max);
+    if (!skeleton) {
+        shown_ = router::shown_text(sql, shown_max);
+        while (shown_.ends_with(';') || shown_.ends_with(' ')) shown_.pop_back();
+    }
     const std::string_view key =
         (skeleton ? *skeleton : std::string_view(shown_)).substr(0, key_max);
     const std::uint64_t hash = hash_of(&pool, key);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "protocol/frame.hpp"
+#include "protocol/requests.hpp"
+
 namespace pgweir::proxy {
 
 namespace {
@@ -45,8 +48,23 @@ std::string_view traceparent_of_query(std::string_view sql) {
     return sql.starts_with("/*") ? value_in(sql.substr(0, sql.find("*/"))) : std::string_view();
 }
 
+std::string_view traceparent_of_request(protocol::Bytes request) {
+    const protocol::CutFrame cut = protocol::cut_frame(request, protocol::payload_size_max);
+    if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) return {};
+    if (cut.frame.type == 'Q') {
+        const auto query = protocol::read_query(cut.frame.payload);
+        return query ? traceparent_of_query(*query) : std::string_view();
+    }
+    if (cut.frame.type != 'P') return {};
+    const auto parse = protocol::read_parse(cut.frame.payload);
+    return parse ? traceparent_of_query(parse->query) : std::string_view();
+}
+
 std::string_view traceparent_of_name(std::string_view application_name) {
-    return is_well_formed(application_name) ? application_name : value_in(application_name);
+    const std::size_t before = application_name.size() - std::min(application_name.size(), size);
+    const std::string_view last = application_name.substr(before);
+    const bool apart = before == 0 || application_name[before - 1] == ' ';
+    return apart && is_well_formed(last) ? last : value_in(application_name);
 }
 
 }  // namespace pgweir::proxy

@@ -201,7 +201,8 @@ void NamesWalk::relation(const Tree& tree) {
 void NamesWalk::call(const Tree& tree) {
     QualifiedName name = qualified_name(tree, "funcname");
     if (name.name == "current_setting" || name.name == "set_config") {
-        shape_.literals = true;
+        shape_.literals = std::max(shape_.literals, Shape::Literals::setting_names);
+        shape_.setting_names.emplace_back(literal(tree.child("args")));
         if (name.name == "current_setting") {
             setting_read(tree);
         } else {

@@ -33,16 +33,19 @@ VerdictPtr for_primary(Reason reason, std::string_view detail = {}) {
     return verdict;
 }
 
-/// What texts are known by: their skeleton, or all of them.
+/// What texts are known by: their skeleton, that with the names of settings, or all of them.
+enum class By : std::uint8_t { skeleton, settings, text };
+
 struct Key {
     std::string_view text;
-    bool exact;
+    By by;
     friend bool operator==(const Key&, const Key&) = default;
 };
 
 struct KeyHash {
     std::size_t operator()(const Key& key) const {
-        return std::hash<std::string_view>()(key.text) ^ (key.exact ? 0x9e3779b97f4a7c15U : 0);
+        const auto salt = static_cast<std::size_t>(key.by) * 0x9e3779b97f4a7c15U;
+        return std::hash<std::string_view>()(key.text) ^ salt;
     }
 };
 
@@ -56,14 +59,25 @@ struct Grounds {
 
 struct Entry {
     std::string text{};
-    bool exact;
-    bool by_text = false;  // only a stand-in: texts of this skeleton are known by themselves
+    By by = By::skeleton;
+    bool stands_in = false;  // texts of this skeleton are known by more of them
     bool learned = false;
     Shape shape{};
     Grounds grounds{};
     VerdictPtr verdict{};
     std::size_t bytes = 0;
     std::list<Entry>::iterator self{};  // its place in the list
+};
+
+/// Entries up to a bound, the last used first.
+struct Kept {
+    const std::size_t entries_max, bytes_max;
+    std::list<Entry> entries{};
+    std::size_t bytes = 0;
+
+    bool is_over() const {
+        return entries.size() > 1 && (entries.size() > entries_max || bytes > bytes_max);
+    }
 };
 
 std::optional<std::string_view> path_of(const Conditions& conditions) {
@@ -157,6 +171,18 @@ VerdictPtr write_by_word(std::string_view skeleton) {
     return nullptr;
 }
 
+/// May a COPY of this skeleton name a file? Then its name counts, which may be empty.
+bool names_file(std::string_view skeleton) {
+    Lexer lexer(skeleton);
+    bool behind_to = false;
+    for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
+        if (token.kind == TokenKind::error) return true;
+        if (behind_to && token.text().ends_with('\'')) return true;
+        behind_to = is_word(token, "to");
+    }
+    return false;
+}
+
 VerdictPtr hinted(Hint hint, VerdictPtr base) {
     if (base->kind != Verdict::Kind::statement || base->follows) return base;
     const bool read = hint == Hint::replica;
@@ -185,35 +211,47 @@ bool is_unsafe_encoding(std::string_view client_encoding) {
 struct Router::Memory {
     explicit Memory(RouterLimits given) : limits(given), budget(given.parse_us_second) {}
 
+    /// Texts with literals that count are as many as somebody makes them up, most for one use: they
+    /// are kept apart, and do not make shapes go.
+    Kept& kept(const Entry& entry) { return entry.by == By::skeleton ? shapes : by_literals; }
+
+    void touch(Entry& entry) {
+        std::list<Entry>& entries = kept(entry).entries;
+        if (&entry != &entries.front()) entries.splice(entries.begin(), entries, entry.self);
+    }
+
     Entry* find(Key key) {
         const auto at = index.find(key);
         if (at == index.end()) return nullptr;
-        if (at->second != entries.begin()) entries.splice(entries.begin(), entries, at->second);
-        return &*at->second;
+        touch(*at->second);
+        return at->second;
     }
 
     Entry& keep(Key key, Shape shape) {
-        entries.push_front({.text = std::string(key.text), .exact = key.exact});
-        Entry& entry = entries.front();
-        entry.self = entries.begin();
-        entry.shape = std::move(shape);
-        entry.bytes =
-            sizeof(Entry) + sizeof(Verdict) + 128 + entry.text.capacity() + entry.shape.bytes();
-        index.emplace(Key{entry.text, entry.exact}, entries.begin());
-        stats.bytes += entry.bytes;
-        while (entries.size() > 1 &&
-               (entries.size() > limits.entries_max || stats.bytes > limits.bytes_max))
-            forget_oldest();
-        stats.entries = entries.size();
+        // It may be there still, when what stood in for it has gone.
+        if (Entry* const there_still = find(key)) return *there_still;
+        Entry fresh{.text = std::string(key.text), .by = key.by, .shape = std::move(shape)};
+        fresh.shape.setting_names = {};
+        fresh.bytes =
+            sizeof(Entry) + sizeof(Verdict) + 128 + fresh.text.capacity() + fresh.shape.bytes();
+        Kept& there = kept(fresh);
+        there.entries.push_front(std::move(fresh));
+        Entry& entry = there.entries.front();
+        entry.self = there.entries.begin();
+        index.emplace(Key{entry.text, entry.by}, &entry);
+        there.bytes += entry.bytes;
+        while (there.is_over()) forget_oldest(there);
+        stats.entries = index.size();
+        stats.bytes = shapes.bytes + by_literals.bytes;
         return entry;
     }
 
-    void forget_oldest() {
+    void forget_oldest(Kept& there) {
         ++forgotten;
-        const Entry& oldest = entries.back();
-        stats.bytes -= oldest.bytes;
-        index.erase(Key{oldest.text, oldest.exact});
-        entries.pop_back();
+        const Entry& oldest = there.entries.back();
+        there.bytes -= oldest.bytes;
+        index.erase(Key{oldest.text, oldest.by});
+        there.entries.pop_back();
     }
 
     const VerdictPtr& judged(Entry& entry, const Conditions& conditions) {
@@ -238,12 +276,15 @@ struct Router::Memory {
     /// The entry of a text that was parsed before; nullptr when none was.
     Entry* remembered(std::string_view sql, std::optional<std::string_view> skeleton) {
         if (skeleton) {
-            Entry* const entry = find({*skeleton, false});
-            if (!entry || !entry->by_text) return entry;
+            Entry* const entry = find({*skeleton, By::skeleton});
+            if (!entry || !entry->stands_in) return entry;
+            const auto longer = setting_skeleton_of(sql, setting_room);
+            if (Entry* const named = longer ? find({*longer, By::settings}) : nullptr) return named;
         }
-        return sql.size() <= exact_max ? find({sql, true}) : nullptr;
+        return sql.size() <= exact_max ? find({sql, By::text}) : nullptr;
     }
 
+    std::optional<std::string_view> with_settings(std::string_view sql, const Shape& shape);
     VerdictPtr parse(std::string_view sql, std::optional<std::string_view> skeleton,
                      const Conditions& conditions);
     VerdictPtr judge(std::string_view sql, const Conditions& conditions, std::uint64_t number);
@@ -263,8 +304,7 @@ struct Router::Memory {
         if (place.number != number) return nullptr;
         if (place.always) return place.always;
         if (place.forgotten != forgotten) return nullptr;
-        if (place.entry != &entries.front())
-            entries.splice(entries.begin(), entries, place.entry->self);
+        touch(*place.entry);
         return judged(*place.entry, conditions);
     }
 
@@ -272,12 +312,30 @@ struct Router::Memory {
     RouterStats stats;
     ParseBudget budget;
     Paths paths;
-    std::string room;
+    std::string room, setting_room;
     std::uint64_t forgotten = 0;
     std::vector<Known> known = std::vector<Known>(known_size);
-    std::list<Entry> entries;  // the last used first
-    std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index;
+    Kept shapes{limits.entries_max, limits.bytes_max};
+    Kept by_literals{limits.texts_max, limits.texts_bytes_max};
+    std::unordered_map<Key, Entry*, KeyHash> index;
 };
+
+/// The skeleton by which such a text may be known although names of settings in it count; nullopt:
+/// it does not hold all of them as the text has them, so other texts of it may name others.
+std::optional<std::string_view> Router::Memory::with_settings(std::string_view sql,
+                                                              const Shape& shape) {
+    if (shape.literals != Shape::Literals::setting_names) return std::nullopt;
+    // What is no literal in the skeleton is "" there.
+    if (std::ranges::find(shape.setting_names, "") != shape.setting_names.end())
+        return std::nullopt;
+    const auto longer = setting_skeleton_of(sql, setting_room);
+    if (!longer) return std::nullopt;
+    const Shape named = shape_of(*longer);
+    // Where a list of constants was cut it may be a call that sets one of ours: that has its value.
+    const bool same =
+        named.literals == shape.literals && named.setting_names == shape.setting_names;
+    return same ? longer : std::nullopt;
+}
 
 VerdictPtr Router::Memory::parse(std::string_view sql, std::optional<std::string_view> skeleton,
                                  const Conditions& conditions) {
@@ -296,17 +354,23 @@ VerdictPtr Router::Memory::parse(std::string_view sql, std::optional<std::string
     }
     ++stats.parses;
     Shape shape = shape_of(text);
-    if (shape.literals && shortened) return for_primary(Reason::too_long);
+    if (shape.to_stdout && skeleton && names_file(*skeleton)) shape.literals = Shape::Literals::all;
+    const bool literals = shape.literals != Shape::Literals::nothing;
+    if (literals && shortened) return for_primary(Reason::too_long);
     // An error within a literal says nothing of other texts of this skeleton.
     const bool wrong = shape.verdict.reason == Reason::parse_error;
     const bool own =
         wrong && skeleton && shape_of(*skeleton).verdict.reason != shape.verdict.reason;
-    if (skeleton && !shape.literals && !own)
-        return judged(keep({*skeleton, false}, std::move(shape)), conditions);
-    if (skeleton && !own && !find({*skeleton, false})) keep({*skeleton, false}, {}).by_text = true;
+    if (skeleton && !literals && !own)
+        return judged(keep({*skeleton, By::skeleton}, std::move(shape)), conditions);
+    if (skeleton && !own) {
+        if (!find({*skeleton, By::skeleton})) keep({*skeleton, By::skeleton}, {}).stands_in = true;
+        if (const auto longer = with_settings(sql, shape))
+            return judged(keep({*longer, By::settings}, std::move(shape)), conditions);
+    }
     if (sql.size() <= exact_max && !own)
-        return judged(keep({sql, true}, std::move(shape)), conditions);
-    Entry once{.text = {}, .exact = true};
+        return judged(keep({sql, By::text}, std::move(shape)), conditions);
+    Entry once;
     once.shape = std::move(shape);
     return judged(once, conditions);
 }
@@ -331,7 +395,8 @@ VerdictPtr Router::Memory::judge(std::string_view sql, const Conditions& conditi
         ++stats.hits;
         // Of what is known by its literals not all that has the number is.
         const bool whole = (number & RecentTexts::number_bit) == 0;
-        if (place && (whole || !entry->exact)) *place = {number, forgotten, entry, nullptr};
+        if (place && (whole || entry->by == By::skeleton))
+            *place = {number, forgotten, entry, nullptr};
         return judged(*entry, conditions);
     }
     ++stats.misses;
@@ -343,6 +408,7 @@ VerdictPtr Router::Memory::judge(std::string_view sql, const Conditions& conditi
     }
     VerdictPtr verdict = parse(sql, skeleton, conditions);
     if (room.size() > room_kept) room = {};
+    if (setting_room.size() > room_kept) setting_room = {};
     return verdict;
 }
 

@@ -32,8 +32,10 @@ struct Conditions {
 bool is_unsafe_encoding(std::string_view client_encoding);
 
 struct RouterLimits {
-    std::size_t entries_max = 10'000;        // shapes remembered
-    std::size_t bytes_max = 16U << 20;       // of their texts and what was found in them
+    std::size_t entries_max = 10'000;   // shapes remembered
+    std::size_t bytes_max = 16U << 20;  // of their texts and what was found in them
+    std::size_t texts_max = 1'000;      // likewise, of texts with literals that count
+    std::size_t texts_bytes_max = 2U << 20;
     std::size_t parse_max = 64U << 10;       // bytes of a text that is parsed, literals not counted
     std::int64_t parse_us_second = 200'000;  // time for parsing in each second
 };

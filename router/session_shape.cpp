@@ -106,7 +106,7 @@ void own(Shape& shape, OwnSetting setting) {
     shape.verdict.detail = setting.name;
     shape.verdict.own = std::move(setting);
     shape.names = {};
-    shape.literals = true;
+    shape.literals = Shape::Literals::all;
 }
 
 bool is_of_transaction(std::string_view name) {
@@ -165,7 +165,6 @@ void read_set(const Tree& tree, Shape& shape) {
     const std::string folded_name = lower(name);
     const bool local = tree.number("is_local") != 0;
     verdict.kind = Verdict::Kind::set;
-    shape.literals = true;
     primary(shape, Reason::session_setting, name);
     if (kind == set_multi) return set_several(tree, name, shape);
     if (is_own(folded_name)) {
@@ -175,7 +174,11 @@ void read_set(const Tree& tree, Shape& shape) {
                            .value = sets ? constant(tree.child("args")) : std::string(),
                            .local = local});
     }
-    if (kind == set_value && is_of_transaction(folded_name)) {
+    // Whoever sets a variable sets it to many values, so only those are remembered that tell.
+    const bool of_transaction = is_of_transaction(folded_name);
+    if (of_transaction || is_default_of_transaction(folded_name))
+        shape.literals = Shape::Literals::all;
+    if (kind == set_value && of_transaction) {
         verdict.kind = Verdict::Kind::set_transaction;
         verdict.reason = Reason::transaction;
         return read_option(folded_name, constant(tree.child("args")), verdict.options);

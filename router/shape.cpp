@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 
 #include <pg_query.h>
@@ -77,7 +78,9 @@ void unite(Shape& into, Shape&& next) {
     verdict.alters = verdict.alters || other.alters;
     unite(verdict.executes, std::vector(other.executes));
     unite(into.names, std::move(next.names));
-    into.literals = into.literals || next.literals;
+    into.literals = std::max(into.literals, next.literals);
+    into.to_stdout |= next.to_stdout;
+    std::ranges::move(next.setting_names, std::back_inserter(into.setting_names));
 }
 
 constexpr std::size_t deepening_max = 4000;         // 350 bytes of stack and 5 µs each

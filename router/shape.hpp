@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,8 +38,14 @@ struct Shape {
     /// As far as the text alone tells; `read` is true until a name is against it.
     Verdict verdict;
     NamesUsed names;
-    /// The values of literals count, so another text of the same skeleton may be another case.
-    bool literals = false;
+    /// Whether the values of literals count, so that another text of the same skeleton may be
+    /// another case: none, `setting_names`, or perhaps any.
+    enum class Literals : std::uint8_t { nothing, setting_names, all };
+    Literals literals = Literals::nothing;
+    /// First arguments of current_setting() and set_config(), in order; "" = not a literal.
+    std::vector<std::string> setting_names;
+    /// COPY … TO STDOUT, or to a file whose name is empty: the tree does not tell.
+    bool to_stdout = false;
 
     /// What it takes in memory, roughly.
     std::size_t bytes() const;

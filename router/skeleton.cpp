@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "router/lexer.hpp"
+
 namespace pgweir::router {
 
 namespace {
@@ -62,8 +64,9 @@ const char* skip_ordinary(const char* at, const char* end) {
 /// One run over one text. `begin` is where the part begins that is not copied yet.
 class Scan {
 public:
-    Scan(std::string_view sql, char* out)
-        : first_(sql.data()),
+    Scan(std::string_view sql, char* out, bool names_settings)
+        : names_settings_(names_settings),
+          first_(sql.data()),
           at_(sql.data()),
           begin_(sql.data()),
           end_(sql.data() + sql.size()),
@@ -76,7 +79,8 @@ public:
             if (!step()) return nullptr;
         }
         copy();
-        while (out_ > start_ && is(out_[-1], blank)) --out_;
+        // A ";" there ends no string or name: those end with their quotes.
+        while (out_ > start_ && (is(out_[-1], blank) || out_[-1] == ';')) --out_;
         return out_;
     }
 
@@ -160,6 +164,11 @@ private:
         if (behind_constant() || !string_prefix(escapes)) return false;
         const char* const behind = string_end(at_ + 1, escapes);
         if (!behind) return false;
+        if (names_settings_ && is_setting(behind)) {
+            at_ = behind;  // copied as it is
+            constant_ = nullptr;
+            return true;
+        }
         if (escapes) {  // it may go on behind a newline, with escapes again
             const char* next = behind;
             while (next < end_ && is(*next, blank)) ++next;
@@ -184,6 +193,18 @@ private:
         constexpr std::string_view known = "eEbBxXnN";
         escapes = *word == 'e' || *word == 'E';
         return known.find(*word) != std::string_view::npos;
+    }
+
+    /// Is the string all of the first argument of current_setting or set_config?
+    bool is_setting(const char* behind) const {
+        const std::string_view before(first_, static_cast<std::size_t>(at_ - first_));
+        const auto ends = [before](std::string_view call) {
+            return before.size() >= call.size() &&
+                   is_folded(before.substr(before.size() - call.size()), call);
+        };
+        if (!ends("current_setting(") && !ends("set_config(")) return false;
+        while (behind < end_ && is(*behind, blank)) ++behind;
+        return behind < end_ && (*behind == ',' || *behind == ')');
     }
 
     const char* string_end(const char* at, bool escapes) const {
@@ -272,6 +293,7 @@ private:
         }
     }
 
+    const bool names_settings_;
     const char* const first_;
     const char* at_;
     const char* begin_;
@@ -282,14 +304,22 @@ private:
     const char* constant_ = nullptr;  // … in the output
 };
 
+std::optional<std::string_view> run(std::string_view sql, std::string& room, bool names_settings) {
+    // It is never longer than the text; the rest is room for copying whole blocks.
+    if (room.size() < sql.size() + block_size) room.resize(sql.size() + block_size);
+    const char* const behind = Scan(sql, room.data(), names_settings).run();
+    if (!behind) return std::nullopt;
+    return std::string_view(room.data(), static_cast<std::size_t>(behind - room.data()));
+}
+
 }  // namespace
 
 std::optional<std::string_view> skeleton_of(std::string_view sql, std::string& room) {
-    // It is never longer than the text; the rest is room for copying whole blocks.
-    if (room.size() < sql.size() + block_size) room.resize(sql.size() + block_size);
-    const char* const behind = Scan(sql, room.data()).run();
-    if (!behind) return std::nullopt;
-    return std::string_view(room.data(), static_cast<std::size_t>(behind - room.data()));
+    return run(sql, room, false);
+}
+
+std::optional<std::string_view> setting_skeleton_of(std::string_view sql, std::string& room) {
+    return run(sql, room, true);
 }
 
 }  // namespace pgweir::router

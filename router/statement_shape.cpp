@@ -36,9 +36,9 @@ void walk(Shape& shape, const Tree& tree) { NamesWalk(shape).walk(tree); }
 
 void copy(const Tree& tree, Shape& shape) {
     if (tree.number("is_from") != 0) return write(shape, "COPY");
-    shape.literals = true;  // an empty file name looks like none
     if (tree.number("is_program") != 0 || !tree.text("filename").empty())
         return to_primary(shape, Reason::server_file, "COPY");
+    shape.to_stdout = true;
     if (const Tree relation = tree.child("relation")) walk(shape, relation);
     if (const Tree query = tree.child("query")) walk(shape, query);
 }
@@ -81,7 +81,7 @@ void select(const Tree& tree, Shape& shape) {
     walk(shape, tree);
     if (const Tree into = tree.child("into_clause"))
         shape.verdict.alters = !is_temporary(into.child("rel"));
-    if (shape.literals) read_own_call(tree, shape);
+    if (!shape.setting_names.empty()) read_own_call(tree, shape);
 }
 
 void code(Shape& shape, std::string_view word) {

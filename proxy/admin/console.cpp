@@ -134,7 +134,7 @@ void Console::begin(admin::Statement statement) {
     if (running_->courtesy) return reply(admin::answer_courtesy(*running_));
     ++number_;
     if (running_->show) return look(ticket(), *running_->show);
-    net::log::print(Level::log, client_.log_context(), "{} command issued", running_->title());
+    client_.log(Level::log, "{} command issued", running_->title());
     act(ticket(), *running_->verb);
 }
 
@@ -217,7 +217,7 @@ void Console::reply(Answer answer) {
 
 void Console::log_refusal(const protocol::Error& error) const {
     if (!client_.shard_.worker.config->settings.log_pooler_errors) return;
-    net::log::print(Level::warning, client_.log_context(), "pooler error: {}", error.message);
+    client_.log(Level::warning, "pooler error: {}", error.message);
 }
 
 /// Looks whether the waiting command is done; if not, later again.

@@ -5,7 +5,7 @@ import re
 import pytest
 from harness import Cluster, ServerError, eventually
 from harness.split import LOGGING, ran_on, split_toml, tag, wait_for_reads
-from harness.wire import SYNC, bind, execute, parse
+from harness.wire import SYNC, bind, execute, parse, query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
@@ -208,6 +208,40 @@ def test_slow_queries_in_json_carry_their_facts(pgweir, split_cluster):
     assert line["route"] in ("read", "no_replica", "not_fresh") and line["traceparent"] == PARENT
     assert line["node"] in {f"{node.host}:{node.port}" for node in split_cluster.nodes}
     assert re.fullmatch(r"C-0x[0-9a-f]+: app/app@127\.0\.0\.1:\d+", line["context"])
+
+
+def parents(proxy, message):
+    """The traceparents of the JSON lines that begin so; None: a line without."""
+    lines = [json.loads(line) for line in proxy.log().splitlines() if line.startswith("{")]
+    return [line.get("traceparent") for line in lines if line["message"].startswith(message)]
+
+
+def test_lines_in_json_carry_the_traceparent(pgweir, cluster):
+    """Of what is under way, waits, or was the last of the open transaction; else of application_name."""
+    own = PARENT.replace("b7ad", "c0de")
+    proxy = pgweir(cluster, companion='[log]\nformat = "json"\nslow_query = "0"\n', default_pool_size=1,
+                   query_wait_timeout=1, idle_transaction_timeout=2)
+    with proxy.wire() as wire:
+        wire.rows(f"select 1 /*traceparent='{PARENT}'*/")  # over when the client goes
+    with proxy.wire(application_name=own) as holder, proxy.wire() as waits:
+        assert parents(proxy, "login attempt")[-2:] == [own, None]
+        holder.rows("begin")
+        holder.rows(f"select 1 /*traceparent='{PARENT}'*/")
+        waits.send(query(f"/*traceparent='{PARENT}'*/ select 2"))
+        eventually(lambda: parents(proxy, "pooler error: query_wait_timeout") == [PARENT], what="its line")
+        eventually(lambda: parents(proxy, "closing because: query_wait_timeout") == [PARENT], what="its end")
+        eventually(lambda: parents(proxy, "closing because: idle transaction timeout") == [PARENT], what="the other's")
+    with proxy.wire(application_name=f"tests {own}") as wire:
+        wire.rows(f"select 1 /*traceparent='{PARENT}'*/")
+    # The first is who asked whether the program is up.
+    eventually(lambda: parents(proxy, "closing because: client close request") == [None, None, own], what="its end")
+
+
+def test_lines_of_text_are_without_the_traceparent(pgweir, cluster):
+    proxy = pgweir(cluster)
+    proxy.rows("select 1", application_name=PARENT)
+    eventually(lambda: "closing because: client close request" in proxy.log(), what="its end")
+    assert PARENT not in proxy.log()
 
 
 def test_slow_queries_are_not_logged_when_that_is_off(pgweir, cluster):

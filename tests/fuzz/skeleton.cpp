@@ -34,6 +34,23 @@ pgweir::router::NamesUsed sorted(pgweir::router::NamesUsed names) {
     return names;
 }
 
+void compare(const Shape& whole, const Shape& bare) {
+    if (!alike(whole.verdict, bare.verdict) || !(sorted(whole.names) == sorted(bare.names)))
+        std::abort();
+}
+
+/// Where the longer skeleton has all names of settings, nothing else may count.
+void compare_named(const std::string& sql, const Shape& whole) {
+    std::string room;
+    const auto longer = pgweir::router::setting_skeleton_of(sql, room);
+    if (!longer || longer->size() > sql.size()) std::abort();
+    if (std::ranges::find(whole.setting_names, "") != whole.setting_names.end()) return;
+    const Shape named = pgweir::router::shape_of(*longer);
+    if (named.verdict.reason == Reason::parse_error) return;
+    if (named.literals == whole.literals && named.setting_names == whole.setting_names)
+        compare(whole, named);
+}
+
 }  // namespace
 
 void skeleton(std::string_view input) {
@@ -47,15 +64,16 @@ void skeleton(std::string_view input) {
 
     const Shape whole = pgweir::router::shape_of(sql);
     const Shape bare = pgweir::router::shape_of(*skeleton);
-    if (whole.literals != bare.literals && whole.verdict.reason != Reason::parse_error &&
-        bare.verdict.reason != Reason::parse_error)
+    const bool count = whole.literals != Shape::Literals::nothing;
+    if (count != (bare.literals != Shape::Literals::nothing) &&
+        whole.verdict.reason != Reason::parse_error && bare.verdict.reason != Reason::parse_error)
         std::abort();
-    if (whole.literals || bare.literals) return;
     // A wrong escape is an error in one of them only: that is for the server to tell.
     if (whole.verdict.reason == Reason::parse_error || bare.verdict.reason == Reason::parse_error)
         return;
-    if (!alike(whole.verdict, bare.verdict) || !(sorted(whole.names) == sorted(bare.names)))
-        std::abort();
+    if (whole.to_stdout != bare.to_stdout) return;  // the name of a file counts
+    if (!count) compare(whole, bare);
+    if (whole.literals == Shape::Literals::setting_names) compare_named(sql, whole);
 }
 
 }  // namespace pgweir::fuzz

@@ -139,8 +139,10 @@ class Trouble:
 
     def rewind(self, node, conninfo):
         self.primary.rows("checkpoint")  # until then pg_rewind takes it for what it was before
-        node.start()  # pg_rewind wants a clean end
-        node.stop("fast")
+        state = run([PG_BIN / "pg_controldata", node.data], cwd=self.cluster.workdir.path)
+        if "shut down" not in state:  # pg_rewind wants a clean end
+            node.start()  # no replica that has strayed: that finds its timeline ended before where it is, and gives up
+            node.stop("fast")
         source = f"host=127.0.0.1 port={self.primary.port} user=postgres dbname=postgres"
         run([PG_BIN / "pg_rewind", "-D", node.data, f"--source-server={source}", "--no-sync"],
             cwd=self.cluster.workdir.path)

@@ -45,6 +45,16 @@ TEST_F(QueryBookTest, TextsOfOneShapeCountTogether) {
     EXPECT_EQ(shapes(), 2u);
 }
 
+TEST_F(QueryBookTest, ASemicolonAtTheEndMakesNoOtherShape) {
+    for (const char* sql : {"select 1", "select 2;", "select 3 ; -- end\n", "select 4;;/* x */",
+                            "select '\\' || U&'a'", "select '\\' || U&'b' ;"})
+        book.note(pool(0), sql, 0, false);
+    const QueryFigures* const one = figures("select $1");
+    ASSERT_TRUE(one);
+    EXPECT_EQ(one->calls, 4u);
+    EXPECT_EQ(shapes(), 2u);
+}
+
 TEST_F(QueryBookTest, AddsUpWhatACallCame) {
     const QueryBook::Id one = book.note(pool(0), "select 1", 0, false);
     book.ended(one, 1'000, 1, 50);

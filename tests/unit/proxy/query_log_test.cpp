@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/requests.hpp"
+
 namespace pgweir::proxy {
 namespace {
 
@@ -34,12 +36,26 @@ TEST(QueryLog, FindsTheTraceparentOfAQuery) {
     }
 }
 
+TEST(QueryLog, FindsTheTraceparentOfARequest) {
+    const std::string sql = "select 1 /*traceparent='" + std::string(parent) + "'*/";
+    std::string query, parse;
+    protocol::write_query(query, sql);
+    protocol::write_parse(parse, "name", sql, {});
+    EXPECT_EQ(traceparent_of_request(query + parse), parent);
+    EXPECT_EQ(traceparent_of_request(parse + query), parent);
+    EXPECT_EQ(traceparent_of_request(query.substr(0, query.size() - 1)), "");
+    EXPECT_EQ(traceparent_of_request('B' + query.substr(1)), "");
+    EXPECT_EQ(traceparent_of_request({}), "");
+}
+
 TEST(QueryLog, FindsTheTraceparentOfAnApplicationName) {
     const std::string value(parent);
     EXPECT_EQ(traceparent_of_name(value), parent);
     EXPECT_EQ(traceparent_of_name("app traceparent=" + value), parent);
     EXPECT_EQ(traceparent_of_name("app"), "");
-    EXPECT_EQ(traceparent_of_name("app " + value), "");
+    EXPECT_EQ(traceparent_of_name("app " + value), parent);
+    EXPECT_EQ(traceparent_of_name("app" + value), "");
+    EXPECT_EQ(traceparent_of_name(value + " app"), "");
 }
 
 }  // namespace

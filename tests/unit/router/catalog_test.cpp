@@ -212,6 +212,50 @@ TEST(Router, RemembersShapesAndNotWhatLiteralsDecide) {
     EXPECT_FALSE(reads("select U&\"b\\0075sy\" (1)"));
 }
 
+TEST(Router, KnowsTextsByTheSettingsTheyName) {
+    const CatalogPtr catalog = tests::small_database().build();
+    const Conditions conditions{.catalog = catalog.get(), .search_path = app_path};
+    Router router;
+    const auto reads = [&](std::string_view sql) { return router.judge(sql, conditions)->read; };
+    const auto parses = [&] { return router.stats().parses; };
+    EXPECT_TRUE(reads("select 'a', current_setting('app.a')"));
+    EXPECT_TRUE(reads("select 'b', current_setting('app.a')"));
+    EXPECT_EQ(parses(), 1U);
+    EXPECT_FALSE(reads("select 'a', current_setting('port')"));
+    EXPECT_FALSE(reads("select 'b', current_setting('port')"));
+    EXPECT_EQ(parses(), 2U);
+    EXPECT_FALSE(reads("select set_config('app.a', 'x', true)"));
+    EXPECT_FALSE(reads("select set_config('app.a', 'y', true)"));
+    EXPECT_EQ(router.judge("select set_config('pgweir.route', 'y', true)", conditions)->kind,
+              Verdict::Kind::own);
+    EXPECT_EQ(parses(), 4U);
+    for (const char* const value : {"x", "y", "z"}) {
+        const std::string sql = std::string("set app.who = '") + value + '\'';
+        EXPECT_EQ(router.judge(sql, conditions)->reason, Reason::session_setting);
+    }
+    EXPECT_EQ(parses(), 5U);
+    EXPECT_TRUE(reads("copy (select * from t where id = 1) to stdout"));
+    EXPECT_TRUE(reads("COPY (select * from t where id = 2) TO STDOUT"));
+    EXPECT_TRUE(reads("copy (select * from t where id = 3) to stdout"));
+    EXPECT_EQ(parses(), 7U);
+    EXPECT_TRUE(reads("copy t to ''"));  // which PostgreSQL refuses anywhere
+    EXPECT_FALSE(reads("copy t to '/tmp/t'"));
+    EXPECT_TRUE(reads("copy t to E''"));
+    EXPECT_FALSE(reads("copy t to E'/tmp/t'"));
+    EXPECT_FALSE(reads("copy t to program 'cat'"));
+    // Of one skeleton, though not of one meaning.
+    EXPECT_NE(router.judge("select set_config('pgweir.lsn', 'a', 'b', true)", conditions)->kind,
+              Verdict::Kind::own);
+    EXPECT_EQ(router.judge("select set_config('pgweir.lsn', 'a', true)", conditions)->kind,
+              Verdict::Kind::own);
+    // Written so that the skeleton has not got the name.
+    EXPECT_FALSE(reads("select current_setting(E'port')"));
+    EXPECT_TRUE(reads("select current_setting(E'app.a')"));
+    EXPECT_TRUE(reads("select current_setting('app.'\n'')"));
+    EXPECT_TRUE(reads("select current_setting('role'\n'')"));
+    EXPECT_FALSE(reads("select current_setting('role'\n's')"));
+}
+
 TEST(Router, BlamesALiteralAlone) {
     Router router;
     EXPECT_EQ(router.judge("select E'\\u00'", {})->reason, Reason::parse_error);
@@ -270,6 +314,14 @@ TEST(Router, IsBounded) {
     Router small({.bytes_max = 4000});
     for (char c = 'a'; c <= 'z'; ++c) small.judge(std::string("select 1 as ") + c, {});
     EXPECT_LE(small.stats().bytes, 4000U);
+
+    Router texts({.texts_max = 3});
+    EXPECT_TRUE(texts.judge("select 1", {})->read);
+    for (char c = 'a'; c <= 'z'; ++c)
+        texts.judge(std::string("set pgweir.causal_token = '") + c + '\'', {});
+    EXPECT_EQ(texts.stats().entries, 5U);  // one more stands in for them
+    EXPECT_TRUE(texts.judge("select 2", {})->read);
+    EXPECT_EQ(texts.stats().parses, 27U);
 
     Router slow({.parse_us_second = 25});
     EXPECT_TRUE(slow.judge("select 1 as a", {.now_us = 1'000'000})->read);

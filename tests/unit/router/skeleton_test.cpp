@@ -28,6 +28,9 @@ const SkeletonCase skeleton_cases[] = {
     {"select a*/* b */2/3", "select a* 0/0"},
     {"select 'été', été1 from t", "select '', été1 from t"},
     {"select 1 \t\n", "select 0"},
+    {"select 1 ; -- end\n;\n", "select 0"},
+    {"select \"a;\"", "select \"a;\""},
+    {" ; /* nothing */", ""},
     {"select 'open", std::nullopt},
     {"select \"open", std::nullopt},
     {"select $x$open", std::nullopt},
@@ -49,6 +52,24 @@ TEST(Skeleton, HasNoLiterals) {
     for (const SkeletonCase& c : skeleton_cases) {
         SCOPED_TRACE(c.sql);
         const auto skeleton = skeleton_of(c.sql, room);
+        EXPECT_TRUE(skeleton == c.skeleton) << skeleton.value_or("none");
+    }
+}
+
+TEST(Skeleton, MayKeepNamesOfSettings) {
+    const SkeletonCase cases[] = {
+        {"select 'a', current_setting('app.a'), 1", "select '', current_setting('app.a'), 0"},
+        {"select Set_Config('app.a' , 'b', true);", "select Set_Config('app.a' , '', true)"},
+        {"select f('a'), current_setting ('a')", "select f(''), current_setting ('')"},
+        {"select current_setting(E'a', true)", "select current_setting(E'', true)"},
+        {"select current_setting('a'\n'b')", "select current_setting(''\n'')"},
+        {"select current_setting('a'::text)", "select current_setting(''::text)"},
+        {"select current_setting('a' /* b */)", "select current_setting('' )"},
+    };
+    std::string room;
+    for (const SkeletonCase& c : cases) {
+        SCOPED_TRACE(c.sql);
+        const auto skeleton = setting_skeleton_of(c.sql, room);
         EXPECT_TRUE(skeleton == c.skeleton) << skeleton.value_or("none");
     }
 }
