@@ -23,6 +23,9 @@ using Value = std::optional<Bytes>;
 /// wants it, a server reads over it.
 constexpr bool is_copy_data(char type) { return type == 'd' || type == 'c' || type == 'f'; }
 
+/// Is it a request, and not what only ends one or hurries it?
+constexpr bool asks(char type) { return !is_copy_data(type) && type != 'S' && type != 'H'; }
+
 struct Parse {
     std::string_view name;  // empty: the unnamed statement
     std::string_view query;

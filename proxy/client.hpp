@@ -198,6 +198,7 @@ private:
     void forward_routed(Bytes input);
     bool amid_request() const;
     void forward_rest(Bytes input);
+    void forward_unit(const Unit& unit, Bytes input, std::size_t size);
     void note_sent(Bytes input);
     void note_route(const Unit& unit, RouteReason why);
     void begin_unit(const Unit& unit, Bytes input);

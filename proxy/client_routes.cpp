@@ -294,7 +294,15 @@ void Client::forward_routed(Bytes input) {
     withhold_no_more();
     request.holds |= unit.verdict && unit.verdict->holds;
     note_route(unit, reason_of(unit));
-    forward(input, unit.size);
+    forward_unit(unit, input, unit.size);
+}
+
+/// What is behind the unit waits for its answer, but where it has no end.
+void Client::forward_unit(const Unit& unit, Bytes input, std::size_t size) {
+    const std::size_t rest = input.size() - size;
+    forward(input, size, &unit);
+    const bool endless = server_ && !server_->backend().pipeline().between_batches();
+    if (rest > 0 && inbox_.size() == rest && endless) consume_kept();
 }
 
 bool Client::amid_request() const {
@@ -386,7 +394,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         routing_->request.shows |= next.shows;
         note_route(next, reason_of(next));
     }
-    forward(input, size, &unit);
+    forward_unit(unit, input, size);
 }
 
 /// What a READ ONLY transaction refuses on any node, and what belongs to the transaction itself.

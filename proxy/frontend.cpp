@@ -99,8 +99,8 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rule
             pass_rest(input, &out);
             continue;
         }
-        if (rules.to_end_of_unit && server.pipeline().between_units() &&
-            !protocol::is_copy_data(input.front())) {
+        const bool over = input.size() < size && server.pipeline().between_units();
+        if (rules.to_end_of_unit && over && protocol::asks(input.front())) {
             step.undecided = true;
             break;
         }
