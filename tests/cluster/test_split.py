@@ -454,6 +454,8 @@ def test_what_is_sent_ahead(proxy, split_cluster, case, apart):
     messages, ready = PIPELINED[case]
     said = []
     for port in (split_cluster.primary.port, proxy.port):
+        with split_cluster.primary.connect(dbname="app") as link:
+            link.execute("delete from scratch where id > 1")
         with Wire.open(port, user="app", dbname="app", timeout=10) as wire:
             for message in messages if apart else [b"".join(messages)]:
                 wire.send(message)
@@ -461,6 +463,4 @@ def test_what_is_sent_ahead(proxy, split_cluster, case, apart):
                     wire.is_quiet(0.05)
             answers = [message for _ in range(ready) for message in wire.read_until("Z")]
             said.append([(answer.type, answer.body) for answer in answers])
-        with split_cluster.primary.connect(dbname="app") as link:
-            link.execute("delete from scratch where id > 1")
     assert said[0] == said[1]
