@@ -50,8 +50,8 @@ public:
     std::size_t passing() const { return passing_ ? missing_ : 0; }
     void passed(std::size_t size) { missing_ -= size; }
 
-    /// Is what comes next, beginning with `next`, no request but left of one that is over, so that a
-    /// server would read over it?
+    /// Is what comes next, beginning with `next`, no request but left of one that is over? A server
+    /// would read over it.
     bool left_over(char next) const {
         return missing_ > 0 ? !passing_ : protocol::is_copy_data(next);
     }
