@@ -213,7 +213,8 @@ void Client::own_over(bool waited) {
     deliver_due();
 }
 
-/// The first `size` bytes; what is behind them has to wait for the answer. `first`: what was found
+/// The first `size` bytes, and the data of a COPY behind them; the rest has to wait for the answer.
+/// `first`: what was found
 /// about what they begin with.
 void Client::forward(Bytes input, std::size_t size, const Unit* first) {
     constexpr char terminate = 'X';  // is no request
@@ -224,10 +225,10 @@ void Client::forward(Bytes input, std::size_t size, const Unit* first) {
     RequestRules rules = this->rules();
     QueryNotes notes{shard_.queries, *pool_, target_ != pool_};
     if (notes.book.counts()) rules.queries = &notes;
+    if (routing_ && amid_request()) rules.unit_end = 0;
     // A client need not wait for a COPY to begin with its data.
-    const bool copies = routing_ && size < input.size() && protocol::is_copy_data(input[size]);
-    if (copies) size = input.size();
-    rules.to_end_of_unit = copies || (routing_ && amid_request());
+    if (routing_ && size < input.size() && protocol::is_copy_data(input[size]))
+        rules.unit_end = std::exchange(size, input.size());
     if (first && first->simple) rules.sql = first->sql, rules.familiar = first->familiar;
     const auto step = frontend_.translate(input.substr(0, size), rules, backend, out);
     if (notes.last) note_query(notes);

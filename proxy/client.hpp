@@ -197,8 +197,7 @@ private:
     void read_lost();
     void forward_routed(Bytes input);
     bool amid_request() const;
-    void forward_rest(Bytes input);
-    void forward_unit(const Unit& unit, Bytes input, std::size_t size);
+    void forward_unit(Bytes input, std::size_t size, const Unit* unit);
     void note_sent(Bytes input);
     void note_route(const Unit& unit, RouteReason why);
     void begin_unit(const Unit& unit, Bytes input);

@@ -137,11 +137,11 @@ void Client::log_slow(std::int64_t took_us) const {
 
 std::string_view Client::traceparent() const {
     if (login_) return traceparent_of_name(login_->application_name());
-    if (query_details_ && !query_details_->traceparent.empty()) return query_details_->traceparent;
-    if ((!server_ || preparing_) && !frontend_.mid_message()) {
+    if ((!server_ || preparing_) && !frontend_.mid_message()) {  // what waits for a server
         const std::string_view found = traceparent_of_request(inbox_.kept());
         if (!found.empty()) return found;
     }
+    if (query_details_ && !query_details_->traceparent.empty()) return query_details_->traceparent;
     const std::string* const name = vars()->find("application_name");
     return name ? traceparent_of_name(*name) : std::string_view();
 }

@@ -266,11 +266,14 @@ void Client::forward_routed(Bytes input) {
     const bool fresh = backend.settled() && (backend.tx() == TxStatus::idle || beginning);
     if (fresh && frontend_.left_over(input.front()) && !answer_alone(input))
         return inbox_.keep(input);
-    if (amid_request() || input.front() == 'X') return forward_rest(input);
+    if (amid_request() || input.front() == 'X') return forward_unit(input, input.size(), nullptr);
     // The server reads over the rest of a batch that has failed, and over nothing behind it.
     if (backend.pipeline().skipping()) return forward(input, up_to_sync(input));
     const Unit unit = look_at(input);
-    const bool own = unit.verdict && (unit.verdict->kind == Verdict::Kind::own || explains(unit));
+    // In a batch without a Sync it could not be answered before the batch, which has no end.
+    const bool ends = backend.settled() || backend.pipeline().between_batches();
+    const bool own =
+        ends && unit.verdict && (unit.verdict->kind == Verdict::Kind::own || explains(unit));
     // A question of ours about the session is soon answered, and then all of this is open again:
     // behind it the unit could not be taken back, and what it means may hang on the answer. What a
     // replica has refused runs again before it.
@@ -294,26 +297,24 @@ void Client::forward_routed(Bytes input) {
     withhold_no_more();
     request.holds |= unit.verdict && unit.verdict->holds;
     note_route(unit, reason_of(unit));
-    forward_unit(unit, input, unit.size);
+    forward_unit(input, unit.size, &unit);
 }
 
-/// What is behind the unit waits for its answer, but where it has no end.
-void Client::forward_unit(const Unit& unit, Bytes input, std::size_t size) {
-    const std::size_t rest = input.size() - size;
-    forward(input, size, &unit);
-    const bool endless = server_ && !server_->backend().pipeline().between_batches();
-    if (rest > 0 && inbox_.size() == rest && endless) consume_kept();
-}
-
+/// Its request is under way, and has been looked at as far as need be.
 bool Client::amid_request() const {
     return frontend_.mid_message() || server_->backend().pipeline().copying_in();
 }
 
-/// More of a request whose unit has been looked at; what is behind that is looked at by itself.
-void Client::forward_rest(Bytes input) {
-    forward(input, input.size());
-    const bool goes_on = state_ != ClientState::closed && !preparing_;
-    if (undecided_ && goes_on && (!server_ || server_->backend().settled())) consume_kept();
+/// What is behind the first `size` bytes is looked at by itself, when they are answered; at once
+/// where no answer is to come, or none before more has been sent.
+void Client::forward_unit(Bytes input, std::size_t size, const Unit* unit) {
+    const std::size_t rest = input.size() - size;
+    forward(input, size, unit);
+    if (!undecided_ || preparing_ || state_ == ClientState::closed) return;
+    const bool answered = !server_ || server_->backend().settled();
+    const bool endless = rest > 0 && inbox_.size() == rest && server_ &&
+                         !server_->backend().pipeline().between_batches();
+    if (answered || endless) consume_kept();
 }
 
 /// More for the primary, in a transaction or a batch.
@@ -394,7 +395,7 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         routing_->request.shows |= next.shows;
         note_route(next, reason_of(next));
     }
-    forward_unit(unit, input, size);
+    forward_unit(input, size, &unit);
 }
 
 /// What a READ ONLY transaction refuses on any node, and what belongs to the transaction itself.

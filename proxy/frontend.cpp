@@ -99,8 +99,8 @@ Result<Frontend::Step> Frontend::translate(Bytes input, const RequestRules& rule
             pass_rest(input, &out);
             continue;
         }
-        const bool over = input.size() < size && server.pipeline().between_units();
-        if (rules.to_end_of_unit && over && protocol::asks(input.front())) {
+        const bool over = size - input.size() >= rules.unit_end;
+        if (over && server.pipeline().between_units() && protocol::asks(input.front())) {
             step.undecided = true;
             break;
         }

@@ -32,8 +32,9 @@ public:
     /// ordinary case; answer_alone() is for all others.
     bool wants_server(Bytes input) const;
 
-    /// The same while no server is linked: takes what needs none (Terminate, a lone Sync, what is
-    /// left of a failed COPY) and stops at the first message that does.
+    /// The same while no server is linked, or one that has nothing under way: takes what needs none
+    /// (Terminate, a lone Sync, what is left of a failed COPY) and stops at the first message that
+    /// does.
     Result<Step> answer_alone(Bytes input, const RequestRules& rules, Segments& replies);
 
     /// Drops the request at the front of `input` that has been waiting for a server: a simple one,

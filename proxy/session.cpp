@@ -179,8 +179,8 @@ void Session::note_naming(std::string_view sql, Traces traits) {
     const Traces before = notes_ ? notes_->open.about : 0;
     note(sql, traits);
     const Traces asked = notes_ ? notes_->asked.about : 0;  // whose answer is still to come
-    const bool asks = own_names_ || ((pins_ | asked) & trace::statements) != 0 ||
-                      (traits & trace::anything) != 0;
+    const bool asks =
+        own_names_ || ((pins_ | asked) & trace::statements) != 0 || (traits & trace::anything) != 0;
     if (!asks && notes_) notes_->open.about &= ~trace::statements | before;
     tidy_notes();
 }

@@ -31,7 +31,8 @@ struct RequestRules {
     std::uint64_t schema_epoch = 0;  // goes up when the schema changes
     /// What a client without a server is in, for all it knows.
     protocol::TxStatus alone = protocol::TxStatus::idle;
-    bool to_end_of_unit = false;           // what is behind the request under way is not taken
+    /// From so many bytes on nothing is taken that is not of the request under way.
+    std::size_t unit_end = std::string_view::npos;
     bool cache_unnamed = false;            // unnamed statements are shared when they are repeated
     QueryNotes* queries = nullptr;         // told what is sent; nullptr: nobody wants to know
     router::RecentTexts* texts = nullptr;  // by which texts are known again; nullptr: none are

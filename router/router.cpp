@@ -254,6 +254,13 @@ struct Router::Memory {
         there.entries.pop_back();
     }
 
+    /// After a long text.
+    void shrink() {
+        for (std::string* used : {&room, &setting_room}) {
+            if (used->size() > room_kept) *used = {};
+        }
+    }
+
     const VerdictPtr& judged(Entry& entry, const Conditions& conditions) {
         Paths::Known* const path = paths.find(conditions);
         const Grounds grounds{.catalog = conditions.catalog ? conditions.catalog->number() : 0,
@@ -284,7 +291,8 @@ struct Router::Memory {
         return sql.size() <= exact_max ? find({sql, By::text}) : nullptr;
     }
 
-    std::optional<std::string_view> with_settings(std::string_view sql, const Shape& shape);
+    std::optional<std::string_view> with_settings(std::string_view sql, const Shape& shape,
+                                                  std::int64_t now_us);
     VerdictPtr parse(std::string_view sql, std::optional<std::string_view> skeleton,
                      const Conditions& conditions);
     VerdictPtr judge(std::string_view sql, const Conditions& conditions, std::uint64_t number);
@@ -323,13 +331,14 @@ struct Router::Memory {
 /// The skeleton by which such a text may be known although names of settings in it count; nullopt:
 /// it does not hold all of them as the text has them, so other texts of it may name others.
 std::optional<std::string_view> Router::Memory::with_settings(std::string_view sql,
-                                                              const Shape& shape) {
+                                                              const Shape& shape,
+                                                              std::int64_t now_us) {
     if (shape.literals != Shape::Literals::setting_names) return std::nullopt;
     // What is no literal in the skeleton is "" there.
     if (std::ranges::find(shape.setting_names, "") != shape.setting_names.end())
         return std::nullopt;
     const auto longer = setting_skeleton_of(sql, setting_room);
-    if (!longer) return std::nullopt;
+    if (!longer || !budget.spend(longer->size(), now_us)) return std::nullopt;
     const Shape named = shape_of(*longer);
     // Where a list of constants was cut it may be a call that sets one of ours: that has its value.
     const bool same =
@@ -361,11 +370,13 @@ VerdictPtr Router::Memory::parse(std::string_view sql, std::optional<std::string
     const bool wrong = shape.verdict.reason == Reason::parse_error;
     const bool own =
         wrong && skeleton && shape_of(*skeleton).verdict.reason != shape.verdict.reason;
-    if (skeleton && !literals && !own)
+    // Where something stands in for it, literals count in another text of this skeleton.
+    const Entry* const there = skeleton ? find({*skeleton, By::skeleton}) : nullptr;
+    if (skeleton && !literals && !own && !there)
         return judged(keep({*skeleton, By::skeleton}, std::move(shape)), conditions);
     if (skeleton && !own) {
-        if (!find({*skeleton, By::skeleton})) keep({*skeleton, By::skeleton}, {}).stands_in = true;
-        if (const auto longer = with_settings(sql, shape))
+        if (!there) keep({*skeleton, By::skeleton}, {}).stands_in = true;
+        if (const auto longer = with_settings(sql, shape, conditions.now_us))
             return judged(keep({*longer, By::settings}, std::move(shape)), conditions);
     }
     if (sql.size() <= exact_max && !own)
@@ -397,7 +408,9 @@ VerdictPtr Router::Memory::judge(std::string_view sql, const Conditions& conditi
         const bool whole = (number & RecentTexts::number_bit) == 0;
         if (place && (whole || entry->by == By::skeleton))
             *place = {number, forgotten, entry, nullptr};
-        return judged(*entry, conditions);
+        VerdictPtr verdict = judged(*entry, conditions);
+        shrink();
+        return verdict;
     }
     ++stats.misses;
     if (skeleton) {
@@ -407,8 +420,7 @@ VerdictPtr Router::Memory::judge(std::string_view sql, const Conditions& conditi
         }
     }
     VerdictPtr verdict = parse(sql, skeleton, conditions);
-    if (room.size() > room_kept) room = {};
-    if (setting_room.size() > room_kept) setting_room = {};
+    shrink();
     return verdict;
 }
 

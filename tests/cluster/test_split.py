@@ -7,8 +7,8 @@ from harness import Cluster, eventually
 from harness.postgres import HBA
 from harness.processes import write
 from harness.split import LOGGING, place_of, ran_on, split_toml, tag, wait_for_reads
-from harness.wire import (FLUSH, SYNC, ServerError, Wire, bind, copy_data, copy_done, describe_portal, describe_statement,
-                          execute, parse, query)
+from harness.wire import (FLUSH, SYNC, ServerError, Wire, bind, close_statement, copy_data, copy_done, describe_portal,
+                          describe_statement, execute, parse, query)
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
@@ -443,6 +443,15 @@ PIPELINED = {
     "extended copy": ([parse("copy scratch from stdin"), bind(), execute(), SYNC, copy_data(b"2\t2\n"), SYNC,
                        copy_data(b"3\t3\n"), copy_done(), SYNC, query("select count(*) from scratch")], 2),
     "read without a sync": ([parse("select 5"), bind(), execute(), query("select 6")], 1),
+    "close without a sync": ([parse("select 5", name="s"), close_statement("s"), query("select 6")], 1),
+    "close of nothing": ([close_statement("s"), query("select 6")], 1),
+    "close, pinned": ([query("create temp table kept (a int)"), close_statement("s"), FLUSH, query("select 6"),
+                       query("drop table kept")], 3),
+    "flush": ([FLUSH, query("select 6")], 1),
+    "copy in a failed transaction": ([query("begin read only"), query("select 1/0"), query("copy scratch from stdin"),
+                                      copy_data(b"2\t2\n"), copy_done(), query("rollback")], 4),
+    "write and copy": ([query("insert into scratch values (2, 2)"), query("copy scratch from stdin"),
+                        copy_data(b"3\t3\n"), copy_done(), query("select count(*) from scratch")], 3),
     "write without a sync": ([parse("insert into scratch values (2, 2)"), bind(), execute(),
                               query("select count(*) from scratch")], 1),
 }
@@ -464,3 +473,11 @@ def test_what_is_sent_ahead(proxy, split_cluster, case, apart):
             answers = [message for _ in range(ready) for message in wire.read_until("Z")]
             said.append([(answer.type, answer.body) for answer in answers])
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("messages", [[], [close_statement("s")], [parse("select 5"), bind(), execute()],
+                                      [copy_data(b"x")]], ids=["nothing", "close", "batch", "copy data"])
+def test_goodbye_behind_what_has_no_end(proxy, messages):
+    with proxy.wire() as wire:
+        wire.send(*messages, b"X\0\0\0\4")
+        wire.reads_eof()  # or TimeoutError

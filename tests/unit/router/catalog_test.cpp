@@ -240,6 +240,8 @@ TEST(Router, KnowsTextsByTheSettingsTheyName) {
     EXPECT_EQ(parses(), 7U);
     EXPECT_TRUE(reads("copy t to ''"));  // which PostgreSQL refuses anywhere
     EXPECT_FALSE(reads("copy t to '/tmp/t'"));
+    EXPECT_EQ(router.judge("copy t to '/tmp/t'", conditions)->reason, Reason::server_file);
+    EXPECT_TRUE(router.judge("copy t to '/tmp/t'", conditions)->dirties);
     EXPECT_TRUE(reads("copy t to E''"));
     EXPECT_FALSE(reads("copy t to E'/tmp/t'"));
     EXPECT_FALSE(reads("copy t to program 'cat'"));
