@@ -181,6 +181,12 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
         release_unused();
         return drop_waiting(*answer.error);
     }
+    if (answer.error && routing_ && target_ != pool_ && !pinned) {
+        // What the client's settings name, a role say, may not have come to the replica yet.
+        routing_->request.for_primary = true;
+        release_unused();
+        return go_on();
+    }
     if (answer.error) return close(*answer.error);
     if (restoring_) return restore_listening();
     if (!inbox_.empty()) consume(inbox_.kept());

@@ -8,6 +8,7 @@ fewer servers than clients, in the written order and in random ones. harness/ses
     PGWEIR_TEST_PLAY=3:1 pytest …                      only the interleaving with seed 3 over one server
     PGWEIR_TEST_TARGET=direct pytest …                 PostgreSQL against itself: are the scripts sound?
     PGWEIR_TEST_POOL_MODE=session pytest …             a server for every client
+    PGWEIR_TEST_POOL_MODE=split pytest …               transaction mode with reads on a replica, which show all there is
 """
 import os
 import random
@@ -18,6 +19,7 @@ from harness import Cluster, Pgweir
 from harness.pooler import TARGET
 from harness.postgres import PASSWORDS
 from harness.sessions import Difference, Order, Stage, play_again, play_directly, read_scripts
+from harness.split import split_toml
 
 pytestmark = [pytest.mark.short, pytest.mark.pgweir]
 
@@ -76,8 +78,9 @@ BASE = "select lo_unlink(oid) from pg_largeobject_metadata;" \
 
 @pytest.fixture(scope="module")
 def stage():
-    with Cluster(replicas=0, setup=ROLES) as cluster:
+    with Cluster(replicas=1 if POOL_MODE == "split" else 0, setup=ROLES) as cluster:
         made = Stage(cluster.primary, BASE)
+        made.cluster = cluster if POOL_MODE == "split" else None
         yield made
         made.close()
 
@@ -92,12 +95,22 @@ class Proxies:
 
     def __getitem__(self, servers):
         if servers not in self.made:
-            entry = f"host=127.0.0.1 port={self.stage.port} dbname=app"
-            size = servers if POOL_MODE == "transaction" else 20
-            self.made[servers] = Pgweir(databases={"app": entry, "*": f"host=127.0.0.1 port={self.stage.port}"},
-                                        userlist={**PASSWORDS, "tuned": "tuned-secret"}, pool_mode=POOL_MODE,
-                                        default_pool_size=size)
+            userlist = {**PASSWORDS, "tuned": "tuned-secret"}
+            make = self.split if POOL_MODE == "split" else self.plain
+            self.made[servers] = make(servers, userlist)
         return self.made[servers]
+
+    def plain(self, servers, userlist):
+        entry = f"host=127.0.0.1 port={self.stage.port} dbname=app"
+        size = servers if POOL_MODE == "transaction" else 20
+        return Pgweir(databases={"app": entry, "*": f"host=127.0.0.1 port={self.stage.port}"}, userlist=userlist,
+                      pool_mode=POOL_MODE, default_pool_size=size)
+
+    def split(self, servers, userlist):
+        any_database = f'[databases."*"]\nhost = "127.0.0.1"\nport = {self.stage.port}'
+        toml = split_toml(self.stage.cluster, reads='consistency = "global"', pool=f"size = {servers}",
+                          databases=any_database)
+        return Pgweir(toml=toml, userlist=userlist)
 
     def stop(self):
         codes = [proxy.stop() for proxy in self.made.values()]

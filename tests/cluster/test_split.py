@@ -430,6 +430,23 @@ def test_the_catalog_is_read_before_the_first_client(pgweir, split_cluster):
         assert run(wire, split_cluster, "select * from numbers where id = 5") == "replica"
 
 
+def test_settings_that_a_replica_cannot_have_yet(proxy, split_cluster):
+    """A read of a client whose role is not there yet is the primary's, and no error."""
+    for replica in split_cluster.replicas:
+        with replica.connect() as link:
+            link.execute("select pg_wal_replay_pause()")
+    try:
+        with split_cluster.primary.connect(dbname="app") as link:
+            link.execute("create role newcomer; grant newcomer to app; grant select on numbers to newcomer")
+        with proxy.wire() as wire:
+            wire.query("set role newcomer")
+            assert wire.rows("select current_user, count(*) from numbers") == [("newcomer", "100")]
+    finally:
+        for replica in split_cluster.replicas:
+            with replica.connect() as link:
+                link.execute("select pg_wal_replay_resume()")
+
+
 # What a client may send without waiting for answers, and how many ReadyForQuery it gets.
 PIPELINED = {
     "copy and more": ([query("copy scratch from stdin"), copy_data(b"2\t2\n"), copy_data(b"3\t3\n"), copy_done(),

@@ -408,6 +408,7 @@ class Stage:
         self.base = base
         self.admin = node.connect(dbname=self.dbname)
         self.owner = node.connect(user="app", dbname=self.dbname)
+        self.cluster = None  # whose replicas get reads; a BEGIN comes to a server with what follows it
 
     def close(self):
         self.admin.close()
@@ -419,14 +420,17 @@ class Stage:
         self.admin.execute(self.base)
         for user, sql in script.setup:
             (self.admin if user == "postgres" else self.owner).execute(sql)
+        if self.cluster:
+            self.cluster.catch_up()
 
     def left(self):
         """What sessions have at the moment: (advisory locks, temporary relations, open transactions)."""
-        return self.admin.execute("""
+        left = self.admin.execute("""
             select (select count(*) from pg_locks where locktype = 'advisory' and granted),
                    (select count(*) from pg_class where relpersistence = 't' and relkind in ('r', 'v', 'S')),
                    (select count(*) from pg_stat_activity where xact_start is not null
                     and backend_type = 'client backend' and pid <> pg_backend_pid())""").fetchone()
+        return left[:2] if self.cluster else left
 
     def is_over(self, pid):
         return not self.admin.execute("select 1 from pg_stat_activity where pid = %s", [pid]).fetchone()
