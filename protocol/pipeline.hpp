@@ -118,9 +118,8 @@ public:
     bool settled() const { return queue_.empty() && !open_ && surplus_ == 0; }
     /// The last that was sent was no part of a batch, or its Sync.
     bool between_batches() const { return !open_; }
-
     /// Nor is it a COPY whose data have not ended: what comes next has nothing to do with it.
-    bool between_units() const { return !open_ && !copying_in_; }
+    bool between_units() const { return between_batches() && !copying_in_; }
 
     /// A batch is what lies between two Syncs. The number of the one being sent, and of the first
     /// that is not answered: what came in an earlier one is known to have worked or not.

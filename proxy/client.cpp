@@ -220,8 +220,7 @@ void Client::own_over(bool waited) {
 }
 
 /// The first `size` bytes, and the data of a COPY behind them; the rest has to wait for the answer.
-/// `first`: what was found
-/// about what they begin with.
+/// `first`: what was found about what they begin with.
 void Client::forward(Bytes input, std::size_t size, const Unit* first) {
     constexpr char terminate = 'X';  // is no request
     if (query_began_us_ == 0 && input.front() != terminate) begin_request();

@@ -271,9 +271,8 @@ void Client::forward_routed(Bytes input) {
     if (backend.pipeline().skipping()) return forward(input, up_to_sync(input));
     const Unit unit = look_at(input);
     // In a batch without a Sync it could not be answered before the batch, which has no end.
-    const bool ends = backend.settled() || backend.pipeline().between_batches();
-    const bool own =
-        ends && unit.verdict && (unit.verdict->kind == Verdict::Kind::own || explains(unit));
+    const bool own = backend.pipeline().between_batches() && unit.verdict &&
+                     (unit.verdict->kind == Verdict::Kind::own || explains(unit));
     // A question of ours about the session is soon answered, and then all of this is open again:
     // behind it the unit could not be taken back, and what it means may hang on the answer. What a
     // replica has refused runs again before it.

@@ -4,8 +4,8 @@
     regress.py SOURCE RESULTS [direct] [session] [once] [transaction] [split]
 
 `once` is session mode with server_lifetime = 0: no server session has a second client. In `session` temp, stats
-and at times guc see that theirs has had one: no reset takes away a temporary schema, a loaded library or a count. `split` is
-transaction mode with a replica that gets the reads, and tells how many it got.
+and at times guc see that theirs has had one: no reset takes away a temporary schema, a loaded library or a count.
+`split` is transaction mode with a replica that gets the reads, and tells how many it got.
 SOURCE is src/test/regress with a built regress.so; what a run leaves is copied to RESULTS/WAY. See regress.sh.
 """
 import os

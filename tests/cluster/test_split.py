@@ -7,8 +7,8 @@ from harness import Cluster, eventually
 from harness.postgres import HBA
 from harness.processes import write
 from harness.split import LOGGING, place_of, ran_on, split_toml, tag, wait_for_reads
-from harness.wire import (FLUSH, SYNC, ServerError, Wire, bind, close_statement, copy_data, copy_done, describe_portal,
-                          describe_statement, execute, parse, query)
+from harness.wire import (COPY_DONE, FLUSH, SYNC, TERMINATE, ServerError, Wire, bind, close_statement, copy_data,
+                          describe_portal, describe_statement, execute, parse, query)
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
@@ -449,16 +449,16 @@ def test_settings_that_a_replica_cannot_have_yet(proxy, split_cluster):
 
 # What a client may send without waiting for answers, and how many ReadyForQuery it gets.
 PIPELINED = {
-    "copy and more": ([query("copy scratch from stdin"), copy_data(b"2\t2\n"), copy_data(b"3\t3\n"), copy_done(),
+    "copy and more": ([query("copy scratch from stdin"), copy_data(b"2\t2\n"), copy_data(b"3\t3\n"), COPY_DONE,
                        query("insert into scratch values (4, 4)"), query("select count(*) from scratch")], 3),
-    "failed copy": ([query("copy scratch from stdin csv freeze"), copy_data(b"2,2\n"), copy_done(),
+    "failed copy": ([query("copy scratch from stdin csv freeze"), copy_data(b"2,2\n"), COPY_DONE,
                      query("select 1")], 2),
     "failed copy, pinned": ([query("create temp table kept (a int)"), query("copy scratch from stdin csv freeze"),
-                             copy_data(b"2,2\n"), copy_done(), query("begin"), query("rollback"),
+                             copy_data(b"2,2\n"), COPY_DONE, query("begin"), query("rollback"),
                              query("drop table kept")], 5),
-    "no copy at all": ([copy_data(b"x"), copy_done(), query("select 1"), copy_data(b"x"), SYNC], 2),
+    "no copy at all": ([copy_data(b"x"), COPY_DONE, query("select 1"), copy_data(b"x"), SYNC], 2),
     "extended copy": ([parse("copy scratch from stdin"), bind(), execute(), SYNC, copy_data(b"2\t2\n"), SYNC,
-                       copy_data(b"3\t3\n"), copy_done(), SYNC, query("select count(*) from scratch")], 2),
+                       copy_data(b"3\t3\n"), COPY_DONE, SYNC, query("select count(*) from scratch")], 2),
     "read without a sync": ([parse("select 5"), bind(), execute(), query("select 6")], 1),
     "close without a sync": ([parse("select 5", name="s"), close_statement("s"), query("select 6")], 1),
     "close of nothing": ([close_statement("s"), query("select 6")], 1),
@@ -466,9 +466,9 @@ PIPELINED = {
                        query("drop table kept")], 3),
     "flush": ([FLUSH, query("select 6")], 1),
     "copy in a failed transaction": ([query("begin read only"), query("select 1/0"), query("copy scratch from stdin"),
-                                      copy_data(b"2\t2\n"), copy_done(), query("rollback")], 4),
+                                      copy_data(b"2\t2\n"), COPY_DONE, query("rollback")], 4),
     "write and copy": ([query("insert into scratch values (2, 2)"), query("copy scratch from stdin"),
-                        copy_data(b"3\t3\n"), copy_done(), query("select count(*) from scratch")], 3),
+                        copy_data(b"3\t3\n"), COPY_DONE, query("select count(*) from scratch")], 3),
     "write without a sync": ([parse("insert into scratch values (2, 2)"), bind(), execute(),
                               query("select count(*) from scratch")], 1),
 }
@@ -496,5 +496,5 @@ def test_what_is_sent_ahead(proxy, split_cluster, case, apart):
                                       [copy_data(b"x")]], ids=["nothing", "close", "batch", "copy data"])
 def test_goodbye_behind_what_has_no_end(proxy, messages):
     with proxy.wire() as wire:
-        wire.send(*messages, b"X\0\0\0\4")
+        wire.send(*messages, TERMINATE)
         wire.reads_eof()  # or TimeoutError

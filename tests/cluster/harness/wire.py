@@ -94,10 +94,6 @@ def copy_data(data):
     return _message("d", data)
 
 
-def copy_done():
-    return _message("c")
-
-
 def copy_fail(reason):
     return _message("f", _cstring(reason))
 
