@@ -96,7 +96,8 @@ void Client::give_way(std::int64_t now_us) {
     constexpr std::int64_t kept_us = 1'000'000;
     const bool at_rest = query_began_us_ == 0 && xact_began_us_ == 0 &&
                          server_->backend().settled() && !frontend_.mid_message();
-    if (!at_rest || now_us - request_us_ < kept_us || pool_->counts(now_us).waiting == 0) return;
+    if (!at_rest || now_us - request_us_ < kept_us) return;
+    if (server_->pool().counts(now_us).waiting == 0) return;
     session_->give_way();
     rest();
 }

@@ -447,6 +447,16 @@ def test_settings_that_a_replica_cannot_have_yet(proxy, split_cluster):
                 link.execute("select pg_wal_replay_resume()")
 
 
+def test_copied_out_of_a_replica(proxy, split_cluster):
+    """Its tag is that of a COPY that inserts, and with it nextval() would have been called: not there."""
+    with proxy.wire() as wire:
+        with pytest.raises(ServerError, match="not yet defined"):
+            wire.rows("select currval('counter')")  # from here on servers are kept for who may ask that
+        assert run(wire, split_cluster, "copy numbers to stdout") == "replica"
+        eventually(lambda: [row["state"] for row in proxy.console("SHOW CLIENTS") if row["database"] == "app"] ==
+                   ["idle"], what="a server given back")
+
+
 # What a client may send without waiting for answers, and how many ReadyForQuery it gets.
 PIPELINED = {
     "copy and more": ([query("copy scratch from stdin"), copy_data(b"2\t2\n"), copy_data(b"3\t3\n"), COPY_DONE,
