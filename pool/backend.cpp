@@ -142,8 +142,8 @@ Backend::Fate Backend::apply(const Frame& frame, Segments& out) {
     switch (frame.type) {
         case 'D': return apply_row(frame);
         case 'd':
-        case 'c':
-        case 'H': return forward_to(Request::query, Request::execute);
+        case 'c': return forward_to(Request::query, Request::execute);
+        case 'H': copying_out_ = true; return forward_to(Request::query, Request::execute);
         case 'V': return forward_to(Request::function_call);
         case 't': return forward_to(Request::describe_statement);
         case 'T':
@@ -229,6 +229,7 @@ Backend::Fate Backend::apply_ready(const Frame& frame) {
         again_.statement.reset();
     }
     if (own()) findings_.own_ready = true;
+    copying_out_ = false;
     pipeline_.pop();
     return fate;
 }
@@ -244,8 +245,9 @@ Backend::Fate Backend::apply_tag(const Frame& frame) {
     if (pipeline_.front().request == Request::execute) pipeline_.pop();
     if (tag.starts_with('S')) return fate;  // SELECT, SET and the like change nothing here
     findings_.more = true;
-    inserted_ |= tag.starts_with("INSERT ") || tag.starts_with("COPY ");
-    wrote_ |= is_write(tag);
+    const bool read = std::exchange(copying_out_, false);
+    inserted_ |= tag.starts_with("INSERT ") || (tag.starts_with("COPY ") && !read);
+    wrote_ |= is_write(tag) && !read;
     if (changes_schema(tag)) {
         findings_.schema_changed = true;
         findings_.functions_changed |= changes_functions(tag);

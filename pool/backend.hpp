@@ -183,6 +183,7 @@ private:
     bool passing_ = false;     // … and go to the client
     std::uint64_t rows_ = 0;
     bool inserted_ = false, wrote_ = false;
+    bool copying_out_ = false;  // the tag of a COPY does not tell its direction
     bool failed_ = false;
     bool conceals_ = false;
     TxStatus tx_ = TxStatus::idle;

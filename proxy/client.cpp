@@ -367,12 +367,8 @@ void Client::rest() {
         return move_if_due();
     }
     if (!session_) return release_server();
-    // The tag of a COPY does not tell its direction; at a replica it can have been one only.
-    const bool wrote = server_->backend().take_wrote(),
-               inserted = server_->backend().take_inserted();
-    const bool on_primary = server_->pool().node().empty();
-    if (inserted && on_primary) session_->inserted();
-    if (wrote && on_primary) session_->wrote();
+    if (server_->backend().take_inserted()) session_->inserted();
+    if (server_->backend().take_wrote()) session_->wrote();
     if (session_->take_sequences()) server_->backend().sequences_of = id_;
     if (backend.tx() == TxStatus::idle && session_->unsettled()) {
         stats_->question_count.add(1);
