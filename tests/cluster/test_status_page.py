@@ -106,6 +106,38 @@ def test_on_a_phone(cluster, pgweir, http_port, dark):
             assert page.evaluate(CONTRAST % selector) >= least, selector
 
 
+@pytest.mark.parametrize("width", [360, 768, 1000, 1100])
+def test_there_is_room_at_every_width(cluster, pgweir, http_port, width):
+    """With a long name, and a client that has waited for more than a minute: no word is broken into letters, and
+    nothing stands on what is beside it."""
+    long_name = "a_rather_long_database_name_for_reports_of_the_north_western_region"
+    entries = "".join(f'[databases.{name}]\ncluster = "main"\ndbname = "app"\nrole = "primary"\n'
+                      f"[databases.{name}.pool]\nsize = 1\n" for name in ("small", long_name))
+    proxy = pgweir(toml=split_toml(cluster, databases=entries, http=f"127.0.0.1:{http_port}"))
+    assert proxy.rows("select 1", dbname=long_name) == [("1",)]
+    assert proxy.rows("select 1", dbname="small") == [("1",)]
+    with Browser(width=width, height=800, mobile=width < 400) as page:
+        page.open(f"http://127.0.0.1:{http_port}/")
+        polls(page, 2)
+        page.evaluate("clearTimeout(timer)")
+        page.evaluate("""held = true;
+          for (const p of now.pools) Object.assign(p, {waiting: 12, oldest_wait: 75.4, oldest_transaction: 4321});
+          draw()""")
+        assert "12, 1 min 15 s" in page.text("#pools")
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert page.evaluate(CROWDED) == []
+
+
+# Cells that are too narrow for a word, or that their text sticks out of.
+CROWDED = """[...document.querySelectorAll('tbody th, tbody td')].filter(cell => {
+  const box = cell.getBoundingClientRect();
+  if (!box.width || !cell.textContent) return false;
+  const text = document.createRange();
+  text.selectNodeContents(cell);
+  return box.width < (cell.tagName === 'TH' ? 120 : 40) || text.getBoundingClientRect().right > box.right + 0.5;
+}).map(cell => cell.textContent)"""
+
+
 # The contrast of a text with what is painted behind it, as WCAG counts it.
 CONTRAST = """(() => {
   const light = colour => {
@@ -129,5 +161,20 @@ def test_when_pgweir_goes(cluster, pgweir, http_port):
         assert page.evaluate("document.getElementById('trouble').hidden")
         assert proxy.stop(signal.SIGINT) == 0
         page.wait("document.getElementById('trouble').innerText.startsWith('No answer from pgweir')")
+        assert page.text("#state") == "no answer"
         proxy.start()
         page.wait("document.getElementById('trouble').hidden")
+        assert page.text("#state") == "active"
+
+
+def test_without_a_primary(cluster, pgweir, http_port):
+    """The head of the page says it, and not that all is well."""
+    nobody = split_toml(cluster, http=f"127.0.0.1:{http_port}")
+    for node in cluster.nodes:
+        nobody = nobody.replace(f"port = {node.port} }}", f'port = {node.port}, role = "replica" }}')
+    pgweir(toml=nobody)
+    with Browser() as page:
+        page.open(f"http://127.0.0.1:{http_port}/")
+        page.wait("document.getElementById('state').innerText === 'no primary'")
+        assert "No primary" in page.text("#clusters")
+        assert page.evaluate("document.title") == "no primary – pgweir"
