@@ -64,16 +64,25 @@ def test_page(page, world):
 
 
 def test_links():
-    """Every relative link leads to a file."""
+    """Every relative link leads to a file, and to a heading of it."""
     for page in PAGES:
         for target in page_links(page):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+            name, _, heading = target.partition("#")
+            file = page.parent / name if name else page
+            assert file.exists(), f"{page.name}: {target}"
+            assert not heading or heading in headings(file), f"{page.name}: {target}"
 
 
 def page_links(page):
     text = page.read_text(encoding="utf-8")
-    found = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
-    return [target for target in found if "://" not in target]
+    return [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+
+
+def headings(page):
+    """As links name them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def packages(group):
