@@ -34,11 +34,13 @@ void CatalogReader::give_back() {
 }
 
 net::Task<protocol::Result<router::CatalogPtr>> CatalogReader::load(router::CatalogLists lists) {
-    router::CatalogBuilder builder(std::move(lists));
-    TakeRow take = [&builder](router::CatalogBuilder::Row row) { return builder.take(row); };
+    auto builder = std::make_unique<router::CatalogBuilder>(std::move(lists));
+    TakeRow take = [&builder](router::CatalogBuilder::Row row) { return builder->take(row); };
     Outcome failure = co_await run(router::load_queries(), std::move(take));
     if (failure) co_return *std::move(failure);
-    co_return builder.build();
+    // Of a database of many tables it takes tens of milliseconds.
+    auto build = [rows = std::move(builder)] { return rows->build(); };
+    co_return co_await on_.shared.offload.run<router::CatalogPtr>(on_.loop, std::move(build));
 }
 
 net::Task<protocol::Result<std::string>> CatalogReader::poll() {
