@@ -117,7 +117,8 @@ bool limits_clients(const Config& config) {
     const auto set_in = [&](const auto& entries) {
         return std::ranges::any_of(entries, [&](const auto& item) { return set(item.second); });
     };
-    return set(config.settings) || set_in(config.databases) || set_in(config.users);
+    return config.settings.server_fast_close || set(config.settings) || set_in(config.databases) ||
+           set_in(config.users);
 }
 
 }  // namespace pgweir::config

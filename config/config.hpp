@@ -289,7 +289,8 @@ PoolLimits limits_of(const Config& config, const Database& database, const User*
 /// TLS with the servers of an entry: its own settings over the global ones.
 Tls server_tls(const Settings& settings, const Database& database);
 
-/// Does any client have a limit on its queries, transactions or idleness?
+/// Is there a limit on any client's queries, transactions or idleness, or may it have to end soon
+/// for another reason?
 bool limits_clients(const Config& config);
 
 }  // namespace pgweir::config

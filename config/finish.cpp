@@ -70,7 +70,23 @@ void read_hba(Draft& draft, const Sources& sources) {
             hba->maps = parse_ident(*text, maps, draft.findings);
         }
     }
+    std::erase_if(hba->rules, [&](const HbaRule& rule) {
+        if (rule.map.empty() || hba->maps.contains(rule.map)) return false;
+        draft.findings.warning(
+            {rules, rule.line},
+            fmt::format("line is ignored: there is no ident map \"{}\"", rule.map));
+        return true;
+    });
     draft.config.hba = std::move(hba);
+}
+
+/// Without them it would ask the system's, who may know other addresses.
+void check_name_servers(Draft& draft, const Sources& sources) {
+    const std::string& path = draft.config.settings.resolv_conf;
+    if (path.empty()) return;
+    const auto text = sources.read(path);
+    if (text.has_error() || !*text)
+        draft.problem("resolv_conf", fmt::format("resolv_conf: cannot read \"{}\"", path));
 }
 
 /// The password of a cluster's health probe: its own, else from its file, else from the userlist.
@@ -207,6 +223,7 @@ void complete(Draft& draft, const Sources& sources) {
     expand_home(draft, sources);
     read_users(draft, sources);
     read_hba(draft, sources);
+    check_name_servers(draft, sources);
     for (auto& [name, cluster] : draft.config.clusters) complete_cluster(cluster, draft, sources);
     for (auto& [name, database] : draft.config.databases) {
         complete_database(database, draft.config);

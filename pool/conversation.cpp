@@ -12,7 +12,8 @@ net::Task<bool> Conversation::more() {
         if (socket_.readable()) {
             inbox_.keep(inbox_.fill(socket_, worker_.page.get(), Worker::page_size));
             if (inbox_.size() > before) co_return true;
-            if (socket_.eof()) co_return false;
+            ended_ = socket_.eof();
+            if (ended_) co_return false;
             continue;
         }
         co_await signal_;

@@ -31,6 +31,8 @@ public:
 
     /// Reads more into the inbox. False at the end of the connection.
     net::Task<bool> more();
+    /// more() has come to that end.
+    bool ended() const { return ended_; }
 
     using Failure = std::optional<protocol::Error>;  // empty: well
     /// The handshake: from here on all goes through TLS. What is in the inbox are its first bytes.
@@ -49,6 +51,7 @@ private:
     net::Socket& socket_;
     net::Inbox& inbox_;
     net::Signal<bool> signal_;
+    bool ended_ = false;
 };
 
 }  // namespace pgweir::pool

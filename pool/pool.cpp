@@ -276,7 +276,9 @@ void Pool::opened(Server& server) {
         ledger_.opened();
         failures_ = 0;
     }
+    Worker& worker = server.worker();
     shelve(server);
+    open_wanted(worker);  // where only one was to be tried
 }
 
 void Pool::closed(Server& server, ServerState was, const protocol::Error& error) {
@@ -328,7 +330,9 @@ void Pool::tell_trouble(const Server& server, const protocol::Error& error) {
 std::optional<Pool::Opening> Pool::begin_opening(Worker& here, bool for_min_size) {
     const std::int64_t now_us = here.loop.now_us();
     const std::lock_guard lock(mutex_);
-    if (failures_ > 0 && (ledger_.opening() > 0 || now_us < retry_at_us_)) return std::nullopt;
+    const bool careful = failures_ > 0 || seeks_host();
+    if (careful && ledger_.opening() > 0) return std::nullopt;
+    if (failures_ > 0 && now_us < retry_at_us_) return std::nullopt;
     const int size = current_->limits.size;
     const bool below_min = for_min_size && !ledger_.paused() && !ledger_.held() &&
                            ledger_.total() < current_->limits.min_size &&
@@ -394,6 +398,13 @@ std::optional<config::Endpoint> Pool::next_endpoint() {
     const config::Endpoint& chosen = database.endpoints[next_host_ % database.endpoints.size()];
     if (database.load_balance_hosts == config::LoadBalanceHosts::round_robin) ++next_host_;
     return chosen;
+}
+
+/// None of a list of hosts that are for when one fails has answered yet: they are tried in turn.
+bool Pool::seeks_host() const {
+    const config::Database& database = current_->database;
+    return database.load_balance_hosts == config::LoadBalanceHosts::disable &&
+           database.endpoints.size() > 1 && ledger_.total() == ledger_.opening();
 }
 
 /// Where a list of hosts is for when one fails: that one has.

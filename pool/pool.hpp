@@ -211,6 +211,7 @@ private:
     void serve_waiting(Worker& worker);
     void refuse_held(Worker& worker);
     void next_host(const Server& failed);
+    bool seeks_host() const;
     static protocol::Error node_lost();
     static protocol::Error no_node(std::int64_t waited_us);
     void refuse_expired(Worker& worker);

@@ -313,8 +313,9 @@ std::string Server::node_text() const {
 }
 
 std::string Server::log_context() const {
-    return fmt::format("S-{}: {}/{}@{} ", static_cast<const void*>(this), pool_.database(),
-                       pool_.user(), address_.empty() ? "(unconnected)" : address_.text());
+    return fmt::format(
+        "S-{}: {}/{}@{} ", static_cast<const void*>(this), pool_.database(), pool_.user(),
+        address_.empty() ? host_.empty() ? "(unconnected)" : host_ : address_.text());
 }
 
 }  // namespace pgweir::pool

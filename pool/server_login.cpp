@@ -126,8 +126,7 @@ net::Task<ServerLogin::Outcome> ServerLogin::find_address() {
     const config::Endpoint& endpoint = *found_endpoint;
     server_.host_ = endpoint.host;
     if (endpoint.host.starts_with('/') || endpoint.host.starts_with('@')) {
-        const auto address =
-            net::unix_address(fmt::format("{}/.s.PGSQL.{}", endpoint.host, endpoint.port));
+        const auto address = net::unix_address(endpoint.host, endpoint.port);
         if (address.has_error()) co_return address.error();
         server_.address_ = *address;
     } else {

@@ -60,9 +60,7 @@ void Client::on_readable() {
         const std::size_t before = inbox_.size();
         const Bytes input = inbox_.fill(socket_, shard_.worker.page.get(), pool::Worker::page_size);
         if (socket_.eof()) {
-            hang_up(state_ == ClientState::active ? "client unexpected eof"
-                                                  : "client close request");
-            return;
+            return hang_up("client unexpected eof");
         }
         if (input.size() == before) continue;
         if (stats_) stats_->received.add(input.size() - before);
@@ -280,6 +278,7 @@ RequestRules Client::rules() const {
 }
 
 void Client::deliver(const protocol::Segments& replies) {
+    if (begins_forbidden()) return;  // it is told so instead
     if (routing_ && routing_->request.withholds && withhold(replies)) return;
     if (routing_ && routing_->request.dirties && server_) note_acknowledged();
     if (stats_) stats_->sent.add(replies.size());
@@ -288,6 +287,12 @@ void Client::deliver(const protocol::Segments& replies) {
         server_->backend().pipeline().size() <= outstanding_max / 2) {
         socket_.resume();
     }
+}
+
+/// Statement pooling has no transaction blocks.
+bool Client::begins_forbidden() const {
+    return server_ && server_->backend().tx() != TxStatus::idle &&
+           pool_->settings(shard_.worker).limits.mode == config::PoolMode::statement;
 }
 
 void Client::on_drained() {
@@ -355,11 +360,11 @@ void Client::rest() {
     query_began_us_ = 0;
     if (backend.tx() == TxStatus::idle) xact_began_us_ = 0;
     if (routing_ && backend.tx() == TxStatus::idle && backend.settled()) note_unit_done();
-    const config::PoolMode mode = pool_->settings(shard_.worker).limits.mode;
-    if (mode == config::PoolMode::statement && backend.tx() != TxStatus::idle) {
+    if (begins_forbidden()) {
         return close(protocol::protocol_violation(
             protocol::Origin::client, "transaction blocks not allowed in statement pooling mode"));
     }
+    const config::PoolMode mode = pool_->settings(shard_.worker).limits.mode;
     if (backend.tx() == TxStatus::idle && !(session_ && session_->unsettled()))
         publish_schema_change();
     if (!pool::may_release(session_mode_ ? config::PoolMode::session : mode, backend.tx(),

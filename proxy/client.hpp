@@ -50,7 +50,7 @@ public:
     /// Tells the client why (unless there is nothing to tell) and closes. A server it holds goes
     /// back to its pool, which closes it if it is not clean.
     void close(const protocol::Error& error);
-    /// Closes without a word to the client.
+    /// Closes without a word to the client; an empty reason is not logged either.
     void hang_up(std::string_view reason);
 
     /// A request to cancel what this client is running or waiting for; `hold` is let go when it is
@@ -210,6 +210,7 @@ private:
     void note_unit_done();
     // … and client_again.cpp.
     bool withhold(const protocol::Segments& replies);
+    bool begins_forbidden() const;
     void withhold_no_more();
     bool is_refusal(Bytes error);
     void run_again();

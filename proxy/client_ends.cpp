@@ -4,6 +4,7 @@
 #include "proxy/client.hpp"
 #include "proxy/login.hpp"
 #include "proxy/process.hpp"
+#include "proxy/socket_peer.hpp"
 
 namespace pgweir::proxy {
 
@@ -13,7 +14,7 @@ namespace {
 
 void log_end(const Client& client, std::string_view reason) {
     const pool::Worker& worker = client.shard().worker;
-    if (!worker.config->settings.log_disconnections) return;
+    if (!worker.config->settings.log_disconnections || reason.empty()) return;
     const std::int64_t age_s = (worker.loop.now_us() - client.connected_us()) / 1'000'000;
     client.log(Level::log, "closing because: {} (age={}s)", reason, age_s);
 }
@@ -151,9 +152,13 @@ void Client::refresh() {
 }
 
 std::string Client::log_context() const {
+    const std::string at =
+        address_.is_unix()
+            ? fmt::format("unix({}):{}", pid_of(*this), shard_.worker.config->settings.listen_port)
+            : address_.text();
     return fmt::format("C-{}: {}/{}@{} ", static_cast<const void*>(this),
                        database_.empty() ? "(nodb)" : database_, user_.empty() ? "(nouser)" : user_,
-                       address_.text());
+                       at);
 }
 
 }  // namespace pgweir::proxy

@@ -150,8 +150,7 @@ protocol::Result<std::vector<net::Address>> wanted_addresses(const config::Setti
         addresses.insert(addresses.end(), found->begin(), found->end());
     }
     if (!settings.unix_socket_dir.empty()) {
-        const auto address = net::unix_address(
-            fmt::format("{}/.s.PGSQL.{}", settings.unix_socket_dir, settings.listen_port));
+        const auto address = net::unix_address(settings.unix_socket_dir, settings.listen_port);
         if (address.has_error()) return address.error();
         addresses.push_back(*address);
     }

@@ -21,7 +21,9 @@ protocol::Error refuse(const protocol::Sqlstate& state, std::string text) {
     return {state, Origin::client, std::move(text)};
 }
 
-constexpr std::string_view closed_by_client = "client close request";
+protocol::Error hung_up() {
+    return refuse(protocol::sqlstate::connection_failure, "unexpected eof");
+}
 
 /// The start-up parameter that asks a server for it.
 const char* parameter_of(Replication replication) {
@@ -52,7 +54,10 @@ void Login::start() { story_.start(client_.shard_.worker.loop, run()); }
 
 net::Task<void> Login::run() {
     const Outcome failure = co_await log_in();
-    if (failure) client_.close(*failure);
+    if (!failure) co_return;
+    if (!conversation_.ended()) co_return client_.close(*failure);
+    // Who says nothing may be looking whether anybody is here, and psql asks for a password first.
+    client_.hang_up(client_.inbox_.empty() ? std::string_view() : "client unexpected eof");
 }
 
 net::Task<Login::Outcome> Login::log_in() {
@@ -68,7 +73,7 @@ net::Task<Login::Outcome> Login::log_in() {
     co_return co_await enter_pool();
 }
 
-net::Task<Login::Outcome> Login::read_proxy_header(std::string_view& gone) {
+net::Task<Login::Outcome> Login::read_proxy_header() {
     const config::Networks& balancers = client_.shard_.worker.config->native.proxy_protocol;
     if (balancers.empty() || !balancers.covers(address_of(client_))) co_return Outcome();
     while (true) {
@@ -79,10 +84,7 @@ net::Task<Login::Outcome> Login::read_proxy_header(std::string_view& gone) {
             if ((*header)->source) client_.address_ = *(*header)->source;
             co_return Outcome();
         }
-        if (!co_await conversation_.more()) {
-            gone = closed_by_client;
-            co_return Outcome();
-        }
+        if (!co_await conversation_.more()) co_return hung_up();
     }
 }
 
@@ -101,7 +103,7 @@ net::Task<std::string_view> Login::pass_on(const protocol::CancelRequest& reques
 }
 
 net::Task<Login::Outcome> Login::first_packets(std::string_view& gone) {
-    if (Outcome failure = co_await read_proxy_header(gone)) co_return failure;
+    if (Outcome failure = co_await read_proxy_header()) co_return failure;
     while (gone.empty()) {
         constexpr char client_hello = 0x16;  // the first byte of a handshake: no SSLRequest before
         if (offers_tls() && client_.inbox_.kept().starts_with(client_hello)) {
@@ -110,10 +112,7 @@ net::Task<Login::Outcome> Login::first_packets(std::string_view& gone) {
         const auto cut = protocol::first_packet(client_.inbox_.kept());
         if (cut.has_error()) co_return cut.error();
         if (!*cut) {
-            if (!co_await conversation_.more()) {
-                gone = closed_by_client;
-                co_return Outcome();
-            }
+            if (!co_await conversation_.more()) co_return hung_up();
             continue;
         }
         client_.inbox_.keep(client_.inbox_.kept().substr((*cut)->size));

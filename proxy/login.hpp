@@ -40,7 +40,7 @@ private:
     /// it.
     Task<std::string_view> pass_on(const protocol::CancelRequest& request);
     /// Where the client comes from, if a load balancer is to say so.
-    Task<Outcome> read_proxy_header(std::string_view& gone);
+    Task<Outcome> read_proxy_header();
     bool offers_tls() const;
     /// TLS with the client; `direct`: what is in the inbox are its first bytes.
     Task<Outcome> begin_tls(bool direct);

@@ -48,8 +48,7 @@ private:
         pool::Worker& worker = peers_.worker_;
         way.host = to_.host;
         if (to_.host.starts_with('/') || to_.host.starts_with('@')) {
-            const auto address =
-                net::unix_address(fmt::format("{}/.s.PGSQL.{}", to_.host, to_.port));
+            const auto address = net::unix_address(to_.host, to_.port);
             if (address.has_value()) way.address = *address;
             co_return address.has_value();
         }

@@ -14,6 +14,7 @@
 #include "protocol/startup.hpp"
 #include "proxy/http/site.hpp"
 #include "proxy/peer_key.hpp"
+#include "proxy/socket_peer.hpp"
 #include "proxy/start.hpp"
 #include "proxy/systemd.hpp"
 #include "proxy/wall_clock.hpp"
@@ -236,14 +237,8 @@ bool Process::is_console(const std::string& database) const {
 }
 
 bool Process::is_owner(const Client& client) const {
-    if (!client.address().is_unix() || !is_console(client.database()) ||
-        client.user() != "pgbouncer") {
-        return false;
-    }
-    ucred credentials{};
-    socklen_t size = sizeof credentials;
-    return getsockopt(client.fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 &&
-           credentials.uid == geteuid();
+    return is_console(client.database()) && client.user() == "pgbouncer" &&
+           uid_of(client) == geteuid();
 }
 
 ConsoleRole Process::console_role(const Client& client) const {

@@ -28,13 +28,27 @@ std::optional<config::IpAddress> address_of(const Client& client) {
     return address;
 }
 
-std::optional<uid_t> uid_of(const Client& client) {
+namespace {
+
+std::optional<ucred> credentials_of(const Client& client) {
     if (!client.address().is_unix()) return std::nullopt;
     ucred credentials{};
     socklen_t size = sizeof credentials;
     if (getsockopt(client.fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
         return std::nullopt;
-    return credentials.uid;
+    return credentials;
+}
+
+}  // namespace
+
+std::optional<uid_t> uid_of(const Client& client) {
+    const auto credentials = credentials_of(client);
+    return credentials ? std::optional(credentials->uid) : std::nullopt;
+}
+
+pid_t pid_of(const Client& client) {
+    const auto credentials = credentials_of(client);
+    return credentials ? credentials->pid : 0;
 }
 
 std::optional<std::string> name_of_uid(uid_t uid) {

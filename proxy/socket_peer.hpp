@@ -16,6 +16,8 @@ std::optional<config::IpAddress> address_of(const Client& client);
 
 /// Whose process it is; nullopt unless it came by a Unix socket.
 std::optional<uid_t> uid_of(const Client& client);
+/// 0 unless it came by a Unix socket.
+pid_t pid_of(const Client& client);
 /// The system's name for a user; nullopt when there is none. Blocks where that is asked of a
 /// network.
 std::optional<std::string> name_of_uid(uid_t uid);

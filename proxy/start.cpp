@@ -30,10 +30,12 @@ int fail(const std::string& text) {
 
 /// Root is given up before anything is opened. An empty string, or what went wrong.
 std::string change_user(const std::string& name) {
-    if (geteuid() != 0) return {};
-    if (name.empty()) return "will not run as root: give -u USER, or `user` in the configuration";
+    const bool root = geteuid() == 0;
+    if (name.empty())
+        return root ? "will not run as root: give -u USER, or `user` in the configuration" : "";
     const passwd* const user = getpwnam(name.c_str());
     if (!user) return "no such user: " + name;
+    if (!root && user->pw_uid == geteuid()) return {};
     if (user->pw_uid == 0) return "will not run as root";
     if (initgroups(name.c_str(), user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
         setuid(user->pw_uid) != 0) {
@@ -42,22 +44,39 @@ std::string change_user(const std::string& name) {
     return {};
 }
 
+/// At most, as far as the configuration tells: every client, and a full pool for each user of each
+/// entry.
+rlim_t descriptors_wanted(const config::Config& config) {
+    constexpr rlim_t of_ours = 100;
+    const auto most = [](int number) { return static_cast<rlim_t>(std::max(number, 0)); };
+    const rlim_t users = std::max<rlim_t>(config.userlist.size(), 1);
+    rlim_t servers = 0;
+    for (const auto& [name, database] : config.databases) {
+        const config::PoolLimits limits = config::limits_of(config, database, nullptr);
+        const rlim_t all = most(limits.size) * (database.user ? 1 : users);
+        const rlim_t cap = most(limits.max_db_connections);
+        servers += cap > 0 ? std::min(all, cap) : all;
+    }
+    return most(config.settings.max_client_conn) + servers + of_ours;
+}
+
 /// As many descriptors as the system lets us have; a clear word when that may be too few.
-void raise_descriptor_limit(const config::Settings& settings) {
+void raise_descriptor_limit(const config::Config& config) {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    const auto wanted = static_cast<rlim_t>(settings.max_client_conn) + 100;
+    const rlim_t wanted = descriptors_wanted(config);
     net::log::print(Level::log, {},
-                    "kernel file descriptor limit: {} (hard: {}); max_client_conn: {}",
-                    limit.rlim_cur, limit.rlim_max, settings.max_client_conn);
+                    "kernel file descriptor limit: {} (hard: {}); max_client_conn: {}, max "
+                    "expected fd use: {}",
+                    limit.rlim_cur, limit.rlim_max, config.settings.max_client_conn, wanted);
     if (limit.rlim_cur < wanted) {
         net::log::print(
             Level::warning, {},
-            "max_client_conn is {}, but only {} files may be open (RLIMIT_NOFILE): connections "
-            "beyond that will be refused",
-            settings.max_client_conn, limit.rlim_cur);
+            "up to {} connections and files may be wanted (max_client_conn is {}), but only {} "
+            "may be open (RLIMIT_NOFILE): connections beyond that will be refused",
+            wanted, config.settings.max_client_conn, limit.rlim_cur);
     }
 }
 
@@ -74,6 +93,14 @@ pid_t named_by(const std::string& pidfile) {
     std::ifstream in(pidfile);
     pid_t pid = 0;
     return in >> pid && pid > 0 ? pid : 0;
+}
+
+/// Can it be made, or written anew?
+bool is_writable(const std::string& path) {
+    if (access(path.c_str(), F_OK) == 0) return access(path.c_str(), W_OK) == 0;
+    const std::size_t slash = path.rfind('/');
+    const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    return access(directory.c_str(), W_OK | X_OK) == 0;
 }
 
 bool is_alive(pid_t pid) { return pid > 0 && (::kill(pid, 0) == 0 || errno == EPERM); }
@@ -145,9 +172,15 @@ int start(const Options& options) {
     if (options.daemon && settings.logfile.empty() && !settings.syslog)
         return fail("-d needs logfile or syslog");
     if (!settings.pidfile.empty() && !options.reboot) {
-        if (const pid_t pid = named_by(settings.pidfile); is_alive(pid)) {
+        const pid_t pid = named_by(settings.pidfile);
+        if (is_alive(pid)) {
             return fail(
                 fmt::format("pidfile {} names a running process ({})", settings.pidfile, pid));
+        }
+        if (pid > 0) ::unlink(settings.pidfile.c_str());  // it may be another user's
+        if (!is_writable(settings.pidfile)) {
+            return fail(
+                fmt::format("cannot write pidfile {}: {}", settings.pidfile, std::strerror(errno)));
         }
     }
     if (!net::log::configure(log_sink(options, config))) {
@@ -161,7 +194,7 @@ int start(const Options& options) {
         net::log::print(Level::fatal, {}, "{}", tls.error().message);
         return 1;
     }
-    raise_descriptor_limit(settings);
+    raise_descriptor_limit(config);
     std::signal(SIGPIPE, SIG_IGN);
     hold_signals();  // before any thread is started
     const std::string pidfile = settings.pidfile;
@@ -170,7 +203,9 @@ int start(const Options& options) {
         // The configuration ends with the first RELOAD, and what is secret in it.
         Process process(options, std::move(loaded.config), std::move(*tls));
         code = process.run([&pidfile] {
-            if (!pidfile.empty()) std::ofstream(pidfile) << getpid() << "\n";
+            if (pidfile.empty() || std::ofstream(pidfile) << getpid() << std::endl) return;
+            net::log::print(Level::error, {}, "cannot write pidfile {}: {}", pidfile,
+                            std::strerror(errno));
         });
     }
     // After an online restart it is the successor's.

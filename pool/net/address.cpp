@@ -1,6 +1,7 @@
 #include "pool/net/address.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 
@@ -17,6 +18,8 @@
 namespace pgweir::net {
 
 namespace {
+
+constexpr std::string_view socket_name = "/.s.PGSQL.";  // the port behind it
 
 protocol::Error connect_error(std::string text) {
     return {protocol::sqlstate::connection_failure, protocol::Origin::server, std::move(text)};
@@ -134,7 +137,18 @@ std::string Address::host() const {
     return text;
 }
 
-int Address::port() const { return v4() || v6() ? ntohs(ip_.sin6_port) : 0; }
+int Address::port() const {
+    if (v4() || v6()) return ntohs(ip_.sin6_port);
+    if (!path_) return 0;
+    const std::string_view path(path_->sun_path, sizeof path_->sun_path);
+    const std::size_t at = path.rfind(socket_name);
+    int port = 0;
+    if (at != std::string_view::npos) {
+        const std::string_view digits = path.substr(at + socket_name.size());
+        std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    }
+    return port;
+}
 
 void Address::set_port(int port) {
     const std::uint16_t number = htons(static_cast<std::uint16_t>(port));
@@ -160,6 +174,10 @@ protocol::Result<Address> unix_address(const std::string& path) {
         ++size;  // the NUL of a file name counts
     }
     return Address(&un, size);
+}
+
+protocol::Result<Address> unix_address(std::string_view directory, int port) {
+    return unix_address(fmt::format("{}{}{}", directory, socket_name, port));
 }
 
 protocol::Result<Address> numeric_address(const std::string& host, int port) {

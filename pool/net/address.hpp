@@ -38,6 +38,7 @@ public:
     const sockaddr_un* named_unix() const { return path_.get(); }
     /// As PgBouncer shows it: the number, or "unix".
     std::string host() const;
+    /// Of a Unix socket the number in its name, 0: none.
     int port() const;
     void set_port(int port);  // no effect on that of a Unix socket
     /// host:port, [host]:port for IPv6, or "unix:port" when a port is given for the socket's name.
@@ -54,6 +55,8 @@ private:
 
 /// The address of a Unix socket file, or of an abstract one when the path begins with '@'.
 protocol::Result<Address> unix_address(const std::string& path);
+/// The socket for a port, as PostgreSQL and PgBouncer name it.
+protocol::Result<Address> unix_address(std::string_view directory, int port);
 /// A numeric IPv4 or IPv6 address; an error when `host` is a name.
 protocol::Result<Address> numeric_address(const std::string& host, int port);
 /// Takes a connection; its other end is in `peer`. -1: none, errno tells.

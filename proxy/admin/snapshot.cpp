@@ -8,6 +8,7 @@
 
 #include "proxy/process.hpp"
 #include "proxy/relay.hpp"
+#include "proxy/socket_peer.hpp"
 #include "proxy/wall_clock.hpp"
 
 namespace pgweir::proxy::admin {
@@ -69,13 +70,6 @@ std::string_view state_of(const pool::Server& server) {
     return is_stale(server) ? "used" : pool::state_text(server.state());
 }
 
-std::uint32_t peer_pid(int fd) {
-    ucred credentials{};
-    socklen_t size = sizeof credentials;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return 0;
-    return static_cast<std::uint32_t>(credentials.pid);
-}
-
 void set_addresses(Connection& to, const net::Address& address, int fd) {
     to.fd = fd;
     if (!address.empty()) {
@@ -110,7 +104,7 @@ Connection describe(const Client& client, std::int64_t now_us) {
     }
     if (client.address().is_unix()) {  // the port is part of the socket's name
         seen.port = seen.local_port = client.shard().worker.config->settings.listen_port;
-        seen.remote_pid = peer_pid(client.fd());
+        seen.remote_pid = static_cast<std::uint32_t>(pid_of(client));
     }
     seen.vars = client.vars();
     seen.prepared_statements = client.frontend().statements().names().size();
@@ -130,6 +124,7 @@ Connection describe(const pool::Server& server) {
     seen.database = server.pool().database();
     seen.state = state_of(server);
     set_addresses(seen, server.address(), server.fd());
+    if (server.address().is_unix()) seen.local_port = server.worker().config->settings.listen_port;
     seen.connected_us = server.connected_us();
     seen.request_us = server.request_us ? server.request_us : server.connected_us();
     seen.close_needed = server.close_needed;

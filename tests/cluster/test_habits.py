@@ -182,6 +182,28 @@ def test_disabled_balancing_stays_on_what_works(pgweir, cluster):
         two.terminate()
 
 
+def test_disabled_balancing_finds_what_works_once(pgweir, cluster):
+    """Clients that come together wait for the one that tries the hosts."""
+    entry = f"host=nowhere.invalid,127.0.0.1 port={cluster.primary.port} dbname=app load_balance_hosts=disable"
+    proxy = pgweir(databases={"listed": entry}, default_pool_size=4)
+    clients = [proxy.wire(dbname="listed") for _ in range(4)]
+    for client in clients:
+        client.send(query("begin"))
+    for client in clients:
+        client.read_until("Z")
+        client.close()
+    assert proxy.log().count("closing because: server DNS lookup failed") == 1
+
+
+def test_servers_by_unix_socket_have_ports(pgweir, cluster):
+    port = str(cluster.primary.port)
+    proxy = pgweir(databases={"local": f"host={cluster.primary.directory} port={port} dbname=app"})
+    assert proxy.rows("select 1", dbname="local") == [("1",)]
+    server, = proxy.console("show servers")
+    assert [server[name] for name in ("addr", "port", "local_port")] == ["unix", port, str(proxy.port)]
+    assert f"@unix:{port} new connection to server" in proxy.log()
+
+
 def test_names_are_remembered(pgweir, cluster):
     proxy = pgweir(databases={"named": f"host=localhost port={cluster.primary.port} dbname=app",
                               "nowhere": "host=nowhere.invalid port=1"}, query_wait_timeout=1)

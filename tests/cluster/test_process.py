@@ -1,6 +1,7 @@
 """The process itself: signals, drain, reload, exit codes."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -234,6 +235,26 @@ def test_taken_port(pgweir):
     done = run(proxy.program, proxy.config, **IDENTITY)
     assert done.returncode == 1 and done.stderr
     assert proxy.rows("select 1") == [("1",)]
+
+
+def test_pidfiles(pgweir):
+    """One that cannot be written ends it, as in PgBouncer; one that nobody's process left is no hindrance."""
+    proxy = pgweir(start=False, pidfile="@DIR@/none/pid")
+    done = run(proxy.program, proxy.config, **IDENTITY)
+    assert done.returncode == 1 and "none/pid: No such file or directory" in done.stderr
+    stale = proxy.directory / "none" / "pid"
+    stale.parent.mkdir()
+    if IDENTITY:
+        shutil.chown(stale.parent, IDENTITY["user"])
+    stale.write_text("999999999\n")
+    stale.chmod(0o444)
+    proxy.start()
+    assert stale.read_text() == f"{proxy.pid}\n"
+
+
+def test_users_that_are_none(pgweir):
+    done = run(pgweir(start=False).program, "-u", "nobody-of-that-name", pgweir(start=False).config, **IDENTITY)
+    assert done.returncode == 1 and "no such user: nobody-of-that-name" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

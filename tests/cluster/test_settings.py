@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import signal
+import socket
 import struct
 import subprocess
 from pathlib import Path
@@ -231,6 +232,27 @@ def test_log_of_connections(pgweir):
     quiet.wire().terminate()
     quiet.stop()
     assert not re.search(r" C-0x.*(login attempt|closing because)", quiet.log())
+
+
+def test_log_of_hang_ups(pgweir):
+    """In PgBouncer's words; who only looks whether the port answers, or hangs up to ask for a password, is not told of."""
+    proxy = pgweir(auth_type="md5")
+    Wire(proxy.port).close()
+    waits = Wire(proxy.port)
+    waits.send(startup(user="app", dbname="app"))
+    assert waits.read().type == "R"
+    waits.close()
+    half = Wire(proxy.port)
+    half.send(startup(user="app", dbname="app")[:-3])
+    half.close()
+    eventually(lambda: proxy.log().count("closing because: client unexpected eof") == 1)
+    proxy.wire().close()
+    eventually(lambda: proxy.log().count("closing because: client unexpected eof") == 2)
+    with socket.socket(socket.AF_UNIX) as local:
+        local.connect(str(proxy.directory / f".s.PGSQL.{proxy.port}"))
+        local.send(startup(user="app", dbname="app")[:-3])
+    eventually(lambda: re.search(rf"@unix\({os.getpid()}\):{proxy.port} closing because: client unexpected eof", proxy.log()))
+    assert "WARNING" not in proxy.log() and proxy.log().count("closing because") == 3
 
 
 def test_log_pooler_errors(pgweir):

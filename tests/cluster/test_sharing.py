@@ -5,7 +5,7 @@ import time
 
 import pytest
 from harness import ConnectionClosed, ServerError, eventually
-from harness.wire import SYNC, bind, close_statement, describe_statement, execute, parse
+from harness.wire import SYNC, bind, close_statement, describe_statement, execute, parse, query
 
 POOLING = ("transaction", "statement")
 
@@ -113,13 +113,14 @@ def test_session_mode_keeps_its_server(pgweir):
 
 @pytest.mark.short
 @pytest.mark.pooler
-def test_statement_mode_refuses_transactions(pgweir):
+@pytest.mark.parametrize("request_", [parse("begin") + bind() + execute() + SYNC, query("begin"),
+                                      query("select 1; begin; select 2")], ids=["extended", "simple", "several"])
+def test_statement_mode_refuses_transactions(pgweir, request_):
     proxy = pgweir()
-    wire = proxy.wire(dbname=proxy.entry("statement"))
-    messages = wire.send(parse("begin"), bind(), execute(), SYNC) or wire.reads_eof()
-    errors = [message.fields() for message in messages if message.type == "E"]
-    assert errors and errors[0]["M"] == "transaction blocks not allowed in statement pooling mode"
-    wire.close()
+    with proxy.wire(dbname=proxy.entry("statement")) as wire:
+        wire.send(request_)
+        refusal, = wire.reads_eof()  # and nothing that says it had begun
+    assert refusal.fields()["M"] == "transaction blocks not allowed in statement pooling mode"
     assert proxy.rows("select 1", dbname=proxy.entry("statement")) == [("1",)]
 
 

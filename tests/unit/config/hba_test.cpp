@@ -206,12 +206,15 @@ TEST(Hba, IsLoadedWhenItIsTheMethod) {
                                    "auth_ident_file = ident\n"},
                          {"b.ini", "[pgbouncer]\nauth_type = trust\nauth_hba_file = hba\n"},
                          {"c.ini", "[pgbouncer]\nauth_type = hba\nauth_hba_file = nope\n"},
-                         {"hba", "local all all trust\n"},
+                         {"hba", "local all all peer map=gone\nlocal all all peer map=m\n"},
                          {"ident", "m a b\n"}};
     const auto loaded = load("a.ini", sources_of(files));
     ASSERT_TRUE(loaded.config && loaded.config->hba);
     EXPECT_EQ(loaded.config->hba->rules.size(), 1u);
+    EXPECT_EQ(loaded.config->hba->rules[0].map, "m");
     EXPECT_EQ(loaded.config->hba->maps.size(), 1u);
+    EXPECT_EQ(lines_of(loaded.warnings),
+              Lines{"hba:1: line is ignored: there is no ident map \"gone\""});
     EXPECT_EQ(load("b.ini", sources_of(files)).config->hba, nullptr);
     const auto missing = load("c.ini", sources_of(files));
     ASSERT_TRUE(missing.config && missing.config->hba);
