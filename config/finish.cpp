@@ -80,15 +80,6 @@ void read_hba(Draft& draft, const Sources& sources) {
     draft.config.hba = std::move(hba);
 }
 
-/// Without them it would ask the system's, who may know other addresses.
-void check_name_servers(Draft& draft, const Sources& sources) {
-    const std::string& path = draft.config.settings.resolv_conf;
-    if (path.empty()) return;
-    const auto text = sources.read(path);
-    if (text.has_error() || !*text)
-        draft.problem("resolv_conf", fmt::format("resolv_conf: cannot read \"{}\"", path));
-}
-
 /// The password of a cluster's health probe: its own, else from its file, else from the userlist.
 void complete_cluster(Cluster& cluster, Draft& draft, const Sources& sources) {
     protocol::Secret& password = cluster.health.password;
@@ -223,7 +214,6 @@ void complete(Draft& draft, const Sources& sources) {
     expand_home(draft, sources);
     read_users(draft, sources);
     read_hba(draft, sources);
-    check_name_servers(draft, sources);
     for (auto& [name, cluster] : draft.config.clusters) complete_cluster(cluster, draft, sources);
     for (auto& [name, database] : draft.config.databases) {
         complete_database(database, draft.config);

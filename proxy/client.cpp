@@ -208,6 +208,7 @@ void Client::learn(pool::Backend::OwnAnswer answer) {
 }
 
 void Client::own_over(bool waited) {
+    if (begins_forbidden()) return refuse_block();
     if (server_->backend().settled()) {
         if (query_began_us_ != 0) end_request(server_->backend().tx() == TxStatus::idle);
         rest();
@@ -278,11 +279,13 @@ RequestRules Client::rules() const {
 }
 
 void Client::deliver(const protocol::Segments& replies) {
-    if (begins_forbidden()) return;  // it is told so instead
+    // It is told so instead, unless it has half a message.
+    if (begins_forbidden() && server_->backend().findings().ready && !amid_reply_) return;
     if (routing_ && routing_->request.withholds && withhold(replies)) return;
     if (routing_ && routing_->request.dirties && server_) note_acknowledged();
     if (stats_) stats_->sent.add(replies.size());
     socket_.send(replies);
+    amid_reply_ = server_ && server_->backend().passing() > 0;
     if (server_ && !undecided_ && !server_->full() &&
         server_->backend().pipeline().size() <= outstanding_max / 2) {
         socket_.resume();
@@ -293,6 +296,11 @@ void Client::deliver(const protocol::Segments& replies) {
 bool Client::begins_forbidden() const {
     return server_ && server_->backend().tx() != TxStatus::idle &&
            pool_->settings(shard_.worker).limits.mode == config::PoolMode::statement;
+}
+
+void Client::refuse_block() {
+    close(protocol::protocol_violation(protocol::Origin::client,
+                                       "transaction blocks not allowed in statement pooling mode"));
 }
 
 void Client::on_drained() {
@@ -333,6 +341,7 @@ void Client::discarded_all() {
 }
 
 void Client::settled() {
+    if (begins_forbidden()) return refuse_block();  // whatever else is under way
     if (server_->backend().settled()) {
         if (routing_ && routing_->request.refused) return run_again();
         end_request(server_->backend().tx() == TxStatus::idle);
@@ -360,10 +369,7 @@ void Client::rest() {
     query_began_us_ = 0;
     if (backend.tx() == TxStatus::idle) xact_began_us_ = 0;
     if (routing_ && backend.tx() == TxStatus::idle && backend.settled()) note_unit_done();
-    if (begins_forbidden()) {
-        return close(protocol::protocol_violation(
-            protocol::Origin::client, "transaction blocks not allowed in statement pooling mode"));
-    }
+    if (begins_forbidden()) return refuse_block();
     const config::PoolMode mode = pool_->settings(shard_.worker).limits.mode;
     if (backend.tx() == TxStatus::idle && !(session_ && session_->unsettled()))
         publish_schema_change();

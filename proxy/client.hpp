@@ -211,6 +211,7 @@ private:
     // … and client_again.cpp.
     bool withhold(const protocol::Segments& replies);
     bool begins_forbidden() const;
+    void refuse_block();
     void withhold_no_more();
     bool is_refusal(Bytes error);
     void run_again();
@@ -310,6 +311,7 @@ private:
         false;               // has a server, which is being given the client's variables or checked
     bool awaiting_ = false;  // the answer to a question, for which what comes next has to wait
     bool schema_changed_ = false;   // by statements of the present transaction
+    bool amid_reply_ = false;       // it has the beginning of a message of the server's
     bool undecided_ = false;        // what comes next hangs on an answer of the server's
     bool notified_ = false;         // of waiting, this time
     bool pin_warned_ = false;       // this time

@@ -170,7 +170,7 @@ void Session::note(std::string_view sql, Traces traits, std::string_view bind) {
     constexpr Traces notifying = trace::notifies | trace::functions | trace::anything;
     if ((traits & trace::reads_sequences) != 0) book_->sequences_are_read = true;
     local_ |= (traits & trace::local) != 0;
-    if ((traits & trace::writes) != 0) wrote();
+    if ((traits & trace::writes) != 0) wrote(), touch_sequences();
     may_notify_ |= (traits & notifying) != 0;
     if ((traits & ~harmless) != 0) note_traces(sql, traits & ~harmless, bind);
 }

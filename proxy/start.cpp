@@ -168,6 +168,9 @@ int start(const Options& options) {
     const std::string problem = change_user(options.user.empty() ? settings.user : options.user);
     if (!problem.empty()) return fail(problem);
     if (!config.native.core_dumps) forbid_cores();  // becoming a user undoes half of it
+    const std::string& servers = settings.resolv_conf;
+    if (!servers.empty() && access(servers.c_str(), R_OK) != 0)
+        return fail(fmt::format("cannot read resolv_conf {}: {}", servers, std::strerror(errno)));
     if (options.daemon && settings.pidfile.empty()) return fail("-d needs a pidfile");
     if (options.daemon && settings.logfile.empty() && !settings.syslog)
         return fail("-d needs logfile or syslog");

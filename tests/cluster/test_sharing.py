@@ -5,7 +5,7 @@ import time
 
 import pytest
 from harness import ConnectionClosed, ServerError, eventually
-from harness.wire import SYNC, bind, close_statement, describe_statement, execute, parse, query
+from harness.wire import FLUSH, SYNC, bind, close_statement, describe_statement, execute, parse, query
 
 POOLING = ("transaction", "statement")
 
@@ -111,6 +111,9 @@ def test_session_mode_keeps_its_server(pgweir):
         assert (second_pid,) == pid[0]
 
 
+FORBIDDEN = "transaction blocks not allowed in statement pooling mode"
+
+
 @pytest.mark.short
 @pytest.mark.pooler
 @pytest.mark.parametrize("request_", [parse("begin") + bind() + execute() + SYNC, query("begin"),
@@ -120,8 +123,30 @@ def test_statement_mode_refuses_transactions(pgweir, request_):
     with proxy.wire(dbname=proxy.entry("statement")) as wire:
         wire.send(request_)
         refusal, = wire.reads_eof()  # and nothing that says it had begun
-    assert refusal.fields()["M"] == "transaction blocks not allowed in statement pooling mode"
+    assert refusal.fields()["M"] == FORBIDDEN
     assert proxy.rows("select 1", dbname=proxy.entry("statement")) == [("1",)]
+
+
+@pytest.mark.pooler
+@pytest.mark.parametrize("behind", [query("select pg_sleep(0.1)"), parse("select 1") + bind() + execute() + FLUSH],
+                         ids=["more", "without a sync"])
+def test_statement_mode_refuses_amid_a_pipeline(pgweir, behind):
+    """What has been sent behind the BEGIN has no answer, and need not have had one."""
+    proxy = pgweir()
+    with proxy.wire(dbname=proxy.entry("statement")) as wire:
+        wire.send(parse("begin") + bind() + execute() + SYNC + behind)
+        refusal, = wire.reads_eof()
+    assert refusal.fields()["M"] == FORBIDDEN
+
+
+@pytest.mark.pooler
+def test_statement_mode_refuses_behind_half_a_row(pgweir):
+    proxy = pgweir()
+    with proxy.wire(dbname=proxy.entry("statement")) as wire:
+        wire.send(query("begin; select repeat('x', 3000000)"))
+        messages = wire.reads_eof()
+    assert messages[-1].fields()["M"] == FORBIDDEN
+    assert [len(message.columns()[0]) for message in messages if message.type == "D"] in ([], [3000000])
 
 
 class Canary(threading.Thread):
