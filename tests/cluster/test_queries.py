@@ -233,13 +233,13 @@ def test_lines_in_json_carry_the_traceparent(pgweir, cluster):
         eventually(lambda: parents(proxy, "closing because: idle transaction timeout") == [PARENT], what="the other's")
     with proxy.wire(application_name=f"tests {own}") as wire:
         wire.rows(f"select 1 /*traceparent='{PARENT}'*/")
-    eventually(lambda: parents(proxy, "closing because: client close request") == [None, own], what="its end")
+    eventually(lambda: parents(proxy, "closing because: client unexpected eof") == [None, own], what="its end")
 
 
 def test_lines_of_text_are_without_the_traceparent(pgweir, cluster):
     proxy = pgweir(cluster)
     proxy.rows("select 1", application_name=PARENT)
-    eventually(lambda: "closing because: client close request" in proxy.log(), what="its end")
+    eventually(lambda: "closing because: client unexpected eof" in proxy.log(), what="its end")
     assert PARENT not in proxy.log()
 
 

@@ -287,7 +287,7 @@ def test_logfile(pgweir):
 
 def test_verbose(pgweir):
     assert " DEBUG " not in pgweir().log()
-    proxy = pgweir(verbose=2)
+    proxy = pgweir(verbose=2, default_pool_size=1)  # the one server has to follow both
     with proxy.wire() as one, proxy.wire() as other:
         one.query("set datestyle = 'German'")
         other.query("select 1")
