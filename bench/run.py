@@ -48,7 +48,8 @@ PAGE = ["simple", "extended", "prepared", "pipeline", "tpcb", "held", "simple-20
         "stub-prepared", "stub-simple-200", "scale-few", "scale-many", "scale-200",
         "scale-10000", "idle-1000", "idle-10000", "idle-50000", "idle-tls-1000",
         "syscalls-simple", "syscalls-prepared", "syscalls-simple-200", "instructions-simple",
-        "instructions-extended", "instructions-prepared"]
+        "instructions-extended", "instructions-prepared", "instructions-split-simple",
+        "instructions-split-extended", "instructions-split-prepared"]
 NOT_FOR_SANITIZERS = 5        # an exit code; ctest takes it for "skipped"
 QUICK = ["simple", "extended", "prepared", "simple-200", "tpcb", "latency", "bulk-row",
          "bulk-rows", "idle-clients", "idle-servers", "syscalls-simple", "syscalls-prepared",

@@ -12,8 +12,8 @@ import subprocess
 from dataclasses import dataclass
 
 from harness import procfs, trace
+from harness.callgrind import total_of
 from harness.errors import Unsupported
-from harness.instructions import total_of
 from harness.stub import Load
 from harness.syscalls import COLUMNS, figures_of
 from harness.targets import Settings, Target

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness import budgets, pictures
+from harness import budgets, callgrind, pictures
 from harness.document import Document
+from harness.instructions import part_figure
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 _SLOWER = 1.03                # what counts as such: less is within what a run repeats to
@@ -70,6 +71,21 @@ def _count_table(document: Document) -> list[str]:
             f"| | figure | {_SUBJECT} | {document.reference} |", "|---|---|---|---|", *rows, ""]
 
 
+def _part_table(document: Document) -> list[str]:
+    """Where our instructions are."""
+    rows = []
+    for name in document.results.workloads():
+        found = [document.results.median(name, _SUBJECT, figure)
+                 for figure in ("instructions_per_tx", *map(part_figure, callgrind.PARTS))]
+        if all(one is not None for one in found):
+            rows.append(f"| `{name}` | " + " | ".join(f"{one:.0f}" for one in found) + " |")
+    if not rows:
+        return []
+    titles = ["all", *(f"`{part}/`" for part in callgrind.PARTS[:-2]), "libc", "other libraries"]
+    return ["Where the instructions are (callgrind; `net/` is `pool/net/`, `pool/` the rest of it):", "",
+            "| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|", *rows, ""]
+
+
 def _is_better(figure: str) -> bool:
     """More of it is better."""
     return figure in ("tps", "gb_per_s")
@@ -127,7 +143,7 @@ def markdown(document: Document, folder: str) -> str:
     for plan in pictures.PICTURES:
         if plan.name in pictures.make(document):
             lines += [f"![{plan.title}]({folder}{plan.name}.svg)", ""]
-    lines += [*_slower(document), *_ratio_table(document), *_count_table(document),
+    lines += [*_slower(document), *_ratio_table(document), *_count_table(document), *_part_table(document),
               *_budget_table(document), *_problems(document)]
     return "\n".join(lines)
 
