@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "config/conninfo.hpp"
+#include "config/nearest.hpp"
 #include "config/units.hpp"
 
 namespace pgweir::config {

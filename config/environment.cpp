@@ -7,6 +7,7 @@
 
 #include "config/native.hpp"
 #include "config/native_keys.hpp"
+#include "config/nearest.hpp"
 #include "config/settings.hpp"
 #include "config/toml.hpp"
 #include "config/units.hpp"

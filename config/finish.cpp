@@ -4,6 +4,7 @@
 
 #include "config/entries.hpp"
 #include "config/hba.hpp"
+#include "config/nearest.hpp"
 #include "config/settings.hpp"
 #include "config/userlist.hpp"
 

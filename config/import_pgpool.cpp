@@ -347,8 +347,13 @@ private:
         }
         const auto bytes = conf_.bytes("delay_threshold", 0);
         const Duration time = conf_.time("delay_threshold_by_time", 1ms, 0s);
-        if (bytes > 0) reads.max_lag_bytes = bytes;
         if (time > 0s) reads.max_lag = time;
+        if (time > 0s && bytes > 0) {
+            conf_.remark("delay_threshold", "left out: pgpool looks at delay_threshold_by_time "
+                                            "alone where both are set");
+        } else if (bytes > 0) {
+            reads.max_lag_bytes = bytes;
+        }
         if (bytes == 0 && time == 0s) {
             conf_.remark("delay_threshold", "pgpool did not look at lag; reads.max_lag and "
                                             "reads.max_lag_bytes have pgweir's defaults");

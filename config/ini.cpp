@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "config/nearest.hpp"
 #include "config/units.hpp"
 
 namespace pgweir::config {

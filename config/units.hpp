@@ -62,12 +62,6 @@ std::optional<std::string> cut_quoted(std::string_view& rest);
 std::string_view trim(std::string_view text);
 bool same_word(std::string_view left, std::string_view right);  // ASCII letter case ignored
 
-/// The candidate that `word` was probably meant to be, or "": few enough edits for its length.
-std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
-
-/// `, did you mean "X"?`, or "" when no candidate is near.
-std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
-
 /// One word of an enumeration, as it is written.
 template <class Value>
 struct Named {

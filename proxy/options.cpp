@@ -1,5 +1,6 @@
 #include "proxy/options.hpp"
 
+#include "config/nearest.hpp"
 #include "config/units.hpp"
 
 namespace pgweir::proxy {

@@ -254,10 +254,13 @@ void run_reset(Process& process, const Command&, const Tell& tell) {
                          [tell] { tell(done("RESET QUERIES")); });
 }
 
-bool is_shutdown_argument(std::string_view argument) {
-    return argument.empty() || protocol::same_name(argument, "wait_for_clients") ||
-           protocol::same_name(argument, "wait_for_servers");
-}
+constexpr std::string_view shutdown_words[] = {"wait_for_servers", "wait_for_clients"};
+constexpr std::string_view reset_words[] = {"queries"};
+constexpr auto node_words = [] {
+    std::array<std::string_view, std::size(node_acts)> words;
+    std::ranges::transform(node_acts, words.begin(), &NodeAct::word);
+    return words;
+}();
 
 constexpr Verb verbs[] = {
     {"set", Access::admin, false, run_set},
@@ -270,10 +273,10 @@ constexpr Verb verbs[] = {
     {"kill", Access::admin, true, run_kill},
     {"kill_client", Access::admin, true, run_kill_client},
     {"suspend", Access::admin, false, run_suspend},
-    {"shutdown", Access::admin, true, run_shutdown},
+    {"shutdown", Access::admin, true, run_shutdown, shutdown_words},
     {"wait_close", Access::admin, true, run_wait_close},
-    {"node", Access::admin, false, run_node},
-    {"reset", Access::admin, true, run_reset},
+    {"node", Access::admin, false, run_node, node_words},
+    {"reset", Access::admin, true, run_reset, reset_words},
     {"explain", Access::stats, false, run_explain},
 };
 
@@ -301,6 +304,14 @@ std::string Statement::title() const {
 
 namespace {
 
+/// Behind a verb that has words is one of them; SHUTDOWN may stand alone.
+bool has_its_word(const Verb& verb, const Command& command) {
+    const std::string& word = verb.run == run_node ? command.key : command.argument;
+    if (verb.words.empty() || (word.empty() && verb.run == run_shutdown)) return true;
+    return std::ranges::any_of(
+        verb.words, [&](std::string_view one) { return protocol::same_name(one, word); });
+}
+
 protocol::Result<Statement> resolve_command(std::string_view text) {
     auto parsed = parse_command(text);
     if (parsed.has_error()) return parsed.error();
@@ -326,11 +337,7 @@ protocol::Result<Statement> resolve_command(std::string_view text) {
                                     [&](const Verb& verb) { return verb.name == command.verb; });
     if (found == std::end(verbs)) return invalid_command(text);
     if (!found->takes_argument && !command.argument.empty()) return invalid_command(text);
-    if (found->run == run_shutdown && !is_shutdown_argument(command.argument))
-        return invalid_command(text);
-    if (found->run == run_node && !find_node_act(command.key)) return invalid_command(text);
-    if (found->run == run_reset && !protocol::same_name(command.argument, "queries"))
-        return invalid_command(text);
+    if (!has_its_word(*found, command)) return invalid_command(text);
     if (found->run == run_explain) {
         if (command.value.empty()) return invalid_command(text);
         statement.columns = explain_columns();

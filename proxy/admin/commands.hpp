@@ -26,6 +26,7 @@ struct Verb {
     Access access;
     bool takes_argument;  // if not, one makes it another command, which does not exist
     void (*run)(Process& process, const Command& command, const Tell& tell);
+    std::span<const std::string_view> words = {};  // what may come next, where it is one of few
 };
 
 /// Every verb there is, SHOW excepted: nothing can be done that is not in here.

@@ -57,7 +57,9 @@ constexpr Courtesy beginnings[] = {
     {.name = "rollback", .tag = "ROLLBACK"},
     {.name = "abort", .tag = "ROLLBACK"},
     {.name = "discard all", .tag = "DISCARD ALL"},
-    {.name = "reset", .tag = "RESET"},
+    {.name = "reset all", .tag = "RESET"},
+    {.name = "reset role", .tag = "RESET"},
+    {.name = "reset session authorization", .tag = "RESET"},
     {.name = "set session characteristics", .tag = "SET"},
     {.name = "set transaction", .tag = "SET"},
     {.name = "set time zone", .tag = "SET"},
@@ -99,7 +101,13 @@ bool sets_courtesy(std::string_view text) {
     return value && find_courtesy(name);
 }
 
+/// `reset NAME`, likewise.
+bool resets_courtesy(std::string_view text) {
+    return begins(text, "reset") && text.size() > 6 && find_courtesy(text.substr(6));
+}
+
 constexpr Courtesy ignored_setting{.name = "set", .tag = "SET"};
+constexpr Courtesy ignored_reset{.name = "reset", .tag = "RESET"};
 
 const Courtesy* find(std::span<const Courtesy> among, std::string_view name) {
     const auto found = std::find_if(among.begin(), among.end(), [&](const Courtesy& one) {
@@ -119,6 +127,7 @@ const Courtesy* find_sentence(std::string_view text) {
     for (const Courtesy& one : beginnings) {
         if (begins(words, one.name)) return &one;
     }
+    if (resets_courtesy(words)) return &ignored_reset;
     return sets_courtesy(words) ? &ignored_setting : nullptr;
 }
 

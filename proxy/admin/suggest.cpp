@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "config/units.hpp"
+#include "config/nearest.hpp"
 #include "proxy/admin/commands.hpp"
 
 namespace pgweir::proxy::admin {
@@ -66,7 +66,10 @@ std::string command_hint(std::string_view text) {
     if (verb == "show") return hint("SHOW ", upper_case(config::nearest(second, shows)));
     if (second.empty() && std::ranges::find(shows, first) != shows.end())
         return hint("SHOW ", upper_case(first));
-    return verb == first ? std::string() : hint("", upper_case(verb));
+    if (verb != first) return hint("", upper_case(verb));
+    const auto known = std::ranges::find(all_verbs(), verb, &Verb::name);
+    if (known == all_verbs().end()) return {};
+    return hint(upper_case(verb) + ' ', upper_case(config::nearest(second, known->words)));
 }
 
 std::string name_hint(std::string_view name, std::span<const std::string_view> names) {

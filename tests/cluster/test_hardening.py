@@ -35,6 +35,13 @@ def test_linked(hardened):
     assert "TEXTREL" not in said("readelf", "-dW", hardened)
 
 
+def test_compiled(hardened):
+    """By the release preset; PGWEIR_HARDEN is off elsewhere."""
+    calls = said("nm", "-D", "--undefined-only", hardened)
+    assert "__stack_chk_fail" in calls and "__memcpy_chk" in calls
+    assert os.uname().machine != "x86_64" or "SHSTK" in said("readelf", "-nW", hardened)
+
+
 def limits(proxy):
     return Path(f"/proc/{proxy.pid}/limits").read_text(encoding="ascii")
 

@@ -160,7 +160,6 @@ user_redirect_preference_list = ''
     EXPECT_TRUE(cluster->health == health) << toml;
     const Reads reads{.split = false,
                       .max_lag = 1500ms,
-                      .max_lag_bytes = 1 << 20,
                       .consistency = Consistency::eventual,
                       .prefer_application = {{"psql", Preference::Target::replica, {}, 0.25}},
                       .prefer_database = {{"one", Preference::Target::primary, {}, 1},
@@ -170,6 +169,7 @@ user_redirect_preference_list = ''
     EXPECT_EQ(cluster->failover.hold, 60s);
     EXPECT_EQ(config->databases.size(), 1u);
     EXPECT_EQ(config->database("*")->cluster, "main");
+    EXPECT_TRUE(says(toml, "delay_threshold = 1MB: left out: pgpool looks at")) << toml;
     EXPECT_TRUE(says(toml, "pgpool.conf:8: backend_weight7 = 1: there is no backend_hostname7"));
     EXPECT_TRUE(says(toml, "pgpool.conf:12: health_check_user = other: there is one probe"));
 }

@@ -170,18 +170,5 @@ TEST(Units, LongTextsAreCutInMessages) {
     EXPECT_LT(parse_integer(text, 0, 5).error().message.size(), 250u);
 }
 
-TEST(Units, NearestName) {
-    constexpr std::string_view names[] = {"pool_size", "min_pool_size", "pool_mode", "size"};
-    EXPECT_EQ(nearest("pool_siz", names), "pool_size");
-    EXPECT_EQ(nearest("pool-mode", names), "pool_mode");
-    EXPECT_EQ(nearest("POOL_MODE", names), "pool_mode");
-    EXPECT_EQ(nearest("polo_mode", names), "pool_mode");
-    EXPECT_EQ(nearest("xyz", names), "");
-    EXPECT_EQ(nearest("", names), "");
-    EXPECT_EQ(nearest(std::string(10'000, 'p'), names), "");
-    EXPECT_EQ(did_you_mean("siez", names), ", did you mean \"size\"?");
-    EXPECT_EQ(did_you_mean("completely_else", names), "");
-}
-
 }  // namespace
 }  // namespace pgweir::config
