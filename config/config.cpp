@@ -108,7 +108,7 @@ Tls server_tls(const Settings& settings, const Database& database) {
     return tls;
 }
 
-bool limits_clients(const Config& config) {
+bool clients_may_end_soon(const Config& config) {
     const auto set = [](const auto& place) {
         const auto any = [](const auto&... limits) { return ((limits > Duration{}) || ...); };
         return any(place.query_timeout, place.transaction_timeout, place.idle_transaction_timeout,

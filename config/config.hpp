@@ -289,8 +289,8 @@ PoolLimits limits_of(const Config& config, const Database& database, const User*
 /// TLS with the servers of an entry: its own settings over the global ones.
 Tls server_tls(const Settings& settings, const Database& database);
 
-/// Is there a limit on any client's queries, transactions or idleness, or may it have to end soon
-/// for another reason?
-bool limits_clients(const Config& config);
+/// Is there a limit on any client's queries, transactions or idleness, or another reason to look
+/// at all of them often?
+bool clients_may_end_soon(const Config& config);
 
 }  // namespace pgweir::config

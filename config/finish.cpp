@@ -71,13 +71,12 @@ void read_hba(Draft& draft, const Sources& sources) {
             hba->maps = parse_ident(*text, maps, draft.findings);
         }
     }
-    std::erase_if(hba->rules, [&](const HbaRule& rule) {
-        if (rule.map.empty() || hba->maps.contains(rule.map)) return false;
-        draft.findings.warning(
-            {rules, rule.line},
-            fmt::format("line is ignored: there is no ident map \"{}\"", rule.map));
-        return true;
-    });
+    for (HbaRule& rule : hba->rules) {
+        if (rule.map.empty() || hba->maps.contains(rule.map)) continue;
+        rule.method.reset();  // nor is a line behind it to admit whom it was not meant for
+        draft.findings.warning({rules, rule.line},
+                               fmt::format("line rejects: there is no ident map \"{}\"", rule.map));
+    }
     draft.config.hba = std::move(hba);
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "config/nearest.hpp"
+
 namespace pgweir::config {
 
 namespace {

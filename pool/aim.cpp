@@ -23,17 +23,19 @@ void sever_lent(const Pool& pool, Worker& worker, const protocol::Error& error) 
     }
 }
 
+/// What its node says may be of use, or not.
+bool is_doubtful(const Aim& aim) { return !aim.at || !aim.trusted; }
+
 }  // namespace
 
 void Pool::aim(const Aim& aim) {
-    const auto is_frozen = [](const Aim& one) { return !one.at || !one.trusted; };
-    bool moved, held, was_held, frozen, was_frozen;
+    bool moved, held, was_held, doubted, was_doubted;
     {
         const std::lock_guard lock(mutex_);
         if (aim == aim_) return;
-        frozen = is_frozen(aim);
-        was_frozen = is_frozen(aim_);
-        held = frozen || aim.draining;
+        doubted = is_doubtful(aim);
+        was_doubted = is_doubtful(aim_);
+        held = doubted || aim.draining;
         was_held = ledger_.held();
         // While there is no primary, the last one's servers may prove to be of use. What one node
         // of several does not answer is asked elsewhere.
@@ -48,13 +50,13 @@ void Pool::aim(const Aim& aim) {
     }
     if (moved) epoch_.fetch_add(1, std::memory_order_release);
     for (Worker* const worker : registry_.workers()) {
-        worker->loop.post([this, worker, moved, turned = frozen != was_frozen, frozen, held,
+        worker->loop.post([this, worker, moved, turned = doubted != was_doubted, doubted, held,
                            live = registry_.loops_live] {
             if (Registry::ended(live)) return;  // and so may have this pool
             if (moved) {
                 sever_obsolete(*worker);
             } else if (turned && key_.node.empty()) {
-                freeze_servers(*worker, frozen);
+                doubt_servers(*worker, doubted);
             }
             if (!held) return serve_waiting(*worker);
             if (key_.node.empty()) return;
@@ -77,10 +79,19 @@ void Pool::sever_obsolete(Worker& worker) {
     }
 }
 
-void Pool::freeze_servers(Worker& worker, bool frozen) {
+/// A server that changes its worker may miss doubt_servers() at both.
+void Pool::arrived(Server& server) {
+    if (key_.node.empty() && settings(server.worker()).of_cluster()) {
+        const std::lock_guard lock(mutex_);
+        server.doubt(is_doubtful(aim_));
+    }
+    shelve(server);
+}
+
+void Pool::doubt_servers(Worker& worker, bool doubted) {
     for (const auto& [id, server] : worker.servers) {
         const bool logged_in = server->state() != ServerState::login;
-        if (&server->pool() == this && logged_in && !server->apart()) server->freeze(frozen);
+        if (&server->pool() == this && logged_in && !server->apart()) server->doubt(doubted);
     }
 }
 

@@ -66,7 +66,7 @@ std::uint64_t rows_of(std::string_view tag) {
 void Backend::Findings::clear() {
     ready = own_ready = false;
     if (!std::exchange(more, false)) return;
-    discarded_all = schema_changed = functions_changed = fatal = false;
+    discarded_all = schema_changed = functions_changed = fatal = block = false;
     notifications.clear();
     echoes.clear();
     parameters.clear();
@@ -81,14 +81,17 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
     if (!input.empty() && missing_ == 0 && pipeline_.front_is_fake()) emit_fakes(out);
     if (take_answer(input)) {
         out.add(input);
+        if (no_blocks_ && tx_ != TxStatus::idle) forbid(out, 0);
         return size;
     }
+    std::size_t told = 0;  // bytes of `out` that are no part of what a forbidden block answers
     while (!input.empty()) {
         if (missing_ > 0) {
             const std::size_t part = std::min(missing_, input.size());
             if (passing_) out.add(input.substr(0, part));
             missing_ -= part;
             input.remove_prefix(part);
+            told = out.size();
             continue;
         }
         if (const std::size_t rows = rows_at(input); rows > 0) {
@@ -116,9 +119,21 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
         missing_ = frame.missing;
         if (passing_) out.add(input.substr(0, arrived));
         input.remove_prefix(arrived);
+        if (!no_blocks_ || frame.type != 'Z' || !passing_) continue;
+        if (tx_ != TxStatus::idle) {
+            forbid(out, told);
+            return size - input.size();
+        }
+        told = out.size();
     }
     flush_fakes(out);
     return size - input.size();
+}
+
+/// Of `out` the first `told` bytes stay.
+void Backend::forbid(Segments& out, std::size_t told) {
+    out.cut(told);
+    findings_.more = findings_.block = true;
 }
 
 Backend::Fate Backend::apply(const Frame& frame, Segments& out) {

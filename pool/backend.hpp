@@ -100,6 +100,7 @@ public:
         bool schema_changed = false;              // CREATE, ALTER or DROP was run …
         bool functions_changed = false;           // … of a function, perhaps
         bool fatal = false;                       // the server said that it is going away
+        bool block = false;                       // one was begun that forbid_blocks() forbids
         std::vector<Notification> notifications;  // not passed on
         std::vector<Notification> echoes;         // passed on although heard elsewhere as well
         std::vector<std::pair<std::string, std::string>>
@@ -115,6 +116,10 @@ public:
     /// Its node is one of several, and nobody is to know: that it goes away, or that it is or was a
     /// replica, is not passed on.
     void conceal_node() { conceals_ = true; }
+
+    /// The answer to what begins a transaction block, or fails in one, is not passed on: nothing of
+    /// it but the rest of a message whose beginning was. What comes behind it is not read.
+    void forbid_blocks(bool forbid) { no_blocks_ = forbid; }
 
     /// Borrowed, until it is another's or nobody's (nullptr: all is passed on).
     void hear(const Hearing* hearing) { hearing_ = hearing; }
@@ -132,6 +137,7 @@ public:
 private:
     enum class Fate : std::uint8_t { forward, skip, replaced, unexpected };
 
+    void forbid(Segments& out, std::size_t told);
     std::size_t rows_at(Bytes input) const;
     bool take_answer(Bytes input);
     bool take_tag(Bytes input);
@@ -185,7 +191,7 @@ private:
     bool inserted_ = false, wrote_ = false;
     bool copying_out_ = false;  // the tag of a COPY does not tell its direction
     bool failed_ = false;
-    bool conceals_ = false;
+    bool conceals_ = false, no_blocks_ = false;
     TxStatus tx_ = TxStatus::idle;
 };
 

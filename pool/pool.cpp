@@ -190,7 +190,7 @@ void Pool::shelve(Server& server) {
 void Pool::move(Server& server, unsigned to) {
     Worker& there = *registry_.workers()[to];
     there.loop.post([this, &there, self = server.depart()]() mutable {
-        shelve(Server::arrive(std::move(self), there));
+        arrived(Server::arrive(std::move(self), there));
     });
 }
 
@@ -403,7 +403,8 @@ std::optional<config::Endpoint> Pool::next_endpoint() {
 /// None of a list of hosts that are for when one fails has answered yet: they are tried in turn.
 bool Pool::seeks_host() const {
     const config::Database& database = current_->database;
-    return database.load_balance_hosts == config::LoadBalanceHosts::disable &&
+    return !current_->of_cluster() &&
+           database.load_balance_hosts == config::LoadBalanceHosts::disable &&
            database.endpoints.size() > 1 && ledger_.total() == ledger_.opening();
 }
 
@@ -427,6 +428,11 @@ ServerCredentials Pool::credentials() const {
 void Pool::set_credentials(ServerCredentials credentials) {
     const std::lock_guard lock(mutex_);
     credentials_ = std::move(credentials);
+}
+
+void Pool::change_credentials(const std::function<ServerCredentials(ServerCredentials)>& change) {
+    const std::lock_guard lock(mutex_);
+    credentials_ = change(std::move(credentials_));
 }
 
 std::string Pool::server_database() const {

@@ -137,6 +137,8 @@ public:
     std::optional<config::Endpoint> next_endpoint();
     ServerCredentials credentials() const;
     void set_credentials(ServerCredentials credentials);
+    /// To what `change` makes of them; others that would change them wait.
+    void change_credentials(const std::function<ServerCredentials(ServerCredentials)>& change);
     /// From here on they are the other pool's.
     void share_credentials(const Pool& other) { credentials_of_ = &other; }
     std::string server_database() const;
@@ -207,7 +209,8 @@ private:
     void fetch(unsigned from, std::uint32_t server, unsigned to);
     void tell_trouble(const Server& server, const protocol::Error& error);
     void sever_obsolete(Worker& worker);
-    void freeze_servers(Worker& worker, bool frozen);
+    void doubt_servers(Worker& worker, bool doubted);
+    void arrived(Server& server);
     void serve_waiting(Worker& worker);
     void refuse_held(Worker& worker);
     void next_host(const Server& failed);

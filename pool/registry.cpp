@@ -9,26 +9,28 @@ namespace {
 /// A forced user's secret stands in the configuration, whoever the clients are.
 void know_forced_user(Pool& pool, const config::Config& config, const config::Database& entry) {
     if (entry.user != pool.user()) return;
-    ServerCredentials credentials = pool.credentials();
-    credentials.user = pool.user();
-    const config::Credential* const known = config.credential(pool.user());
-    if (entry.password) {
-        credentials.secret = *entry.password;
-    } else if (known) {
-        credentials.secret = known->secret;
-        credentials.listed = true;
-    }
-    pool.set_credentials(std::move(credentials));
+    pool.change_credentials([&](ServerCredentials credentials) {
+        credentials.user = pool.user();
+        const config::Credential* const known = config.credential(pool.user());
+        if (entry.password) {
+            credentials.secret = *entry.password;
+        } else if (known) {
+            credentials.secret = known->secret;
+            credentials.listed = true;
+        }
+        return credentials;
+    });
 }
 
 /// What the password file has said of its user is what it says now.
 void know_listed_user(Pool& pool, const config::Config& config) {
-    ServerCredentials credentials = pool.credentials();
-    if (!credentials.listed) return;
-    const config::Credential* const known = config.credential(credentials.user);
-    credentials.listed = known != nullptr;
-    credentials.secret = known ? known->secret : protocol::Secret();
-    pool.set_credentials(std::move(credentials));
+    pool.change_credentials([&](ServerCredentials credentials) {
+        if (!credentials.listed) return credentials;
+        const config::Credential* const known = config.credential(credentials.user);
+        credentials.listed = known != nullptr;
+        credentials.secret = known ? known->secret : protocol::Secret();
+        return credentials;
+    });
 }
 
 }  // namespace

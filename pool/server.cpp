@@ -73,6 +73,7 @@ bool Server::lend(Peer& peer) {
     state_ = ServerState::active;
     request_us = worker_->loop.now_us();
     const PoolSettings& settings = pool_.settings(*worker_);
+    backend_.forbid_blocks(settings.limits.mode == config::PoolMode::statement);
     const bool stale = idle_since_us != 0 && request_us - idle_since_us > settings.check_delay_us;
     if (peer.vars() == vars_ && !stale) return true;
     std::string script = protocol::set_script(*vars_, *peer.vars(), *fresh_vars_);

@@ -60,7 +60,9 @@ public:
     /// The holder can take replies again.
     void resume() { socket_.resume(); }
     /// SUSPEND and RESUME: whether what it sends is left alone.
-    void freeze(bool frozen) { frozen ? socket_.freeze() : socket_.thaw(); }
+    void suspend(bool suspended) { socket_.hold(net::Socket::suspended, suspended); }
+    /// Its node may be the primary no more: until that is known what it sends is left alone.
+    void doubt(bool doubted) { socket_.hold(net::Socket::doubted, doubted); }
     /// Runs SQL of our own, whose replies nobody sees; the holder hears own_done().
     void run_own(std::string_view sql);
     /// A query of ours is all that is under way.

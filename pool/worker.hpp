@@ -28,6 +28,7 @@ struct Shared {
     protocol::StatementTable statements;
     protocol::VarTable vars;
     net::Offload offload{2};
+    net::Offload catalogs{1};  // which are not to wait for a name server that does not answer
     net::Dns dns{offload};
     std::atomic<std::uint64_t> schema_epoch = 0;  // goes up with every CREATE, ALTER and DROP
     std::atomic<std::uint32_t> next_id = 1;  // one counter for clients and servers, as PgBouncer's

@@ -1,5 +1,7 @@
 #include "protocol/frame.hpp"
 
+#include <algorithm>
+
 namespace pgweir::protocol {
 
 Error cut_error(Cut cut, Origin sender) {
@@ -17,6 +19,17 @@ Result<std::optional<Frame>> first_frame(Bytes bytes, std::size_t payload_max, O
 void Segments::append(Bytes bytes) {
     slices_.push_back(bytes);
     end_ = bytes.data() + bytes.size();
+}
+
+void Segments::cut(std::size_t size) {
+    while (size_ > size) {
+        Bytes& last = slices_.back();
+        const std::size_t going = std::min(size_ - size, last.size());
+        last.remove_suffix(going);
+        size_ -= going;
+        if (last.empty()) slices_.pop_back();
+    }
+    end_ = slices_.empty() ? nullptr : slices_.back().data() + slices_.back().size();
 }
 
 std::string Segments::joined() const {

@@ -102,6 +102,9 @@ public:
         size_ = 0;
     }
 
+    /// The first `size` bytes stay.
+    void cut(std::size_t size);
+
     const std::vector<Bytes>& slices() const { return slices_; }
     bool empty() const { return slices_.empty(); }
     std::size_t size() const { return size_; }

@@ -206,10 +206,10 @@ void Process::freeze(bool frozen) {
     visit_shards(
         [frozen](Shard& shard) {
             shard.for_each_client([frozen](Client& client) {
-                if (!client.is_console()) client.freeze(frozen);
+                if (!client.is_console()) client.suspend(frozen);
             });
             for (const auto& [id, server] : shard.worker.servers) {
-                if (!server->pool().internal) server->freeze(frozen);
+                if (!server->pool().internal) server->suspend(frozen);
             }
         },
         [] {});

@@ -168,11 +168,12 @@ net::Task<Authentication::Outcome> Authentication::ask_database(const config::Da
     if (!found) {
         pool::Pool& pool =
             client_.shard().process.registry().pool(*config_, asking, *asking.auth_user);
-        pool::ServerCredentials credentials = pool.credentials();
-        credentials.user = *asking.auth_user;
-        if (const config::Credential* const listed = config_->credential(credentials.user))
-            credentials.secret = listed->secret;
-        pool.set_credentials(std::move(credentials));
+        pool.change_credentials([&](pool::ServerCredentials known) {
+            known.user = *asking.auth_user;
+            const config::Credential* const listed = worker().config->credential(known.user);
+            if (listed) known.secret = listed->secret;
+            return known;
+        });
         AuthQuery errand(worker(), pool);
         auto answer = co_await errand.run(std::move(query), client_.user());
         if (answer.has_error()) {
@@ -416,11 +417,12 @@ net::Task<Authentication::Outcome> Authentication::by_pam() {
     co_return co_await by_check(std::move(check), "PAM authentication failed");
 }
 
-pool::ServerCredentials Authentication::for_servers(const config::Database& database,
+pool::ServerCredentials Authentication::for_servers(const config::Config& present,
+                                                    const config::Database& database,
                                                     pool::ServerCredentials known) const {
     const bool forced = database.user && *database.user != client_.user();
     known.user = database.user.value_or(client_.user());
-    const config::Credential* const listed = config_->credential(known.user);
+    const config::Credential* const listed = present.credential(known.user);
     known.listed = false;
     if (database.password) {
         known.secret = *database.password;

@@ -24,8 +24,10 @@ public:
     /// The whole conversation, up to where AuthenticationOk would follow.
     net::Task<Outcome> run();
 
-    /// `known` with what this client's log-in adds: what its pool may show servers.
-    pool::ServerCredentials for_servers(const config::Database& database,
+    /// `known` with what this client's log-in adds: what its pool may show servers. `present`: a
+    /// secret may have been renewed since the log-in began.
+    pool::ServerCredentials for_servers(const config::Config& present,
+                                        const config::Database& database,
                                         pool::ServerCredentials known) const;
 
 private:

@@ -99,8 +99,9 @@ net::Task<void> CatalogKeeper::look() {
 net::Task<bool> CatalogKeeper::read() {
     pool::Worker& here = process_.main().worker;
     const std::uint64_t as_of = changes_->load(std::memory_order_relaxed);
+    const bool anew = std::exchange(forget_, false);  // a RELOAD meanwhile asks for it again
     CatalogReader reader(here, pool_);
-    if (catalog_ && !forget_ && as_of == as_of_) {
+    if (catalog_ && !anew && as_of == as_of_) {
         const protocol::Result<std::string> version = co_await reader.poll();
         if (version.has_error()) {
             complain(version.error());
@@ -116,10 +117,11 @@ net::Task<bool> CatalogKeeper::read() {
     }
     const protocol::Result<router::CatalogPtr> catalog = co_await reader.load(std::move(lists));
     if (catalog.has_error()) {
+        forget_ |= anew;
         complain(catalog.error());
         co_return false;
     }
-    forget_ = complained_ = false;
+    complained_ = false;
     publish(*catalog, as_of);
     co_return true;
 }

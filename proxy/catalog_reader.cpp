@@ -38,9 +38,9 @@ net::Task<protocol::Result<router::CatalogPtr>> CatalogReader::load(router::Cata
     TakeRow take = [&builder](router::CatalogBuilder::Row row) { return builder->take(row); };
     Outcome failure = co_await run(router::load_queries(), std::move(take));
     if (failure) co_return *std::move(failure);
-    // Of a database of many tables it takes tens of milliseconds.
+    // Tens of milliseconds for a database of many tables, in which the loop serves its clients.
     auto build = [rows = std::move(builder)] { return rows->build(); };
-    co_return co_await on_.shared.offload.run<router::CatalogPtr>(on_.loop, std::move(build));
+    co_return co_await on_.shared.catalogs.run<router::CatalogPtr>(on_.loop, std::move(build));
 }
 
 net::Task<protocol::Result<std::string>> CatalogReader::poll() {

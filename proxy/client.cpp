@@ -208,7 +208,6 @@ void Client::learn(pool::Backend::OwnAnswer answer) {
 }
 
 void Client::own_over(bool waited) {
-    if (begins_forbidden()) return refuse_block();
     if (server_->backend().settled()) {
         if (query_began_us_ != 0) end_request(server_->backend().tx() == TxStatus::idle);
         rest();
@@ -279,23 +278,19 @@ RequestRules Client::rules() const {
 }
 
 void Client::deliver(const protocol::Segments& replies) {
-    // It is told so instead, unless it has half a message.
-    if (begins_forbidden() && server_->backend().findings().ready && !amid_reply_) return;
     if (routing_ && routing_->request.withholds && withhold(replies)) return;
     if (routing_ && routing_->request.dirties && server_) note_acknowledged();
     if (stats_) stats_->sent.add(replies.size());
     socket_.send(replies);
-    amid_reply_ = server_ && server_->backend().passing() > 0;
     if (server_ && !undecided_ && !server_->full() &&
         server_->backend().pipeline().size() <= outstanding_max / 2) {
         socket_.resume();
     }
 }
 
-/// Statement pooling has no transaction blocks.
-bool Client::begins_forbidden() const {
-    return server_ && server_->backend().tx() != TxStatus::idle &&
-           pool_->settings(shard_.worker).limits.mode == config::PoolMode::statement;
+/// Which has no transaction blocks.
+bool Client::is_pooled_by_statement() const {
+    return pool_->settings(shard_.worker).limits.mode == config::PoolMode::statement;
 }
 
 void Client::refuse_block() {
@@ -341,7 +336,7 @@ void Client::discarded_all() {
 }
 
 void Client::settled() {
-    if (begins_forbidden()) return refuse_block();  // whatever else is under way
+    if (server_->backend().findings().block) return refuse_block();
     if (server_->backend().settled()) {
         if (routing_ && routing_->request.refused) return run_again();
         end_request(server_->backend().tx() == TxStatus::idle);
@@ -369,7 +364,6 @@ void Client::rest() {
     query_began_us_ = 0;
     if (backend.tx() == TxStatus::idle) xact_began_us_ = 0;
     if (routing_ && backend.tx() == TxStatus::idle && backend.settled()) note_unit_done();
-    if (begins_forbidden()) return refuse_block();
     const config::PoolMode mode = pool_->settings(shard_.worker).limits.mode;
     if (backend.tx() == TxStatus::idle && !(session_ && session_->unsettled()))
         publish_schema_change();

@@ -127,7 +127,7 @@ public:
     void count() { counted_ = true; }
     bool is_console() const;
     /// SUSPEND and RESUME: whether what it sends is left alone.
-    void freeze(bool frozen) { frozen ? socket_.freeze() : socket_.thaw(); }
+    void suspend(bool suspended) { socket_.hold(net::Socket::suspended, suspended); }
     int fd() const { return socket_.fd(); }
     /// nullptr: the connection is plain.
     const net::Tls* tls() const { return socket_.tls(); }
@@ -210,8 +210,6 @@ private:
     void note_unit_done();
     // … and client_again.cpp.
     bool withhold(const protocol::Segments& replies);
-    bool begins_forbidden() const;
-    void refuse_block();
     void withhold_no_more();
     bool is_refusal(Bytes error);
     void run_again();
@@ -235,6 +233,8 @@ private:
     void end_request(bool transaction_over);
     /// Nothing is asked any more: the server goes back, if it may.
     void rest();
+    bool is_pooled_by_statement() const;
+    void refuse_block();
     void publish_schema_change();
     /// The server's answer about what the client's statements have left.
     void learn(pool::Backend::OwnAnswer answer);
@@ -311,7 +311,6 @@ private:
         false;               // has a server, which is being given the client's variables or checked
     bool awaiting_ = false;  // the answer to a question, for which what comes next has to wait
     bool schema_changed_ = false;   // by statements of the present transaction
-    bool amid_reply_ = false;       // it has the beginning of a message of the server's
     bool undecided_ = false;        // what comes next hangs on an answer of the server's
     bool notified_ = false;         // of waiting, this time
     bool pin_warned_ = false;       // this time

@@ -145,6 +145,10 @@ bool Client::answer_here(const Unit& unit, Bytes input) {
         : server_      ? routing_->answer_in_transaction(unit, server_->backend().tx(), token)
                        : routing_->answer(unit, bytes, token);
     if (!answer) return false;
+    if (routing_->status() != TxStatus::idle && is_pooled_by_statement()) {
+        refuse_block();
+        return true;
+    }
     claim_token();
     std::string replies;
     write_local_answer(replies, bytes, *answer);

@@ -358,8 +358,9 @@ net::Task<Login::Outcome> Login::enter_pool() {
         client_.pool_ = nullptr;
         co_return failure;
     }
-    client_.pool_->set_credentials(
-        authentication_.for_servers(*database, client_.pool_->credentials()));
+    client_.pool_->change_credentials([&](pool::ServerCredentials known) {
+        return authentication_.for_servers(*config, *database, std::move(known));
+    });
     if (const Greeting* const known = known_greeting()) {
         welcome(*known);
         co_return Outcome();

@@ -113,6 +113,7 @@ Process::Process(const Options& options, config::ConfigPtr config, pool::TlsCont
 Process::~Process() {
     auth_shared_.slow.stop();
     shared_.offload.stop();
+    shared_.catalogs.stop();
     while (shards_.size() > 1) shards_.pop_back();
 }
 
@@ -369,7 +370,7 @@ void Process::look_after(Shard& shard) {
         shard.for_each_client([now_us](Client& client) { client.check_timeouts(now_us); });
         // Idle clients are many: they are looked at seldom, unless a limit asks for more.
         const bool near_limit = memory_.count(shard);
-        const bool often = near_limit || config::limits_clients(*shard.worker.config) ||
+        const bool often = near_limit || config::clients_may_end_soon(*shard.worker.config) ||
                            shutdown_ != Shutdown::none;
         shard.next_walk_us = now_us + (often ? 0 : 10 * tick_us);
     }

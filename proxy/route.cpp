@@ -49,6 +49,12 @@ public:
         : worker_(0, shared_, config) {
         worker_.tls = std::move(tls);
     }
+    ~Reading() {
+        shared_.offload.stop();
+        shared_.catalogs.stop();
+    }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
 
     protocol::Result<router::CatalogPtr> run(const config::Database& entry,
                                              const pool::ServerCredentials& as,

@@ -53,7 +53,10 @@ rlim_t descriptors_wanted(const config::Config& config) {
     rlim_t servers = 0;
     for (const auto& [name, database] : config.databases) {
         const config::PoolLimits limits = config::limits_of(config, database, nullptr);
-        const rlim_t all = most(limits.size) * (database.user ? 1 : users);
+        const config::Cluster* const cluster = config.cluster(database.cluster);
+        const rlim_t nodes = cluster && cluster->reads.split ? cluster->nodes.size() : 1;
+        const rlim_t all =
+            most(limits.size) * (database.user ? 1 : users) * std::max<rlim_t>(nodes, 1);
         const rlim_t cap = most(limits.max_db_connections);
         servers += cap > 0 ? std::min(all, cap) : all;
     }
@@ -176,7 +179,7 @@ int start(const Options& options) {
         return fail("-d needs logfile or syslog");
     if (!settings.pidfile.empty() && !options.reboot) {
         const pid_t pid = named_by(settings.pidfile);
-        if (is_alive(pid)) {
+        if (pid != getpid() && is_alive(pid)) {  // ours in a container that has begun anew
             return fail(
                 fmt::format("pidfile {} names a running process ({})", settings.pidfile, pid));
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness import budgets, callgrind, pictures
 from harness.document import Document
 from harness.instructions import part_figure
@@ -21,7 +23,7 @@ def _conditions(document: Document) -> str:
     head = document.head
     machine = head["machine"]
     programs = ", ".join(f"{name}: {said}" for name, said in head["targets"].items()
-                         if name in ("pgbouncer", "haproxy", "pgpool", "pgweir"))
+                         if name in ("pgbouncer", "haproxy", "pgpool", "pgweir", *_others(document)))
     cores = ("one core for client, proxy and PostgreSQL together" if head["cores"] == "one"
              else "all cores shared by client, proxy and PostgreSQL")
     return (f"Measured {str(head['date'])[:10]} on {machine['cores']} cores"
@@ -30,22 +32,24 @@ def _conditions(document: Document) -> str:
             f" average at the end {machine['load_average'][0]}. {programs}.")
 
 
-def _cell(document: Document, workload: str, figure: str) -> str:
-    ratio = document.results.ratio(workload, _SUBJECT, document.reference, figure)
-    return f"{ratio.median:.2f}" if ratio else ""
+def _others(document: Document) -> list[str]:
+    """Other releases of the reference, by `--program NAME-VERSION=PATH`."""
+    form = re.compile(re.escape(document.reference) + r"-\d[\d.]+")
+    return [name for name in document.head["targets"] if form.fullmatch(name)]
 
 
-def _ratio_table(document: Document) -> list[str]:
-    """Workloads that have a load: pgweir's figures over the reference's."""
+def _ratio_table(document: Document, reference: str) -> list[str]:
+    """Workloads that have a load: pgweir's figures over those of a target."""
     rows = []
     for name in document.results.workloads():
-        cells = [_cell(document, name, figure) for figure, _ in _COLUMNS]
+        ratios = [document.results.ratio(name, _SUBJECT, reference, figure) for figure, _ in _COLUMNS]
+        cells = [f"{ratio.median:.2f}" if ratio else "" for ratio in ratios]
         if any(cells):
             text = document.workloads.get(name, {}).get("text", "")
             rows.append(f"| `{name}` {text} | " + " | ".join(cells) + " |")
     if not rows:
         return []
-    return [f"`{_SUBJECT}` ÷ `{document.reference}`, medians over rounds; less is better, but for tps:", "",
+    return [f"`{_SUBJECT}` ÷ `{reference}`, medians over rounds; less is better, but for tps:", "",
             "| | " + " | ".join(title for _, title in _COLUMNS) + " |",
             "|---" * (len(_COLUMNS) + 1) + "|", *rows, ""]
 
@@ -143,7 +147,10 @@ def markdown(document: Document, folder: str) -> str:
     for plan in pictures.PICTURES:
         if plan.name in pictures.make(document):
             lines += [f"![{plan.title}]({folder}{plan.name}.svg)", ""]
-    lines += [*_slower(document), *_ratio_table(document), *_count_table(document), *_part_table(document),
+    lines += [*_slower(document)]
+    for reference in (document.reference, *_others(document)):
+        lines += _ratio_table(document, reference)
+    lines += [*_count_table(document), *_part_table(document),
               *_budget_table(document), *_problems(document)]
     return "\n".join(lines)
 

@@ -95,9 +95,9 @@ public:
     /// While paused the owner is not told of input; it is when resumed.
     void pause() { held_ |= paused; }
     void resume() { let_go(paused); }
-    /// The same for another reason, on top: the whole process is suspended.
-    void freeze() { held_ |= frozen; }
-    void thaw() { let_go(frozen); }
+    /// The same for other reasons, each on top of the others.
+    enum Held : std::uint8_t { paused = 1, suspended = 2, doubted = 4 };
+    void hold(Held why, bool held) { held ? void(held_ |= why) : let_go(why); }
     /// Has the owner called again after others had their turn.
     void yield();
 
@@ -134,7 +134,6 @@ private:
     bool readable_ = false;
     bool hangup_ = false;  // EPOLLRDHUP seen: there is an end to be read
     bool eof_ = false;
-    enum Held : std::uint8_t { paused = 1, frozen = 2 };
     std::uint8_t held_ = 0;  // why the owner is not told of input
     bool watching_output_ = false;
     std::string outbox_;

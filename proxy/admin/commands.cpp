@@ -254,7 +254,7 @@ void run_reset(Process& process, const Command&, const Tell& tell) {
                          [tell] { tell(done("RESET QUERIES")); });
 }
 
-constexpr std::string_view shutdown_words[] = {"wait_for_servers", "wait_for_clients"};
+constexpr std::string_view shutdown_words[] = {"", "wait_for_servers", "wait_for_clients"};
 constexpr std::string_view reset_words[] = {"queries"};
 constexpr auto node_words = [] {
     std::array<std::string_view, std::size(node_acts)> words;
@@ -304,12 +304,12 @@ std::string Statement::title() const {
 
 namespace {
 
-/// Behind a verb that has words is one of them; SHUTDOWN may stand alone.
+/// What comes behind the verb is one of its words, if it has any.
 bool has_its_word(const Verb& verb, const Command& command) {
-    const std::string& word = verb.run == run_node ? command.key : command.argument;
-    if (verb.words.empty() || (word.empty() && verb.run == run_shutdown)) return true;
-    return std::ranges::any_of(
-        verb.words, [&](std::string_view one) { return protocol::same_name(one, word); });
+    const std::string& word = command.key.empty() ? command.argument : command.key;
+    return verb.words.empty() || std::ranges::any_of(verb.words, [&](std::string_view one) {
+               return protocol::same_name(one, word);
+           });
 }
 
 protocol::Result<Statement> resolve_command(std::string_view text) {

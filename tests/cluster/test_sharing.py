@@ -128,15 +128,22 @@ def test_statement_mode_refuses_transactions(pgweir, request_):
 
 
 @pytest.mark.pooler
-@pytest.mark.parametrize("behind", [query("select pg_sleep(0.1)"), parse("select 1") + bind() + execute() + FLUSH],
-                         ids=["more", "without a sync"])
+@pytest.mark.parametrize("behind", [
+    query("select pg_sleep(0.1)"), parse("select 1") + bind() + execute() + FLUSH, query("commit"),
+    query("select repeat('x', 3000000)")], ids=["more", "without a sync", "its end", "a large result"])
 def test_statement_mode_refuses_amid_a_pipeline(pgweir, behind):
-    """What has been sent behind the BEGIN has no answer, and need not have had one."""
+    """What was sent before the BEGIN is answered; what has been sent behind it is not, and need not have been."""
     proxy = pgweir()
-    with proxy.wire(dbname=proxy.entry("statement")) as wire:
-        wire.send(parse("begin") + bind() + execute() + SYNC + behind)
-        refusal, = wire.reads_eof()
+    entry = proxy.entry("statement")
+    with proxy.wire(dbname=entry) as wire:
+        wire.send(parse("select 'before'") + bind() + execute() + SYNC + parse("begin") + bind() + execute() + SYNC +
+                  behind)
+        *answers, refusal = wire.reads_eof()
     assert refusal.fields()["M"] == FORBIDDEN
+    assert "".join(one.type for one in answers).startswith("12DCZ")
+    assert [one for one in answers if one.type == "Z"] == answers[4:5]
+    assert answers[2].columns() == ("before",)
+    assert proxy.rows("select 1", dbname=entry) == [("1",)]
 
 
 @pytest.mark.pooler
@@ -147,6 +154,7 @@ def test_statement_mode_refuses_behind_half_a_row(pgweir):
         messages = wire.reads_eof()
     assert messages[-1].fields()["M"] == FORBIDDEN
     assert [len(message.columns()[0]) for message in messages if message.type == "D"] in ([], [3000000])
+    assert "Z" not in [message.type for message in messages]
 
 
 class Canary(threading.Thread):

@@ -508,3 +508,16 @@ def test_goodbye_behind_what_has_no_end(proxy, messages):
     with proxy.wire() as wire:
         wire.send(*messages, TERMINATE)
         wire.reads_eof()  # or TimeoutError
+
+
+@pytest.mark.parametrize("request_", [parse("begin") + bind() + execute() + SYNC, query("begin"),
+                                      query("begin") + query("commit"), query("begin; select 1")],
+                         ids=["extended", "simple", "with its end", "several"])
+def test_statement_mode_has_no_transactions(pgweir, split_cluster, request_):
+    """Though a cluster's entry begins them without a server."""
+    proxy = pgweir(toml=split_toml(split_cluster, pool='mode = "statement"'))
+    with proxy.wire() as wire:
+        wire.send(request_)
+        refusal, = wire.reads_eof()
+    assert refusal.fields()["M"] == "transaction blocks not allowed in statement pooling mode"
+    assert proxy.rows("select 1") == [("1",)]

@@ -4,6 +4,7 @@
 #include <cstdarg>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -254,10 +255,14 @@ void __wrap__ZNSt6thread4joinEv(std::thread* thread) {
     __real__ZNSt6thread4joinEv(thread);
 }
 
-/// Offload::submit(): at once, or the order of things would be up to a thread that is not the
-/// kernel's.
+/// Offload::submit(): by the kernel, some time later: a thread of its own would make the order of
+/// things its own affair.
 void __wrap__ZN6pgweir3net7Offload6submitENS0_3JobE(pgweir::net::Offload*, pgweir::net::Job job) {
-    job();
+    constexpr std::int64_t longest_us = 50'000;
+    Kernel* const kernel = Kernel::instance();
+    if (!kernel) return job();
+    kernel->in(kernel->dice.below(longest_us),
+               [held = std::make_shared<pgweir::net::Job>(std::move(job))] { (*held)(); });
 }
 
 }  // extern "C"

@@ -210,11 +210,12 @@ TEST(Hba, IsLoadedWhenItIsTheMethod) {
                          {"ident", "m a b\n"}};
     const auto loaded = load("a.ini", sources_of(files));
     ASSERT_TRUE(loaded.config && loaded.config->hba);
-    EXPECT_EQ(loaded.config->hba->rules.size(), 1u);
-    EXPECT_EQ(loaded.config->hba->rules[0].map, "m");
+    ASSERT_EQ(loaded.config->hba->rules.size(), 2u);
+    EXPECT_FALSE(loaded.config->hba->rules[0].method.has_value());  // nobody is let in by it
+    EXPECT_EQ(loaded.config->hba->rules[1].method, AuthType::peer);
     EXPECT_EQ(loaded.config->hba->maps.size(), 1u);
     EXPECT_EQ(lines_of(loaded.warnings),
-              Lines{"hba:1: line is ignored: there is no ident map \"gone\""});
+              Lines{"hba:1: line rejects: there is no ident map \"gone\""});
     EXPECT_EQ(load("b.ini", sources_of(files)).config->hba, nullptr);
     const auto missing = load("c.ini", sources_of(files));
     ASSERT_TRUE(missing.config && missing.config->hba);

@@ -106,17 +106,17 @@ TEST(Limits, OfClientsAnywhere) {
     Config config;
     config.databases["app"];
     config.users["bob"];
-    EXPECT_FALSE(limits_clients(config));
+    EXPECT_FALSE(clients_may_end_soon(config));
     config.databases["app"].query_timeout = 0s;
-    EXPECT_FALSE(limits_clients(config));
+    EXPECT_FALSE(clients_may_end_soon(config));
     config.databases["app"].client_idle_timeout = 1s;
-    EXPECT_TRUE(limits_clients(config));
+    EXPECT_TRUE(clients_may_end_soon(config));
     config.databases.clear();
     config.users["bob"].transaction_timeout = 1s;
-    EXPECT_TRUE(limits_clients(config));
+    EXPECT_TRUE(clients_may_end_soon(config));
     config.users.clear();
     config.settings.idle_transaction_timeout = 1s;
-    EXPECT_TRUE(limits_clients(config));
+    EXPECT_TRUE(clients_may_end_soon(config));
 }
 
 TEST(Limits, OfDatabasesOnly) {

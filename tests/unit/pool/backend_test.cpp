@@ -322,6 +322,46 @@ TEST(Backend, PassesOnWhatWasAsked) {
     }
 }
 
+/// However it comes: what was answered before is heard, of the block no more than what had come
+/// before it was known to be one, and no half message; nor does it matter what comes behind.
+TEST(Backend, ForbidsBlocks) {
+    const std::string before = replies("CommandComplete 'INSERT 0 1'; ReadyForQuery idle");
+    const std::string begun = replies("DataRow 1; CommandComplete BEGIN");
+    const std::string behind =
+        replies("ReadyForQuery transaction; CommandComplete COMMIT; ReadyForQuery idle; DataRow 1");
+    for_each_split(before + begun + behind, [&](const std::vector<Bytes>& pieces) {
+        Talk talk;
+        talk.backend.forbid_blocks(true);
+        for (const char* const request : {"Q", "Q", "Q", "Q"}) talk.ask(request);
+        for (const Bytes piece : pieces) {
+            ASSERT_TRUE(talk.say(piece));
+            if (talk.backend.findings().block) break;
+        }
+        ASSERT_TRUE(talk.backend.findings().block);
+        EXPECT_EQ(talk.backend.passing(), 0u);
+        ASSERT_LE(talk.heard.size(), before.size() + begun.size());
+        EXPECT_EQ(talk.heard, (before + begun).substr(0, talk.heard.size()));
+        EXPECT_GE(talk.heard.size(), before.size());
+        if (pieces.size() == 1) EXPECT_EQ(talk.heard, before);
+        Bytes rest = talk.heard;
+        while (!rest.empty()) {
+            const auto cut = protocol::cut_frame(rest, protocol::payload_size_max);
+            ASSERT_TRUE(cut.cut == protocol::Cut::frame && cut.frame.missing == 0);
+            rest.remove_prefix(cut.frame.size());
+        }
+    });
+}
+
+/// The answer to one request, which is not looked at message by message.
+TEST(Backend, ForbidsABlockByItself) {
+    Talk talk;
+    talk.backend.forbid_blocks(true);
+    talk.ask("Q");
+    ASSERT_TRUE(talk.say(replies("CommandComplete BEGIN; ReadyForQuery transaction")));
+    EXPECT_TRUE(talk.backend.findings().block);
+    EXPECT_EQ(talk.heard, "");
+}
+
 /// What is forwarded is the server's own bytes, where they lie.
 TEST(Backend, CopiesNothing) {
     Talk talk;
