@@ -450,6 +450,20 @@ def test_typed_password_serves_servers(pgweir, stored, user):
 
 
 @pytest.mark.pgweir
+def test_a_slow_login_does_not_bring_an_old_secret_back(pgweir):
+    """It may be good for the client, who began before the RELOAD; servers are shown the new one."""
+    proxy = pgweir(auth_type="md5", userlist={"md5_user": "old"})
+    with Wire(proxy.port) as slow:
+        slow.send(startup("md5_user", "app"))
+        asked = slow.read()
+        proxy.write("userlist.txt", f'"md5_user" "{PASSWORDS["md5_user"]}"\n')
+        proxy.reload()
+        slow._authenticate(asked.body, "md5_user", "old")  # pylint: disable=protected-access
+        slow.read_until("Z")
+        assert slow.rows("select current_user") == [("md5_user",)]
+
+
+@pytest.mark.pgweir
 @pytest.mark.parametrize("password", [
     "\u2168", "I\u00adX", "a\u00a0b", "e\u0301", "\u00e9", "\ufb01n", "\uff21\uff22", "\u043f\u0430\u0440\u043e\u043b\u044c",
     "\u0627\u0644\u0633\u0631", "\u06271", "\u1112\u1161\u11ab", "\u2126\u212b", "\U0001f600\u00a0", "\u00a0\ue000",
