@@ -452,12 +452,13 @@ def test_typed_password_serves_servers(pgweir, stored, user):
 @pytest.mark.pgweir
 def test_a_slow_login_does_not_bring_an_old_secret_back(pgweir):
     """It may be good for the client, who began before the RELOAD; servers are shown the new one."""
-    proxy = pgweir(auth_type="md5", userlist={"md5_user": "old"})
+    proxy = pgweir(auth_type="md5", userlist={"md5_user": "old", "postgres": "admin"})
     with Wire(proxy.port) as slow:
         slow.send(startup("md5_user", "app"))
         asked = slow.read()
         proxy.write("userlist.txt", f'"md5_user" "{PASSWORDS["md5_user"]}"\n')
-        proxy.reload()
+        with proxy.wire(user="postgres", dbname="pgbouncer", password="admin") as console:
+            console.query("reload")
         slow._authenticate(asked.body, "md5_user", "old")  # pylint: disable=protected-access
         slow.read_until("Z")
         assert slow.rows("select current_user") == [("md5_user",)]
