@@ -67,13 +67,17 @@ void Server::logged_in() {
 
 void Server::login_failed(const protocol::Error& error) { close(error); }
 
+void Server::obey(const PoolSettings& settings) {
+    backend_.forbid_blocks(settings.limits.mode == config::PoolMode::statement);
+}
+
 bool Server::lend(Peer& peer) {
     assert(state_ != ServerState::closed && !peer_ && backend_.settled());
     peer_ = &peer;
     state_ = ServerState::active;
     request_us = worker_->loop.now_us();
     const PoolSettings& settings = pool_.settings(*worker_);
-    backend_.forbid_blocks(settings.limits.mode == config::PoolMode::statement);
+    obey(settings);
     const bool stale = idle_since_us != 0 && request_us - idle_since_us > settings.check_delay_us;
     if (peer.vars() == vars_ && !stale) return true;
     std::string script = protocol::set_script(*vars_, *peer.vars(), *fresh_vars_);
@@ -303,6 +307,7 @@ void Server::move_in(const HandedServer& handed, int fd, Peer& holder) {
     vars_ = table.of(handed.vars);
     fresh_vars_ = table.of(handed.fresh_vars);
     request_us = worker_->loop.now_us();
+    obey(pool_.settings(*worker_));
     peer_ = &holder;
     state_ = ServerState::active;
     socket_.open(worker_->loop, fd);

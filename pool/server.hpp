@@ -16,6 +16,7 @@
 namespace pgweir::pool {
 
 class Pool;
+struct PoolSettings;
 
 /// Where a server connection stands; the words are PgBouncer's, see docs/architecture.md.
 enum class ServerState : std::uint8_t {
@@ -59,6 +60,8 @@ public:
     bool full() const { return socket_.blocked(); }
     /// The holder can take replies again.
     void resume() { socket_.resume(); }
+    /// Statement pooling has no transaction blocks.
+    void obey(const PoolSettings& settings);
     /// SUSPEND and RESUME: whether what it sends is left alone.
     void suspend(bool suspended) { socket_.hold(net::Socket::suspended, suspended); }
     /// Its node may be the primary no more: until that is known what it sends is left alone.

@@ -206,11 +206,12 @@ void Pool::reconnect() {
 }
 
 void Pool::apply(std::shared_ptr<const PoolSettings> settings) {
-    bool changed;
+    bool changed, of_another;
     {
         const std::lock_guard lock(mutex_);
         changed = !(current_->database == settings->database);
-        if (current_->database.cluster != settings->database.cluster) {
+        of_another = current_->database.cluster != settings->database.cluster;
+        if (of_another) {
             aim_ = {};  // the next one is due
             ledger_.hold(settings->of_cluster());
         }
@@ -218,8 +219,14 @@ void Pool::apply(std::shared_ptr<const PoolSettings> settings) {
         set_ledger_limits();
     }
     for (Worker* const worker : registry_.workers()) {
-        worker->loop.post([this, worker, settings, live = registry_.loops_live] {
-            if (!Registry::ended(live)) settings_[worker->index] = settings;
+        worker->loop.post([this, worker, settings, of_another, live = registry_.loops_live] {
+            if (Registry::ended(live)) return;
+            settings_[worker->index] = settings;
+            for (const auto& [id, server] : worker->servers) {
+                if (&server->pool() == this) server->obey(*settings);
+            }
+            // Nobody says any more whether what they have been asked may be answered.
+            if (of_another) doubt_servers(*worker, false);
         });
     }
     if (changed) reconnect();

@@ -318,7 +318,9 @@ void Process::shut_down(Shutdown how) {
 }
 
 void Process::check_exit() {
-    const bool clients_gone = connections_.load(std::memory_order_relaxed) == 0;
+    // What the next process has not been given may come back.
+    const bool given = !successor_ || successor_->has_sent_all();
+    const bool clients_gone = given && connections_.load(std::memory_order_relaxed) == 0;
     const bool needed = departed_.load(std::memory_order_relaxed) > 0;  // by who has moved
     switch (shutdown_) {
         case Shutdown::none: return;

@@ -208,6 +208,7 @@ void Client::learn(pool::Backend::OwnAnswer answer) {
 }
 
 void Client::own_over(bool waited) {
+    if (server_->backend().findings().block) return refuse_block();  // came with the answer
     if (server_->backend().settled()) {
         if (query_began_us_ != 0) end_request(server_->backend().tx() == TxStatus::idle);
         rest();

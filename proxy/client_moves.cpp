@@ -94,24 +94,31 @@ void Client::move_in(const HandedClient& handed, int server_fd) {
     user_ = handed.user;
     database_ = handed.database;
     connected_us_ = handed.connected_us;
+    request_us_ = shard_.worker.loop.now_us();  // when it was: nobody has said
     long_cancel_key_ = handed.long_cancel_key;
     const auto refuse = [&](const protocol::Error& error) {
         pool_ = nullptr;
         if (server_fd >= 0) ::close(server_fd);
         close(error);
     };
+    if (shard_.process.shutting_down() == Shutdown::now) {
+        return refuse({protocol::sqlstate::admin_shutdown, protocol::Origin::proxy,
+                       "pooler is shutting down"});
+    }
     const auto database = shard_.process.database(*config, database_);
     if (!database) {
         return refuse(
             {protocol::sqlstate::admin_shutdown, protocol::Origin::proxy, "database removed"});
     }
     pool_ = &shard_.process.registry().pool(*config, *database, database->user.value_or(user_));
-    if (const char* const reason = shard_.process.client_came(*this)) {
-        return refuse({protocol::sqlstate::too_many_connections, protocol::Origin::proxy, reason});
-    }
-    const pool::ServerCredentials known = pool_->credentials();
-    if (known.secret.empty() && known.client_key.empty())
-        pool_->set_credentials(handed.credentials);
+    shard_.process.client_moved_in(*this);
+    pool_->change_credentials([&](pool::ServerCredentials known) {
+        if (!known.secret.empty() || !known.client_key.empty()) return known;
+        if (!handed.credentials.listed) return handed.credentials;
+        const config::Credential* const listed = config->credential(handed.credentials.user);
+        if (listed) known = handed.credentials, known.secret = listed->secret;
+        return known;
+    });
     protocol::VarTable& vars = shard_.worker.shared.vars;
     vars_ = vars.of(handed.startup);
     begin_session(vars.of(handed.own), handed.session_mode, handed.route.startup);

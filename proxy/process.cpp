@@ -281,6 +281,15 @@ const char* Process::client_came(Client& client) {
     return nullptr;
 }
 
+void Process::client_moved_in(Client& client) {
+    constexpr int no_limit = 0;
+    clients_.fetch_add(1, std::memory_order_relaxed);
+    client.pool()->database_totals().clients.acquire(no_limit);
+    registry_->user_totals(client.user()).clients.acquire(no_limit);
+    client.pool()->clients.fetch_add(1, std::memory_order_relaxed);
+    client.count();
+}
+
 const char* Process::console_came(Client& client, ConsoleRole role) {
     const config::Config& config = *client.shard().worker.config;
     config::PoolLimits limits = config::limits_of(config, {}, config.user(client.user()));

@@ -86,6 +86,8 @@ public:
     const char* client_came(Client& client);
     /// The same for the console, which no limit on clients keeps an administrator from.
     const char* console_came(Client& client, ConsoleRole role);
+    /// Counts in who was counted by another process: no limit keeps it out.
+    void client_moved_in(Client& client);
     void client_left(Client& client);
     /// A connection of any kind has ended.
     void client_gone();

@@ -102,7 +102,12 @@ void Process::begin_hand_over(bool moves_clients) {
     http_.reset();
     if (door_) door_->leave_path();
     door_.reset();
-    shutdown_ = Shutdown::wait_for_clients;
+    // Who waits in a pool that is paused cannot be handed over, nor may anybody be left to resume.
+    resume({});
+    for (const std::string& name : registry_->databases()) {
+        if (registry_->paused_by_name(name)) resume(name);
+    }
+    if (shutdown_ != Shutdown::now) shutdown_ = Shutdown::wait_for_clients;
     hands_over_.store(true, std::memory_order_relaxed);
     moves_clients_.store(moves_clients, std::memory_order_relaxed);
 }
@@ -158,8 +163,10 @@ void Process::receive(TakeoverLink::Message message) {
 
 void Process::move_in(const TakeoverLink::Message& message) {
     auto handed = decode_handed_client(message.body);
-    if (handed.has_error()) {
-        net::log::print(Level::error, {}, "{}", handed.error().message);
+    const bool whole = handed && handed->server.has_value() == (message.second_fd >= 0);
+    if (!whole) {
+        net::log::print(Level::error, {}, "{}",
+                        handed ? "a client came without its server" : handed.error().message);
         ::close(message.fd);
         if (message.second_fd >= 0) ::close(message.second_fd);
         return;

@@ -76,6 +76,12 @@ bool send_all(int to, std::string_view bytes, std::span<const int> descriptors) 
     return true;
 }
 
+/// For a short message at least.
+bool has_room(int to) {
+    pollfd socket{to, POLLOUT, 0};
+    return ::poll(&socket, 1, 0) == 1 && (socket.revents & POLLOUT) != 0;
+}
+
 }  // namespace
 
 TakeoverLink::~TakeoverLink() {
@@ -151,6 +157,12 @@ bool TakeoverLink::receive_some() {
         got = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
     if (got <= 0) return false;
+    // Which of them are missing is not known: what is left would go to the wrong clients.
+    if (message.msg_flags & MSG_CTRUNC) {
+        net::log::print(net::log::Level::error, {},
+                        "descriptors of the other process are lost: too many are open");
+        return false;
+    }
     input_.append(bytes.data(), static_cast<std::size_t>(got));
     for (cmsghdr* rights = CMSG_FIRSTHDR(&message); rights;
          rights = CMSG_NXTHDR(&message, rights)) {
@@ -179,6 +191,11 @@ void TakeoverLink::send(Message message) {
     wake();
 }
 
+bool TakeoverLink::has_sent_all() {
+    const std::lock_guard lock(mutex_);
+    return queue_.empty() && !sending_;
+}
+
 void TakeoverLink::wake() {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wakeup_fd_, &one, sizeof one);
@@ -195,10 +212,14 @@ bool TakeoverLink::send_queued() {
         Message message;
         {
             const std::lock_guard lock(mutex_);
-            if (queue_.empty()) return !ending_;
+            sending_ = !queue_.empty();
+            if (!sending_) return !ending_;
             message = std::move(queue_.front());
             queue_.pop_front();
         }
+        // Two processes that wait for each other to read would wait for ever. Anybody may ask for
+        // a cancel, and nobody relies on it.
+        if (message.kind == Kind::cancel && !has_room(fd_)) continue;
         if (!send_now(message)) {
             callbacks_.unsent(std::move(message));
             return false;
@@ -232,8 +253,13 @@ void TakeoverLink::run() {
             const std::lock_guard lock(mutex_);
             left.swap(queue_);
             ending = ending_;
+            sending_ = !left.empty();
         }
         for (Message& message : left) callbacks_.unsent(std::move(message));
+        {
+            const std::lock_guard lock(mutex_);
+            sending_ = false;
+        }
         if (ending) return;
         woken();  // waits for it: the descriptor blocks
     }

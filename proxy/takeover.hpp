@@ -57,6 +57,8 @@ public:
     void start(Callbacks callbacks);
     /// Takes over the descriptors, which are closed when they are sent. Any thread.
     void send(Message message);
+    /// Nothing waits to be sent or to be given back. Any thread.
+    bool has_sent_all();
 
 private:
     void run();
@@ -70,9 +72,9 @@ private:
     const int fd_;
     int wakeup_fd_ = -1;
     Callbacks callbacks_;
-    std::mutex mutex_;  // guards queue_, ending_
+    std::mutex mutex_;  // guards queue_, sending_, ending_
     std::deque<Message> queue_;
-    bool ending_ = false;
+    bool sending_ = false, ending_ = false;
     std::string input_;            // bytes of messages that were not taken yet
     std::deque<int> descriptors_;  // received, of messages that were not taken yet
     std::thread thread_;

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -26,6 +27,11 @@ def certificate():
 def clients(proxy):
     """SHOW CLIENTS of the present process without the console's own."""
     return [row for row in proxy.console("show clients") if row["database"] != "pgbouncer"]
+
+
+def time_ago(seconds):
+    """As the console writes it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - seconds))
 
 
 def ended(process):
@@ -51,6 +57,33 @@ def test_idle_clients_move_with_their_session(pgweir):
         assert two.rows("show application_name") == [("second",)]
         one.query("reset all")
         assert one.rows("show statement_timeout") == [("0",)]
+
+
+def test_limits_do_not_end_clients_that_move(pgweir):
+    """They were counted in when they came, and their idleness begins anew."""
+    proxy = pgweir(max_client_conn=10, client_idle_timeout=2, companion="[workers]\nthreads = 1\n")
+    with proxy.wire() as one, proxy.wire() as two:
+        proxy.write("pgweir.ini", (proxy.directory / "pgweir.ini").read_text().replace(
+            "max_client_conn = 10", "max_client_conn = 1"))
+        eventually(lambda: [one.rows("select 1"), two.rows("select 2")] and
+                   min(row["connect_time"] for row in clients(proxy)) < time_ago(3), what="clients older than the limit")
+        ended(proxy.restart())
+        eventually(lambda: len(clients(proxy)) == 2, what="both of them here")
+        assert one.rows("select 1") == [("1",)]
+        assert two.rows("select 2") == [("2",)]
+
+
+def test_those_of_a_paused_pool_are_carried_out(pgweir):
+    """Nobody could resume it: the console's listener is the next process's."""
+    proxy = pgweir()
+    with proxy.wire() as one, proxy.wire() as two:
+        assert one.rows("select 1") == [("1",)]
+        proxy.console("pause app")
+        two.send(query("select 2"))
+        eventually(lambda: [row["state"] for row in clients(proxy)].count("waiting") == 1, what="one waits")
+        ended(proxy.restart())
+        two.read_until("Z")
+        assert one.rows("select 1") == [("1",)]
 
 
 def test_named_statements_move(pgweir):

@@ -147,6 +147,18 @@ def test_statement_mode_refuses_amid_a_pipeline(pgweir, behind):
 
 
 @pytest.mark.pooler
+def test_statement_mode_refuses_behind_a_question_of_ours(pgweir):
+    """About what a SET has left; both answers may come at once."""
+    proxy = pgweir()
+    for number in range(40):
+        with proxy.wire(dbname=proxy.entry("statement")) as wire:
+            wire.query(f"set work_mem = '{number + 1}MB'")
+            wire.send(query("begin"))
+            refusal, = wire.reads_eof()
+        assert refusal.fields()["M"] == FORBIDDEN
+
+
+@pytest.mark.pooler
 def test_statement_mode_refuses_behind_half_a_row(pgweir):
     proxy = pgweir()
     with proxy.wire(dbname=proxy.entry("statement")) as wire:
