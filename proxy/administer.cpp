@@ -318,9 +318,9 @@ void Process::shut_down(Shutdown how) {
 }
 
 void Process::check_exit() {
+    const bool clients_gone = connections_.load(std::memory_order_relaxed) == 0;
     // What the next process has not been given may come back.
     const bool given = !successor_ || successor_->has_sent_all();
-    const bool clients_gone = given && connections_.load(std::memory_order_relaxed) == 0;
     const bool needed = departed_.load(std::memory_order_relaxed) > 0;  // by who has moved
     switch (shutdown_) {
         case Shutdown::none: return;
@@ -329,7 +329,7 @@ void Process::check_exit() {
             return;
         case Shutdown::wait_for_clients:
             // The console's as well, as in PgBouncer: who asked may look on until the end.
-            if (clients_gone && !needed) shut_down(Shutdown::now);
+            if (clients_gone && given && !needed) shut_down(Shutdown::now);
             return;
         case Shutdown::now:
             if (clients_gone) main().worker.loop.stop();
