@@ -94,7 +94,7 @@ TakeoverLink::~TakeoverLink() {
         thread_.join();
         ::close(wakeup_fd_);
     }
-    for (const int descriptor : descriptors_) ::close(descriptor);
+    close_descriptors();
     ::close(fd_);
 }
 
@@ -157,12 +157,6 @@ bool TakeoverLink::receive_some() {
         got = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
     if (got <= 0) return false;
-    // Which of them are missing is not known: what is left would go to the wrong clients.
-    if (message.msg_flags & MSG_CTRUNC) {
-        net::log::print(net::log::Level::error, {},
-                        "descriptors of the other process are lost: too many are open");
-        return false;
-    }
     input_.append(bytes.data(), static_cast<std::size_t>(got));
     for (cmsghdr* rights = CMSG_FIRSTHDR(&message); rights;
          rights = CMSG_NXTHDR(&message, rights)) {
@@ -174,7 +168,17 @@ bool TakeoverLink::receive_some() {
             descriptors_.push_back(descriptor);
         }
     }
-    return true;
+    if ((message.msg_flags & MSG_CTRUNC) == 0) return true;
+    // Which of them are missing is not known: what is left would go to the wrong clients.
+    net::log::print(net::log::Level::error, {},
+                    "descriptors of the other process are lost: too many are open");
+    close_descriptors();
+    return false;
+}
+
+void TakeoverLink::close_descriptors() {
+    for (const int descriptor : descriptors_) ::close(descriptor);
+    descriptors_.clear();
 }
 
 void TakeoverLink::start(Callbacks callbacks) {

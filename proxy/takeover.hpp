@@ -68,6 +68,7 @@ private:
     bool receive_some();
     std::optional<Message> take_whole();
     int take_descriptor();
+    void close_descriptors();
 
     const int fd_;
     int wakeup_fd_ = -1;

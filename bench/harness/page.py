@@ -147,7 +147,7 @@ def markdown(document: Document, folder: str) -> str:
     for plan in pictures.PICTURES:
         if plan.name in pictures.make(document):
             lines += [f"![{plan.title}]({folder}{plan.name}.svg)", ""]
-    lines += [*_slower(document)]
+    lines += _slower(document)
     for reference in (document.reference, *_others(document)):
         lines += _ratio_table(document, reference)
     lines += [*_count_table(document), *_part_table(document),
