@@ -158,6 +158,7 @@ struct Native {
     bool core_dumps = false;                       // [workers]
     std::int64_t client_memory_limit = 256 << 20;  // [workers], bytes; 0 = off
     std::int64_t memory_limit = 0;                 // likewise, of all clients together
+    bool io_uring = true;                          // [workers]
     SessionState session_state = SessionState::track;
     bool cache_unnamed = true;
     Duration pin_warn_after = std::chrono::seconds(60);  // 0 = off

@@ -209,6 +209,7 @@ private:
             changed("core_dumps", native.core_dumps, preset.core_dumps);
             changed("client_memory_limit", native.client_memory_limit, preset.client_memory_limit);
             changed("memory_limit", native.memory_limit, preset.memory_limit);
+            changed("io_uring", native.io_uring, preset.io_uring);
         }
         if (table == "log") {
             changed("level", native.log_level, preset.log_level);

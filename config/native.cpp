@@ -124,6 +124,7 @@ void read_workers(TableReader table, Draft& draft) {
     table.read("core_dumps", draft.config.native.core_dumps);
     table.read_size("client_memory_limit", draft.config.native.client_memory_limit);
     table.read_size("memory_limit", draft.config.native.memory_limit);
+    table.read("io_uring", draft.config.native.io_uring);
     read_settings(table, draft);
     table.finish();
 }

@@ -42,6 +42,9 @@ constexpr NativeKey table[] = {
      "while all clients together make it keep more, those that hold most are closed; 0 = off"},
     {"workers.core_dumps", "false",
      "a crash may leave a core file, which has passwords and keys in it; read at the start"},
+    {"workers.io_uring", "true",
+     "what is sent at about the same time goes to the kernel in one system call, where it has "
+     "io_uring and lets us; false = every send is a call of its own"},
     {"clusters.X.nodes", "", R"(list of `{ host, port = 5432, weight = 1, role = "auto" }`)"},
     {"clusters.X.nodes[].weight", "1", "share of the reads; 0 = only when nothing else is left"},
     {"clusters.X.nodes[].role", R"("auto")", "auto, primary, or replica: never promoted by pgweir"},

@@ -6,10 +6,16 @@ namespace pgweir::pool {
 
 Worker::Worker(unsigned which, Shared& shared_tables, config::ConfigPtr initial)
     : index(which),
-      shared(shared_tables),
-      config(std::move(initial)) {}
+      shared(shared_tables) {
+    adopt(std::move(initial));
+}
 
 Worker::~Worker() = default;
+
+void Worker::adopt(config::ConfigPtr anew) {
+    config = std::move(anew);
+    loop.allow_batches(config->native.io_uring);
+}
 
 net::TcpOptions tcp_options(const config::Settings& settings) {
     using std::chrono::duration_cast;

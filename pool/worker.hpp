@@ -39,6 +39,9 @@ struct Worker {
     Worker(unsigned which, Shared& shared_tables, config::ConfigPtr initial);
     ~Worker();
 
+    /// Goes by this configuration from here on.
+    void adopt(config::ConfigPtr anew);
+
     static constexpr std::size_t page_size = 64 * 1024;
 
     const unsigned index;

@@ -136,7 +136,7 @@ void Process::apply(config::ConfigPtr config, pool::TlsContextsPtr tls) {
     set_shared(*config);
     const bool other_tls = config->settings.server_tls != this->config()->settings.server_tls;
     const auto adopt = [config, tls](Shard& shard) {
-        shard.worker.config = config;
+        shard.worker.adopt(config);
         for (auto& [_, cluster] : shard.clusters) cluster.adopt(config);
         shard.queries.set_max(static_cast<std::size_t>(config->native.query_shapes));
         shard.worker.tls = tls;

@@ -57,8 +57,7 @@ void Listening::learn(const std::vector<std::string>& there,
     }
     std::erase_if(hearing.elsewhere, [&](const auto& name) { return !now.contains(name); });
     const auto is_over = [&](const Told& due) { return !now.contains(due.said.channel); };
-    std::erase_if(hub_due_, is_over);
-    std::erase_if(held_back_, is_over);
+    for (auto* due : {&server_due_, &hub_due_, &held_back_}) std::erase_if(*due, is_over);
     const std::size_t gone =
         std::erase_if(wanted_, [&](const auto& wanted) { return !now.contains(wanted.first); });
     news_ |= gone > 0 || wanted_.size() != now.size();

@@ -63,6 +63,7 @@ void Loop::run() {
         const int count = epoll_wait(epoll_fd_, events_.data(), events_max, timeout);
         update_clock();
         events_end_ = count < 0 ? 0 : count;
+        batching_ = count > 1 && batches_allowed_ && batch_.usable();
         for (events_begin_ = 0; events_begin_ < events_end_;) {
             const epoll_event& event = events_[static_cast<std::size_t>(events_begin_++)];
             if (event.data.ptr) static_cast<Watcher*>(event.data.ptr)->ready(event.events);
@@ -70,6 +71,10 @@ void Loop::run() {
         events_begin_ = events_end_ = 0;
         if (alarm_rings_) run_timers();
         run_deferred();
+        if (batching_) {
+            batch_.submit();
+            batching_ = false;
+        }
         if (!graveyard_.empty()) graveyard_.clear();
     }
 }

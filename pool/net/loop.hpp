@@ -20,6 +20,8 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "pool/net/send_batch.hpp"
+
 namespace pgweir::net {
 
 using AutoUnlink =
@@ -125,6 +127,12 @@ public:
         graveyard_.push_back(std::shared_ptr<void>(std::move(object)));
     }
 
+    /// Where sockets put what they send in the present turn; nullptr: each sends by itself, as in a
+    /// turn that has one event, and where io_uring is not to be had.
+    SendBatch* batch() { return batching_ ? &batch_ : nullptr; }
+    /// Whether there is such a place at all; true at first.
+    void allow_batches(bool allowed) { batches_allowed_ = allowed; }
+
     /// Monotonic time of the present turn in µs.
     std::int64_t now_us() const { return now_us_; }
 
@@ -172,6 +180,9 @@ private:
     static constexpr int events_max = 256;
     std::array<epoll_event, events_max> events_{};
     int events_begin_ = 0, events_end_ = 0;  // of the present turn, not yet told
+    SendBatch batch_;
+    bool batches_allowed_ = true;
+    bool batching_ = false;  // in the present turn
 
     std::atomic<bool> stopped_ = false;
     std::mutex posted_mutex_;

@@ -35,6 +35,7 @@ void Socket::close() {
 }
 
 void Socket::leave() {
+    send_batch();
     unlink();
     if (loop_) loop_->forget(fd_, *this);
     loop_ = nullptr;
@@ -163,6 +164,7 @@ std::size_t Socket::move(Socket& to, Pipe& pipe, std::size_t size) {
 }
 
 void Socket::send_from(Pipe& pipe, std::size_t size) {
+    send_batch();
     while (size > 0 && is_open() && !error_ && !blocked()) {
         const ssize_t sent =
             ::splice(pipe.out_, nullptr, fd_, nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -242,11 +244,37 @@ void Socket::send_tls(const Segments& segments) {
 
 void Socket::send_plain(Bytes bytes) {
     if (!is_open() || error_) return;
+    if (char* const to = place(bytes.size())) {
+        bytes.copy(to, bytes.size());
+        return;
+    }
+    if (error_) return;
     if (blocked()) return keep(bytes);
     const ssize_t sent = send_now(fd_, bytes.data(), bytes.size());
     if (sent == static_cast<ssize_t>(bytes.size())) return;
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return fail(errno);
     keep(bytes.substr(sent < 0 ? 0 : static_cast<std::size_t>(sent)));
+}
+
+/// Where to put what goes out with the batch; nullptr: it is to be sent now, if error() allows.
+char* Socket::place(std::size_t size) {
+    SendBatch* const batch = loop_ && !blocked() ? loop_->batch() : nullptr;
+    return batch ? batch->add(*this, size) : nullptr;
+}
+
+/// What has become of what was in the batch.
+void Socket::sent(const Send& send) {
+    batched_ = false;
+    if (send.result == static_cast<ssize_t>(send.size)) return;
+    if (send.result < 0 && send.result != -EAGAIN && send.result != -EINTR) {
+        return fail(static_cast<int>(-send.result));
+    }
+    keep(Bytes(send.from, send.size)
+             .substr(send.result < 0 ? 0 : static_cast<std::size_t>(send.result)));
+}
+
+void Socket::send_batch() {
+    if (batched_) loop_->batch()->submit();
 }
 
 void Socket::send(const Segments& segments) {
@@ -255,6 +283,11 @@ void Socket::send(const Segments& segments) {
     if (!is_open() || error_) return;
     if (tls_) [[unlikely]]
         return send_tls(segments);
+    if (char* to = place(segments.size())) {
+        for (const Bytes slice : slices) to += slice.copy(to, slice.size());
+        return;
+    }
+    if (error_) return;
     // A few small pieces are put together here for less than the kernel takes to read their list.
     constexpr std::size_t gathered_max = 1024;
     if (segments.size() <= gathered_max) {

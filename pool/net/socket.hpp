@@ -35,9 +35,10 @@ private:
 ///
 /// Reading is edge-triggered: the owner is called once, and then reads until readable() is false. A
 /// read that came back short has drained the socket, so no recv is ever made to hear EAGAIN; a FIN
-/// is told apart by EPOLLRDHUP. Writing is tried at once; what the kernel does not take goes to the
-/// outbox, and the owner is told when that is empty again. Whoever produces for this socket stops
-/// reading its own side while blocked(): that bounds the outbox by one page.
+/// is told apart by EPOLLRDHUP. Writing is tried at once, or with what others write in this turn
+/// (SendBatch). What the kernel does not take goes to the outbox, and the owner is told when that
+/// is empty again. Whoever produces for this socket stops reading its own side while blocked():
+/// that bounds the outbox by two pages.
 ///
 /// Under TLS the same holds of what is in the records; the outbox holds records.
 class Socket final : private Watcher, private Deferred {
@@ -110,6 +111,7 @@ public:
 
 private:
     friend class Tls;
+    friend class SendBatch;
 
     void ready(std::uint32_t events) override;
     void run() override;
@@ -117,6 +119,9 @@ private:
     ssize_t take_input(char* to, std::size_t room);
     std::size_t receive_tls(char* to, std::size_t room);
     void send_plain(Bytes bytes);
+    char* place(std::size_t size);
+    void sent(const Send& send);
+    void send_batch();
     void send_tls(Bytes bytes);
     void send_tls(const Segments& segments);
     void flush();
@@ -136,6 +141,7 @@ private:
     bool eof_ = false;
     std::uint8_t held_ = 0;  // why the owner is not told of input
     bool watching_output_ = false;
+    bool batched_ = false;  // some output is in the loop's batch, and none in the outbox
     std::string outbox_;
     std::size_t outbox_sent_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <ctime>
 #include <memory>
+#include <span>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -19,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "pool/net/offload.hpp"
+#include "pool/net/uring.hpp"
 #include "tests/simulation/kernel.hpp"
 
 using pgweir::simulation::Kernel;
@@ -263,6 +265,24 @@ void __wrap__ZN6pgweir3net7Offload6submitENS0_3JobE(pgweir::net::Offload*, pgwei
     if (!kernel) return job();
     kernel->in(kernel->dice.below(longest_us),
                [held = std::make_shared<pgweir::net::Job>(std::move(job))] { (*held)(); });
+}
+
+/// Uring::open(): most machines have one.
+bool __wrap__ZN6pgweir3net5Uring4openEv(pgweir::net::Uring*) {
+    const Machine machine;
+    if (machine && machine->dice.below(4) != 0) return true;
+    errno = EPERM;
+    return false;
+}
+
+/// Uring::send().
+void __wrap__ZN6pgweir3net5Uring4sendESt4spanINS0_4SendELm18446744073709551615EE(
+    pgweir::net::Uring*, std::span<pgweir::net::Send> sends) {
+    const Machine machine;
+    for (pgweir::net::Send& send : sends) {
+        send.result = machine->send(send.fd, {send.from, send.size});
+        if (send.result < 0) send.result = -errno;
+    }
 }
 
 }  // extern "C"

@@ -224,6 +224,7 @@ session_state = "track"
 [workers]
 threads = 3
 core_dumps = true
+io_uring = false
 client_memory_limit = 4096
 memory_limit = 8192
 [log]

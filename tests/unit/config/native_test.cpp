@@ -72,6 +72,7 @@ pin_warn_after = "0"
 [workers]
 threads = 3
 core_dumps = true
+io_uring = false
 client_memory_limit = "1MiB"
 memory_limit = "2MiB"
 user = "nobody"
@@ -111,6 +112,7 @@ user = "nobody"
     EXPECT_EQ(native.pin_warn_after, 0s);
     EXPECT_EQ(native.threads, 3);
     EXPECT_TRUE(native.core_dumps);
+    EXPECT_FALSE(native.io_uring);
     EXPECT_EQ(native.client_memory_limit, 1 << 20);
     EXPECT_EQ(native.memory_limit, 2 << 20);
     EXPECT_EQ(native.server_cleartext, Cleartext::tls);
