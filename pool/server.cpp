@@ -270,12 +270,12 @@ Server& Server::arrive(std::unique_ptr<Server> server, Worker& worker) {
     return self;
 }
 
-bool Server::can_move() const {
+bool Server::can_move() {
     const bool plain = socket_.is_open() && !socket_.tls() && !apart_ && !replication() &&
                        !pool_.settings(*worker_).of_cluster();
     return plain && state_ == ServerState::active && !own_running_ && !soiled_ && cancels == 0 &&
            backend_.settled() && backend_.tx() == protocol::TxStatus::idle && inbox_.empty() &&
-           !socket_.blocked();
+           socket_.all_sent();
 }
 
 std::pair<HandedServer, int> Server::move_out() {

@@ -86,7 +86,7 @@ public:
 
     // Online restart: to another process, together with its holder.
     /// Between transactions, a plain connection, and nothing under way on it?
-    bool can_move() const;
+    bool can_move();
     /// What the next process has to know of it. Its connection is the caller's, and it is gone.
     std::pair<HandedServer, int> move_out();
     /// Instead of open(): another process's server goes on here, lent to this peer.

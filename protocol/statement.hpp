@@ -127,8 +127,8 @@ private:
 /// A client's name for a statement. The client's names and the requests under way share it, so that
 /// a reply that comes late still knows what it was about. One thread.
 struct NamedStatement {
-    NamedStatement(std::string_view given, StatementPtr what)
-        : name(given),
+    NamedStatement(std::string_view called, StatementPtr what)
+        : name(called),
           statement(std::move(what)) {}
 
     std::string name;
@@ -139,6 +139,7 @@ struct NamedStatement {
     bool open = false;          // a Parse or Close of it is not answered yet …
     std::uint32_t batch = 0;    // … of this batch (low bits of Pipeline::batch())
     std::uint32_t kept_at = 0;  // Pipeline::discards() when its Parse was last found behind one
+    std::uint64_t given = 0;    // by a Parse: Statements::given() then
     std::uint32_t behind = 0;   // of a PREPARE: characters of its text up to where query() begins
     std::string head, tail;     // of a PREPARE that was alone in its text: what was around query()
     std::uint32_t references = 0;

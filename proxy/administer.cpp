@@ -219,6 +219,7 @@ void Process::count_unsent(bool close, std::function<void(int)> done) {
     const auto sum = std::make_shared<std::atomic<int>>(0);
     visit_shards(
         [sum, close](Shard& shard) {
+            shard.worker.loop.submit_batch();
             shard.for_each_client([&](Client& client) {
                 if (client.is_console() || client.unsent_bytes() == 0) return;
                 sum->fetch_add(1);

@@ -213,9 +213,9 @@ void Client::own_over(bool waited) {
         if (query_began_us_ != 0) end_request(server_->backend().tx() == TxStatus::idle);
         rest();
     }
+    deliver_due();  // before what the next request has the server say
     const bool ready = state_ != ClientState::closed && !preparing_ && !awaiting_;
     if (ready && (waited || undecided_)) consume_kept();
-    deliver_due();
 }
 
 /// The first `size` bytes, and the data of a COPY behind them; the rest has to wait for the answer.
@@ -343,8 +343,8 @@ void Client::settled() {
         end_request(server_->backend().tx() == TxStatus::idle);
         rest();
     }
-    if (undecided_ && state_ != ClientState::closed && !preparing_) consume_kept();
     deliver_due();
+    if (undecided_ && state_ != ClientState::closed && !preparing_) consume_kept();
 }
 
 void Client::consume_kept() {

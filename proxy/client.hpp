@@ -67,7 +67,7 @@ public:
     void refresh();
     // Online restart, in client_moves.cpp.
     /// Between transactions, with nothing but what encode() can say?
-    bool can_move() const;
+    bool can_move();
     /// What the next process has to know of it. The connections are the caller's, and it is gone.
     struct Moved {
         HandedClient client;
@@ -259,7 +259,7 @@ private:
     }
     void share_names(pool::Backend* server);
     // Online restart, in client_moves.cpp.
-    bool server_can_move() const;
+    bool server_can_move();
     void move_if_due();
     void leave_hub(HandedClient& handed);
     void enter_hub(const HandedClient::Channels& channels);

@@ -157,7 +157,8 @@ void Client::forget_names(Bytes request) {
         if (cut.cut != protocol::Cut::frame || cut.frame.missing > 0) return;
         if (cut.frame.type == 'P') {
             const auto parse = protocol::read_parse(cut.frame.payload);
-            if (!parse.has_error()) frontend_.statements().forget(parse->name);
+            if (!parse.has_error())
+                frontend_.statements().forget_given(parse->name, routing_->request.names_before);
         }
         request.remove_prefix(cut.frame.size());
     }

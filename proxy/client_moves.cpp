@@ -6,18 +6,19 @@
 
 namespace pgweir::proxy {
 
-bool Client::can_move() const {
+bool Client::can_move() {
     const bool plain = !socket_.tls() && replication_ == Replication::none;
     const bool logged_in = !login_ && !attendant_ && pool_ && cancel_key_ != 0;
-    const bool at_rest = inbox_.empty() && !socket_.blocked() && frontend_.at_rest();
+    const bool at_rest = inbox_.empty() && frontend_.at_rest();
     if (!plain || !logged_in || !at_rest) return false;
     if (routing_ && routing_->status() != protocol::TxStatus::idle) return false;
     if (listening_ && !listening_->can_move()) return false;
-    return server_ ? server_can_move() : state_ == ClientState::idle;
+    const bool free = server_ ? server_can_move() : state_ == ClientState::idle;
+    return free && socket_.all_sent();
 }
 
 /// What it holds its server for is all there, and the next process can be told of it.
-bool Client::server_can_move() const {
+bool Client::server_can_move() {
     constexpr router::Traces stays =
         router::trace::statements | router::trace::channels | pin_unknown;
     const bool at_rest = state_ == ClientState::active && query_began_us_ == 0 &&

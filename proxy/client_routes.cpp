@@ -387,8 +387,11 @@ void Client::begin_unit(const Unit& unit, Bytes input) {
         routing_->home->began();
     }
     routing_->request.replay.assign(routing_->request.again ? input.substr(0, unit.size) : Bytes());
+    routing_->request.names_before = frontend_.statements().given();
     std::size_t size = unit.size;
-    while (!unit.read && unit.extent == Unit::Extent::closed && size < input.size()) {
+    // What may run again runs alone: the rest would not.
+    while (!unit.read && !routing_->request.again && unit.extent == Unit::Extent::closed &&
+           size < input.size()) {
         const Unit next = look_at(input.substr(size));
         const bool alike = next.extent == Unit::Extent::closed && next.statements > 0 &&
                            next.verdict && next.verdict->kind == Verdict::Kind::statement;

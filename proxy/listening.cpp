@@ -57,7 +57,9 @@ void Listening::learn(const std::vector<std::string>& there,
     }
     std::erase_if(hearing.elsewhere, [&](const auto& name) { return !now.contains(name); });
     const auto is_over = [&](const Told& due) { return !now.contains(due.said.channel); };
-    for (auto* due : {&server_due_, &hub_due_, &held_back_}) std::erase_if(*due, is_over);
+    std::erase_if(hub_due_, is_over);
+    std::erase_if(held_back_, is_over);
+    if (server_due_.empty() && hub_due_.empty() && held_back_.empty()) due_bytes_ = 0;
     const std::size_t gone =
         std::erase_if(wanted_, [&](const auto& wanted) { return !now.contains(wanted.first); });
     news_ |= gone > 0 || wanted_.size() != now.size();

@@ -49,6 +49,7 @@ struct RoutedRequest {
     std::int64_t waits_until_us = 0;   // for a replica that shows enough; 0 = it does not wait
     std::int64_t asked_us = 0;         // when a replica was asked, for its latency; 0 = it was not
     std::string replay;                // its bytes, while `again`
+    std::uint64_t names_before = 0;    // Statements::given() before it was sent
     std::string withheld;
 };
 

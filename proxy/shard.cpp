@@ -23,6 +23,8 @@ Client& Shard::add_client(int fd, const net::Address& address) {
 }
 
 void Shard::take_topology(health::TopologyPtr topology) {
+    // What goes by the old one is on its way before the new one is known here.
+    worker.loop.submit_batch();
     const bool serves_all = topology->takes_requests() && !topology->writes_held;
     KnownCluster& known = cluster(topology->cluster);
     known.take(std::move(topology));

@@ -90,6 +90,7 @@ bool Statements::parse(Translation& step, const protocol::Parse& parse, Bytes wh
         new NamedStatement(parse.name, table.intern(parse.query, parse.types, context)));
     if (own_names_) named->statement = table.intern_own(*named);
     const StatementPtr& statement = named->statement;
+    named->given = ++given_;
     names_.add(named);
     if (own_names_) step.rules.session->note_own_names();
     // In a failed transaction it is PostgreSQL's to refuse.
@@ -256,6 +257,11 @@ std::size_t Statements::bytes() const {
 
 void Statements::forget(std::string_view name) {
     if (const NamedStatementPtr named = names_.find(name)) names_.remove(*named);
+}
+
+void Statements::forget_given(std::string_view name, std::uint64_t after) {
+    const NamedStatementPtr named = names_.find(name);
+    if (named && named->given > after) names_.remove(*named);
 }
 
 void Statements::take_in(std::string_view name, StatementPtr statement) {

@@ -130,8 +130,12 @@ public:
     std::size_t bytes() const;
     /// What a name stands for; nullptr: nothing, or it is not known. Until the name changes.
     const protocol::Statement* meant_by(std::string_view name) const;
+    /// Names that came by a Parse, so far.
+    std::uint64_t given() const { return given_; }
     /// The name is free again, whatever servers have.
     void forget(std::string_view name);
+    /// The same, if a Parse gave it after so many others.
+    void forget_given(std::string_view name, std::uint64_t after);
     /// Every one that has a text, the unnamed one included; and taking over what another process
     /// had of a client.
     std::vector<protocol::NamedStatementPtr> all() const;
@@ -157,6 +161,7 @@ private:
 
     protocol::StatementNames names_;  // but for the empty one
     protocol::NamedStatementPtr unnamed_;
+    std::uint64_t given_ = 0;
     std::vector<protocol::NamedStatementPtr> closing_;  // taken away, if the server agrees
     const pool::Backend* unkept_on_ = nullptr;  // that has an unnamed statement we did not keep
     bool discarding_ = false;                   // a simple query under way may discard every name

@@ -69,12 +69,13 @@ void Loop::run() {
             if (event.data.ptr) static_cast<Watcher*>(event.data.ptr)->ready(event.events);
         }
         events_begin_ = events_end_ = 0;
-        if (alarm_rings_) run_timers();
-        run_deferred();
-        if (batching_) {
-            batch_.submit();
-            batching_ = false;
+        if (alarm_rings_) {
+            submit_batch();  // timers may have much to look after
+            run_timers();
         }
+        run_deferred();
+        submit_batch();
+        batching_ = false;
         if (!graveyard_.empty()) graveyard_.clear();
     }
 }

@@ -130,6 +130,10 @@ public:
     /// Where sockets put what they send in the present turn; nullptr: each sends by itself, as in a
     /// turn that has one event, and where io_uring is not to be had.
     SendBatch* batch() { return batching_ ? &batch_ : nullptr; }
+    /// Sends what is there, for who cannot let it wait for the end of the turn.
+    void submit_batch() {
+        if (batching_) batch_.submit();
+    }
     /// Whether there is such a place at all; true at first.
     void allow_batches(bool allowed) { batches_allowed_ = allowed; }
 

@@ -1,8 +1,8 @@
 // What the sockets of a loop send in one turn goes to the kernel in one system call, at its end.
 //
-// Why: of a short transaction nearly all time is the kernel's, and a fifth of that is what the calls
-// cost, not the bytes. A bare relay that gathers its sends takes 0.80 of the CPU of one that does
-// not, and PostgreSQL and the relay together 0.95 (docs/benchmark.md).
+// Why: of a short transaction nearly all time is the kernel's, and a fifth of that is what calls
+// cost, not bytes. A bare relay that gathers its sends takes 0.80 of the CPU of one that does not,
+// and PostgreSQL and the relay together 0.95 (docs/benchmark.md).
 #pragma once
 
 #include <array>

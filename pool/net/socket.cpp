@@ -55,8 +55,9 @@ void Socket::join(Loop& loop) {
         watching_output_ = true;
         loop.watch_output(fd_, *this);
     }
-    // What TLS has taken from the kernel already is no event on the new loop.
-    if (tls_ && readable_) yield();
+    // What TLS has taken from the kernel already is no event on the new loop, nor is an error that
+    // was found on leaving the old one.
+    if (error_ || (tls_ && readable_)) yield();
 }
 
 void Socket::start_tls(TlsContextPtr context, std::string_view host, Bytes early) {
@@ -64,6 +65,8 @@ void Socket::start_tls(TlsContextPtr context, std::string_view host, Bytes early
 }
 
 Tls::Step Socket::handshake() {
+    // It takes a millisecond, for which nobody's query is to wait.
+    if (loop_) loop_->submit_batch();
     const Tls::Step step = tls_->handshake();
     // The peer's next words may have come with its last of the handshake.
     if (step == Tls::Step::done) readable_ = true;
@@ -250,10 +253,15 @@ void Socket::send_plain(Bytes bytes) {
     }
     if (error_) return;
     if (blocked()) return keep(bytes);
-    const ssize_t sent = send_now(fd_, bytes.data(), bytes.size());
-    if (sent == static_cast<ssize_t>(bytes.size())) return;
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) return fail(errno);
-    keep(bytes.substr(sent < 0 ? 0 : static_cast<std::size_t>(sent)));
+    const ssize_t result = send_now(fd_, bytes.data(), bytes.size());
+    took(bytes, result < 0 ? -errno : result);
+}
+
+/// What the kernel has made of a send: how many bytes it took, or -errno.
+void Socket::took(Bytes bytes, ssize_t result) {
+    if (result == static_cast<ssize_t>(bytes.size())) return;
+    if (result < 0 && result != -EAGAIN && result != -EINTR) return fail(static_cast<int>(-result));
+    keep(bytes.substr(result < 0 ? 0 : static_cast<std::size_t>(result)));
 }
 
 /// Where to put what goes out with the batch; nullptr: it is to be sent now, if error() allows.
@@ -265,16 +273,11 @@ char* Socket::place(std::size_t size) {
 /// What has become of what was in the batch.
 void Socket::sent(const Send& send) {
     batched_ = false;
-    if (send.result == static_cast<ssize_t>(send.size)) return;
-    if (send.result < 0 && send.result != -EAGAIN && send.result != -EINTR) {
-        return fail(static_cast<int>(-send.result));
-    }
-    keep(Bytes(send.from, send.size)
-             .substr(send.result < 0 ? 0 : static_cast<std::size_t>(send.result)));
+    took({send.from, send.size}, send.result);
 }
 
 void Socket::send_batch() {
-    if (batched_) loop_->batch()->submit();
+    if (batched_) loop_->submit_batch();
 }
 
 void Socket::send(const Segments& segments) {

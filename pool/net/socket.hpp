@@ -38,7 +38,7 @@ private:
 /// is told apart by EPOLLRDHUP. Writing is tried at once, or with what others write in this turn
 /// (SendBatch). What the kernel does not take goes to the outbox, and the owner is told when that
 /// is empty again. Whoever produces for this socket stops reading its own side while blocked():
-/// that bounds the outbox by two pages.
+/// that bounds the outbox by what two reads bring.
 ///
 /// Under TLS the same holds of what is in the records; the outbox holds records.
 class Socket final : private Watcher, private Deferred {
@@ -107,6 +107,11 @@ public:
     void send(Bytes bytes);
     /// Something waits in the outbox.
     bool blocked() const { return !outbox_.empty(); }
+    /// The kernel has all that was sent: nothing waits, for the end of the turn neither.
+    bool all_sent() {
+        send_batch();
+        return !blocked();
+    }
     std::size_t outbox_size() const { return outbox_.size() - outbox_sent_; }
 
 private:
@@ -121,6 +126,7 @@ private:
     void send_plain(Bytes bytes);
     char* place(std::size_t size);
     void sent(const Send& send);
+    void took(Bytes bytes, ssize_t result);
     void send_batch();
     void send_tls(Bytes bytes);
     void send_tls(const Segments& segments);

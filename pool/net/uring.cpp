@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <numeric>
 
 #include <linux/io_uring.h>
@@ -62,6 +63,7 @@ bool Uring::open() {
     questions_size_ = made.sq_entries * sizeof(io_uring_sqe);
     questions_ = static_cast<io_uring_sqe*>(map(fd_, questions_size_, IORING_OFF_SQES));
     if (!rings_ || !questions_) return false;
+    if (enter(fd_, 0, 0, 0) < 0) return false;  // the one call may be forbidden without the other
 
     questions_end_ = word_at(rings_, made.sq_off.tail);
     questions_mask_ = *word_at(rings_, made.sq_off.ring_mask);
@@ -79,9 +81,7 @@ void Uring::send(std::span<Send> sends) {
     const std::size_t taken = sends.size() > 1 ? submit(sends) : 0;
     std::size_t missing = taken;
     // All are made by now: none of them may wait. The kernel could still tell us later.
-    while (!take_results(sends, missing)) {
-        if (!wait()) break;
-    }
+    while (!take_results(sends, missing)) wait();
     for (Send& send : sends.subspan(taken)) {
         send.result = send_now(send.fd, send.from, send.size);
         if (send.result < 0) send.result = -errno;
@@ -114,7 +114,10 @@ std::size_t Uring::submit(std::span<const Send> sends) {
     return taken;
 }
 
-bool Uring::wait() { return enter(fd_, 0, 1, IORING_ENTER_GETEVENTS) >= 0; }
+void Uring::wait() {
+    // What has become of the bytes is not to be known then.
+    if (enter(fd_, 0, 1, IORING_ENTER_GETEVENTS) < 0) std::abort();
+}
 
 /// Whether none is missing any more.
 bool Uring::take_results(std::span<Send> sends, std::size_t& missing) {

@@ -36,7 +36,7 @@ public:
 
 private:
     std::size_t submit(std::span<const Send> sends);
-    bool wait();
+    void wait();
     bool take_results(std::span<Send> sends, std::size_t& missing);
 
     int fd_ = -1;

@@ -137,14 +137,6 @@ TEST_F(Heard, WhatWasAskedForBeforeAnUnlistenIsNotHeard) {
     EXPECT_EQ(due(), Spoken{});
 }
 
-TEST_F(Heard, WhatTheServerSaidBeforeAnUnlistenIsNotHeardBehindIt) {
-    listening.learn({"a", "b"}, {});
-    from_server(other_pid, "a", "one");
-    from_server(other_pid, "b", "two");
-    listening.learn({"b"}, {});
-    EXPECT_EQ(due(), (Spoken{"9 b: two"}));
-}
-
 TEST_F(Heard, AServerThatListensForItIsToldOfAll) {
     hand_over({"b", "a\"b"});
     EXPECT_EQ(listening.restoring(), "LISTEN \"a\"\"b\";LISTEN \"b\";");
