@@ -37,11 +37,10 @@ void Pool::aim(const Aim& aim) {
         was_doubted = is_doubtful(aim_);
         held = doubted || aim.draining;
         was_held = ledger_.held();
-        // While there is no primary, the last one's servers may prove to be of use. What one node
-        // of several does not answer is asked elsewhere.
-        const bool for_primary = key_.node.empty();
-        moved = for_primary ? aim.at && (aim.at != last_at_ || aim.incarnation != incarnation_)
-                            : aim.at != last_at_ || aim.incarnation != incarnation_;
+        // While there is no primary, the last one's servers may prove to be of use, unless another
+        // has its place. What one node of several does not answer is asked elsewhere.
+        const bool stays = key_.node.empty() && !aim.at && !(last_at_ && aim.replaced == last_at_);
+        moved = !stays && (aim.at != last_at_ || aim.incarnation != incarnation_);
         aim_ = aim;
         if (moved) last_at_ = aim.at, incarnation_ = aim.incarnation;
         if (moved || held != was_held) failures_ = 0, retry_at_us_ = 0;

@@ -14,6 +14,8 @@ namespace pgweir::pool {
 /// Where a pool connects. Its holder is never told that there was another before. Value.
 struct Aim {
     std::optional<config::Endpoint> at{};  // empty: nowhere for now, its clients wait
+    /// A primary that has been replaced for certain, by whomever: connections to it are void.
+    std::optional<config::Endpoint> replaced{};
     /// Goes up when the node is not what it was: connections made before are void.
     std::uint32_t incarnation = 0;
     /// False: it may have been replaced, for all that is known. It is sent nothing, and nothing

@@ -9,6 +9,10 @@ pool::Aims aims_of(const health::Topology& topology) {
                         .incarnation = primary->incarnation,
                         .trusted = !topology.primary_suspect,
                         .draining = topology.writes_held};
+    } else {
+        for (const health::NodeView& node : topology.nodes) {
+            if (node.role == health::Role::stale_primary) aims.primary.replaced = node.node.at;
+        }
     }
     for (const health::NodeView& node : topology.nodes) {
         const bool serves = node.up && !node.detached && node.role == health::Role::replica;
