@@ -286,18 +286,17 @@ void Socket::send(const Segments& segments) {
     if (!is_open() || error_) return;
     if (tls_) [[unlikely]]
         return send_tls(segments);
-    if (char* to = place(segments.size())) {
-        for (const Bytes slice : slices) to += slice.copy(to, slice.size());
-        return;
-    }
-    if (error_) return;
-    // A few small pieces are put together here for less than the kernel takes to read their list.
+    // Small pieces are put together, in the batch or here: for less than the kernel takes to read
+    // their list.
     constexpr std::size_t gathered_max = 1024;
-    if (segments.size() <= gathered_max) {
-        std::array<char, gathered_max> gathered;
-        char* end = gathered.data();
+    std::array<char, gathered_max> gathered;
+    char* const placed = place(segments.size());
+    if (error_) return;
+    if (placed || segments.size() <= gathered_max) {
+        char* end = placed ? placed : gathered.data();
         for (const Bytes slice : slices) end += slice.copy(end, slice.size());
-        return send(Bytes(gathered.data(), segments.size()));
+        if (!placed) send_plain({gathered.data(), segments.size()});
+        return;
     }
 
     constexpr std::size_t slices_max = 64;
