@@ -58,6 +58,8 @@ Loop::~Loop() {
 }
 
 void Loop::run() {
+    // Before anything is under way: how many descriptors there are is not to hang on the load.
+    if (batches_allowed_) batch_.usable();
     while (!stopped_.load(std::memory_order_relaxed)) {
         const int timeout = deferred_.empty() ? -1 : 0;
         const int count = epoll_wait(epoll_fd_, events_.data(), events_max, timeout);
