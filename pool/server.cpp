@@ -147,6 +147,11 @@ void Server::on_hangup() {
     if (pool_.settings(*worker_).of_cluster() && pool_.held()) close(ended(*this));
 }
 
+void Server::doubt(bool doubted) {
+    socket_.hold(net::Socket::doubted, doubted);
+    if (peer_) peer_->server_doubted(doubted);
+}
+
 void Server::on_drained() {
     if (peer_) peer_->server_drained();
 }

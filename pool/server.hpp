@@ -64,8 +64,9 @@ public:
     void obey(const PoolSettings& settings);
     /// SUSPEND and RESUME: whether what it sends is left alone.
     void suspend(bool suspended) { socket_.hold(net::Socket::suspended, suspended); }
-    /// Its node may be the primary no more: until that is known what it sends is left alone.
-    void doubt(bool doubted) { socket_.hold(net::Socket::doubted, doubted); }
+    /// Its node may be the primary no more: until that is known what it sends is left alone, and it
+    /// is sent nothing.
+    void doubt(bool doubted);
     /// Runs SQL of our own, whose replies nobody sees; the holder hears own_done().
     void run_own(std::string_view sql);
     /// A query of ours is all that is under way.

@@ -430,6 +430,7 @@ void Client::share_names(pool::Backend* server) {
 void Client::release_server() {
     pool::Server* const server = std::exchange(server_, nullptr);
     state_ = ClientState::idle;
+    server_doubted(false);
     frontend_.released();
     if (frontend_.statements().has_own_names()) share_names(&server->backend());
     noted_notifier_ = false;
@@ -449,6 +450,7 @@ void Client::lost(const protocol::Error& error) {
     const bool told = gone && gone->backend().findings().fatal;
     const bool unasked = unasked_;
     set_unasked(false);
+    server_doubted(false);
     if (login_) return login_->server_answered({{}, error});
     handing_over_ = Listening::Due::nothing;
     if (gone && routing_) return lost_in_cluster(*gone);

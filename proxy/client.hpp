@@ -159,6 +159,7 @@ public:
     void notified(const std::vector<pool::Notification>& kept,
                   const std::vector<pool::Notification>& echoes) override;
     void server_drained() override { socket_.resume(); }
+    void server_doubted(bool doubted) override { socket_.hold(net::Socket::doubted, doubted); }
     void lost(const protocol::Error& error) override;
 
 private:

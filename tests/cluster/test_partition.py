@@ -70,6 +70,26 @@ def test_the_primarys_line(pgweir, lines, ways):
 
 
 @pytest.mark.parametrize("ways", [("to", "from"), ("to",), ("from",)], ids=["both", "to", "from"])
+def test_an_open_transaction_sends_nothing_to_a_primary_in_doubt(pgweir, lines, ways):
+    """So the COMMIT of one whose primary is lost has provably not been carried out."""
+    proxy = start(pgweir, lines)
+    line = lines.nodes[0]
+    with proxy.wire() as wire:
+        wire.query("begin")
+        wire.query("insert into ledger values (4)")
+        line.cut(*ways)
+        eventually(lambda: status(proxy, line) in ("suspect", "down"), what="the cut noticed")
+        wire.send(query("commit"))
+        eventually(lambda: status(proxy, line) == "down")
+        assert wire.is_quiet()
+        line.mend()
+        assert outcome(wire.read_until("Z")) == ["40001"]
+        assert outcome(wire.query("rollback")) == ["C"]
+        assert outcome(wire.query("insert into ledger values (5)")) == ["C"]
+    assert lines.cluster.primary.rows("select id from ledger", dbname="app") == [(5,)]
+
+
+@pytest.mark.parametrize("ways", [("to", "from"), ("to",), ("from",)], ids=["both", "to", "from"])
 def test_a_replicas_line(pgweir, lines, ways):
     """No read fails: it runs elsewhere."""
     proxy = start(pgweir, lines)
