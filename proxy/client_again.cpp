@@ -258,27 +258,27 @@ void Client::fail_requests(const std::vector<protocol::Outstanding>& undone, boo
     const protocol::Error outcome = certain ? rolled_back()
                                     : clean ? unanswered()
                                             : unknown_outcome(commit);
-    tell(outcome);
     if (certain) {
         routing_->fail();
     } else {
         health::note_write(routing_->bound, net::monotonic_us());
         routing_->transaction_over();
     }
-    bool ended = false;
-    bool told = true;
+    bool open = true;  // a batch of which the end has not come, or is not reached yet
     for (auto next = undone.rbegin(); next != undone.rend(); ++next) {
-        const bool ends = next->request == Request::query || next->request == Request::sync ||
-                          next->request == Request::function_call;
-        if (!ends || next->reply != protocol::Reply::forward) continue;
-        if (!told) tell(outcome);
+        if (next->reply == protocol::Reply::skip) continue;
+        open = next->request != Request::query && next->request != Request::sync &&
+               next->request != Request::function_call;
+        if (open) continue;
+        tell(outcome);
         protocol::write_ready_for_query(replies, routing_->status());
-        ended = true;
-        told = false;
     }
     end_request(!certain);
     request = {};
-    if (!ended) frontend_.drop_batch();
+    if (open) {
+        tell(outcome);
+        frontend_.drop_batch();
+    }
     socket_.send(replies);
 }
 

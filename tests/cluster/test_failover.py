@@ -30,6 +30,10 @@ def insert(number):
     return parse(f"insert into ledger values ({number})") + bind() + execute() + SYNC
 
 
+def received(proxy):
+    return sum(int(row["bytes_received"]) for row in proxy.console("show stats_totals") if row["database"] == "app")
+
+
 def primary_lost(cluster, proxy):
     cluster.primary.kill()
     eventually(lambda: not any(row["role"] == "primary" and row["status"] == "up"
@@ -144,6 +148,24 @@ def test_a_write_under_way_is_not_known(made):
         cluster.replicas[0].promote()
         assert ends(reads.read_until("Z")) == (None, "I")
         assert ends(writes.query("insert into ledger values (1)")) == (None, "I")
+
+
+def test_a_batch_whose_beginning_is_lost_is_not_carried_out(made):
+    cluster, proxy = made(1)
+    with proxy.wire() as wire:
+        wire.send(query("insert into ledger select 1 from pg_sleep(60)"))
+        eventually(lambda: cluster.primary.backends("query like '%pg_sleep%' and state = 'active'") == 1)
+        got = received(proxy)
+        behind = insert(2) + parse("insert into ledger values (3)") + bind()
+        wire.send(behind)
+        eventually(lambda: received(proxy) == got + len(behind))
+        primary_lost(cluster, proxy)
+        for _ in range(2):
+            assert ends(wire.read_until("Z")) == ("08007", "I")
+        cluster.replicas[0].promote()
+        assert ends(wire.ask(execute() + SYNC)) == ("08007", "I")
+        assert ends(wire.ask(insert(4))) == (None, "I")
+        assert wire.rows("select id from ledger") == [("4",)]
 
 
 def test_waiting_has_an_end(made):
