@@ -45,7 +45,8 @@ class Backend {
 public:
     /// Reads what has come from the server and says what of it goes to the client.
     ///
-    /// Takes all of `input` but the beginning of a message that it needs whole. Adds slices of
+    /// Takes all of `input` but the beginning of a message that it needs whole, and but the answers
+    /// behind one to a query of our own: whoever asked that acts on it first. Adds slices of
     /// `input` and replies made here to `out`.
     /// Returns  bytes taken.
     /// Errors   08P01 when the server says what no request asked for; the connection is of no use

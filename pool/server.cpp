@@ -164,7 +164,6 @@ bool Server::take(Bytes input) {
         close(taken.error());
         return false;
     }
-    inbox_.keep(input.substr(*taken));
     if (backend_.findings().more || !backend_.pipeline().undone().empty()) report_findings();
     if (!out.empty()) {
         reply_bytes += out.size();
@@ -178,16 +177,18 @@ bool Server::take(Bytes input) {
             return false;
         }
     }
+    inbox_.keep(input.substr(*taken));  // not before: `out` has slices of it
     const Backend::Findings& found = backend_.findings();
     if (!found.ready && !found.own_ready) return state_ != ServerState::closed;
     // From here on the server may change hands, and even its thread.
     if (socket_.readable()) socket_.yield();
-    if (found.own_ready) {
-        own_done();
-    } else if (peer_) {
-        peer_->settled();
+    if (!found.own_ready) {
+        if (peer_) peer_->settled();
+        return false;
     }
-    return false;
+    const bool asked = !backend_.settled();  // then it stays, and the scan has left the rest
+    own_done();
+    return asked && state_ != ServerState::closed && take(inbox_.kept());
 }
 
 void Server::report_findings() {

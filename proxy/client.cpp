@@ -187,6 +187,7 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
     }
     if (answer.error) return close(*answer.error);
     if (restoring_) return restore_listening();
+    deliver_servers_due();
     if (!inbox_.empty()) consume(inbox_.kept());
     socket_.resume();
     deliver_due();
@@ -213,7 +214,8 @@ void Client::own_over(bool waited) {
         if (query_began_us_ != 0) end_request(server_->backend().tx() == TxStatus::idle);
         rest();
     }
-    deliver_due();  // before what the next request has the server say
+    deliver_due();
+    deliver_servers_due();
     const bool ready = state_ != ClientState::closed && !preparing_ && !awaiting_;
     if (ready && (waited || undecided_)) consume_kept();
 }

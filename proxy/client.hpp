@@ -249,6 +249,8 @@ private:
     bool hand_over();
     void handed_over(const pool::Backend::OwnAnswer& answer);
     void deliver_due();
+    void deliver_servers_due();
+    void tell(Bytes due);
     /// What was put off until an answer had come is looked at again.
     void consume_kept();
     void go_on();

@@ -111,8 +111,16 @@ void Client::deliver_due() {
         const pool::Backend& backend = server_->backend();
         if (!backend.settled() || backend.tx() != TxStatus::idle || session_->unsettled()) return;
     }
-    const std::string due = listening_->take_due();
-    if (due.empty()) return;
+    tell(listening_->take_due());
+}
+
+/// What came amid a question of ours was said before whatever the server answers next.
+void Client::deliver_servers_due() {
+    if (listening_) tell(listening_->take_servers_due());
+}
+
+void Client::tell(Bytes due) {
+    if (due.empty() || state_ == ClientState::closed) return;
     stats_->sent.add(due.size());
     socket_.send(due);
 }

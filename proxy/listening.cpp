@@ -59,7 +59,7 @@ void Listening::learn(const std::vector<std::string>& there,
     const auto is_over = [&](const Told& due) { return !now.contains(due.said.channel); };
     std::erase_if(hub_due_, is_over);
     std::erase_if(held_back_, is_over);
-    if (server_due_.empty() && hub_due_.empty() && held_back_.empty()) due_bytes_ = 0;
+    count_due();
     const std::size_t gone =
         std::erase_if(wanted_, [&](const auto& wanted) { return !now.contains(wanted.first); });
     news_ |= gone > 0 || wanted_.size() != now.size();
@@ -152,22 +152,35 @@ bool Listening::is_echo(const pool::Notification& said) {
     return true;
 }
 
+/// Room is given back when nothing waits any more.
+void Listening::count_due() {
+    if (server_due_.empty() && hub_due_.empty() && held_back_.empty()) due_bytes_ = 0;
+}
+
+void Listening::Told::write(std::string& out) const {
+    protocol::write_notification(out, as_pid, said.channel, said.payload);
+}
+
+std::string Listening::take_servers_due() {
+    std::string out;
+    for (const Told& told : server_due_) told.write(out);
+    server_due_.clear();
+    count_due();
+    return out;
+}
+
 std::string Listening::take_due() {
     std::string out;
     if (std::exchange(missed_, false)) {
         protocol::write_notice(out, protocol::Severity::warning, protocol::sqlstate::warning,
                                "notifications may have been missed");
     }
-    const auto add = [&out](const Told& told) {
-        protocol::write_notification(out, told.as_pid, told.said.channel, told.said.payload);
-    };
-    for (const Told& told : server_due_) add(told);
+    out += take_servers_due();
     for (const Told& told : hub_due_) {
-        if (hearing.elsewhere.contains(told.said.channel) && !is_echo(told.said)) add(told);
+        if (hearing.elsewhere.contains(told.said.channel) && !is_echo(told.said)) told.write(out);
     }
-    server_due_.clear();
     hub_due_.clear();
-    due_bytes_ = 0;
+    count_due();
     if (echoes_.size() > echoes_max) echoes_.clear();
     return out;
 }

@@ -94,15 +94,20 @@ public:
     bool any_due() const { return missed_ || !server_due_.empty() || !hub_due_.empty(); }
     /// As messages, in their order.
     std::string take_due();
+    /// Of these what from_server() was told.
+    std::string take_servers_due();
 
 private:
     struct Told {
+        void write(std::string& out) const;
+
         pool::Notification said;
         std::uint32_t as_pid;
     };
 
     bool is_echo(const pool::Notification& said);
     bool has_room(const pool::Notification& said);
+    void count_due();
 
     bool heard_elsewhere() const;
 

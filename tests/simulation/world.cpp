@@ -30,7 +30,8 @@ World::World(std::uint64_t seed, bool traced)
       listens_(kernel_.dice.one_in(3)),
       calm_(kernel_.dice.one_in(5)),
       threads_(static_cast<unsigned>(kernel_.dice.between(1, 3))),
-      pool_size_(static_cast<int>(kernel_.dice.between(1, 5))) {
+      pool_size_(static_cast<int>(kernel_.dice.between(1, 5))),
+      io_uring_(!kernel_.dice.one_in(4)) {
     cluster_ = std::make_unique<Cluster>(kernel_, clustered_ ? 3 : 1);
 }
 
@@ -53,12 +54,12 @@ void World::settle(const std::string& write, Fate fate) { fates_[write] = fate; 
 // ---------------------------------------------------------------- the program
 
 config::ConfigPtr World::make_config() {
-    std::string text =
-        fmt::format("[listen]\nhost = \"10.0.0.100\"\nport = 6432\nunix_socket_dir = \"\"\n"
-                    "[workers]\nthreads = {}\n[auth]\nmethod = \"trust\"\nfile = \"users\"\n"
-                    "[pool]\nmode = \"{}\"\nsize = {}\nmax_prepared_statements = {}\n",
-                    threads_, session_mode_ ? "session" : "transaction", pool_size_,
-                    kernel_.dice.one_in(3) ? 2 : 100);
+    std::string text = fmt::format(
+        "[listen]\nhost = \"10.0.0.100\"\nport = 6432\nunix_socket_dir = \"\"\n"
+        "[workers]\nthreads = {}\nio_uring = {}\n[auth]\nmethod = \"trust\"\nfile = \"users\"\n"
+        "[pool]\nmode = \"{}\"\nsize = {}\nmax_prepared_statements = {}\n",
+        threads_, io_uring_, session_mode_ ? "session" : "transaction", pool_size_,
+        kernel_.dice.one_in(3) ? 2 : 100);
     if (kernel_.dice.one_in(3)) text += "idle_timeout = \"100ms\"\n";
     if (kernel_.dice.one_in(3)) text += "lifetime = \"300ms\"\n";
     if (kernel_.dice.one_in(3)) text += "reserve_size = 2\nreserve_timeout = \"5ms\"\n";

@@ -81,6 +81,7 @@ private:
     bool clustered_, session_mode_, drops_, pins_, listens_, calm_;
     unsigned threads_;
     int pool_size_;
+    bool io_uring_;
     bool troubled_ = false, healed_ = false, ending_ = false;
     std::int64_t end_us_ = 0;
     std::unique_ptr<Cluster> cluster_;

@@ -177,6 +177,25 @@ TEST(Backend, DropsLargeMessagesThatAreNotTheClients) {
     EXPECT_TRUE(backend.settled());
 }
 
+TEST(Backend, LeavesWhatFollowsAnAnswerOfOurOwn) {
+    Backend backend;
+    pool::Hearing hearing;
+    backend.hear(&hearing);
+    backend.pipeline().push({Request::query, Reply::skip, {}, {}});
+    backend.pipeline().push({Request::query, Reply::forward, {}, {}});
+    const std::string ours = replies("CommandComplete SET; ReadyForQuery idle");
+    const std::string notified = replies("NotificationResponse a b");
+    const std::string next = replies("CommandComplete X; ReadyForQuery idle");
+    const std::string said = ours + notified + next;
+    Segments out;
+    EXPECT_EQ(backend.scan(said, out).value(), ours.size() + notified.size());
+    EXPECT_TRUE(out.empty());
+    EXPECT_TRUE(backend.findings().own_ready);
+    EXPECT_EQ(backend.findings().notifications.size(), 1u);
+    EXPECT_EQ(scan(backend, next), next);
+    EXPECT_TRUE(backend.findings().ready);
+}
+
 TEST(Backend, KeepsWhatQueriesOfOurOwnGive) {
     Backend backend;
     backend.pipeline().push({Request::query, Reply::skip, {}, {}});

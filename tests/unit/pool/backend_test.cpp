@@ -58,6 +58,14 @@ public:
     /// False when it was refused.
     bool say(Bytes bytes) {
         unread_.add(bytes);
+        while (true) {
+            const bool scanned = scan();
+            if (!scanned || !backend.findings().own_ready || backend.settled()) return scanned;
+        }
+    }
+
+private:
+    bool scan() {
         Segments out;
         const auto taken = backend.scan(unread_.view(), out);
         heard += out.joined();
@@ -74,6 +82,7 @@ public:
         return true;
     }
 
+public:
     /// What can still be said when all has been: nothing may be kept back.
     std::size_t unread() const { return unread_.view().size(); }
 

@@ -116,6 +116,17 @@ TEST_F(Heard, FromTheServerUntilTheMarkerFromTheHubThen) {
     EXPECT_EQ(due(), (Spoken{"9 a: two"}));
 }
 
+TEST_F(Heard, WhatTheServerSaidCanBeToldAtOnceTheHubsAfterTheRequest) {
+    hand_over({"a"});
+    from_hub("a", "its copy of what the next answer says");
+    listening.learn({"a", "b"}, {});
+    from_server(other_pid, "b", "before the next answer");
+    EXPECT_EQ(speak::speak(listening.take_servers_due(), told),
+              (Spoken{"9 b: before the next answer"}));
+    listening.passed_on({other_pid, "a", "its copy of what the next answer says"});
+    EXPECT_EQ(due(), Spoken{});
+}
+
 TEST_F(Heard, WhatWasPassedOnIsNotToldAgain) {
     hand_over({"a"});
     listening.passed_on({other_pid, "a", "twice"});
