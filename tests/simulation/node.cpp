@@ -24,7 +24,9 @@ void Node::connected(const WirePtr& wire) {
         return kernel.in(again_us, [this, wire] { connected(wire); });
     }
     if (!up) return kernel.refuse(wire, ECONNREFUSED);
-    const auto pid = static_cast<std::uint32_t>(1'000 + kernel.dice.below(1'000'000));
+    std::uint32_t pid = 0;
+    while (pid == 0 || find(pid))
+        pid = static_cast<std::uint32_t>(1'000 + kernel.dice.below(1'000'000));
     backends_.push_back(std::make_unique<Backend>(*this, wire, pid));
     kernel.accept(wire, *backends_.back());
 }
