@@ -18,8 +18,8 @@ struct Aim {
     std::optional<config::Endpoint> replaced{};
     /// Goes up when the node is not what it was: connections made before are void.
     std::uint32_t incarnation = 0;
-    /// False: it may have been replaced, for all that is known. It is sent nothing, and nothing
-    /// that it says is passed on, until that is cleared up.
+    /// False: it may have been replaced, for all that is known. It is sent nothing
+    /// new, and nothing that it says is passed on, until that is cleared up.
     bool trusted = true;
     /// True: what is under way there goes on, and nothing new is begun.
     bool draining = false;

@@ -119,8 +119,10 @@ Result<std::size_t> Backend::scan(Bytes input, Segments& out) {
         missing_ = frame.missing;
         if (passing_) out.add(input.substr(0, arrived));
         input.remove_prefix(arrived);
-        if (findings_.own_ready && !settled() && (input.empty() || input.front() != 'A'))
-            return size - input.size();
+        if (findings_.own_ready && (input.empty() || input.front() != 'A')) {
+            if (pipeline_.only_fakes()) flush_fakes(out);
+            if (!settled()) return size - input.size();
+        }
         if (!no_blocks_ || frame.type != 'Z' || !passing_) continue;
         if (tx_ != TxStatus::idle) {
             forbid(out, told);

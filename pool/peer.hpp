@@ -52,7 +52,7 @@ public:
     virtual void own_done(Backend::OwnAnswer answer) = 0;
     /// The server takes requests again: its outbox is empty.
     virtual void server_drained() = 0;
-    /// Its node may be the primary no more, or is that again: until then it is to be sent nothing.
+    /// Its node may be the primary no more, or is that again: meanwhile it is sent nothing new.
     virtual void server_doubted(bool /*doubted*/) {}
     /// The server is gone, and with it what it had not answered. Already severed.
     virtual void lost(const protocol::Error& error) = 0;

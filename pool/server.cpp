@@ -186,7 +186,8 @@ bool Server::take(Bytes input) {
         if (peer_) peer_->settled();
         return false;
     }
-    const bool asked = !backend_.settled();  // then it stays, and the scan has left the rest
+    // Then it stays, or is closed, and the scan has left what came behind our answer.
+    const bool asked = !backend_.settled();
     own_done();
     return asked && state_ != ServerState::closed && take(inbox_.kept());
 }

@@ -65,7 +65,7 @@ public:
     /// SUSPEND and RESUME: whether what it sends is left alone.
     void suspend(bool suspended) { socket_.hold(net::Socket::suspended, suspended); }
     /// Its node may be the primary no more: until that is known what it sends is left alone, and it
-    /// is sent nothing.
+    /// is sent nothing new.
     void doubt(bool doubted);
     /// Runs SQL of our own, whose replies nobody sees; the holder hears own_done().
     void run_own(std::string_view sql);

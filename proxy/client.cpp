@@ -209,13 +209,12 @@ void Client::learn(pool::Backend::OwnAnswer answer) {
 }
 
 void Client::own_over(bool waited) {
-    if (server_->backend().findings().block) return refuse_block();  // came with the answer
+    deliver_servers_due();
     if (server_->backend().settled()) {
         if (query_began_us_ != 0) end_request(server_->backend().tx() == TxStatus::idle);
         rest();
     }
     deliver_due();
-    deliver_servers_due();
     const bool ready = state_ != ClientState::closed && !preparing_ && !awaiting_;
     if (ready && (waited || undecided_)) consume_kept();
 }
@@ -308,9 +307,9 @@ void Client::on_drained() {
     deliver_due();
 }
 
-/// Who leaves the queue has not run what he sent.
+/// Who leaves the queue has not run what he sent, and nothing more is sent to a server in doubt.
 void Client::on_hangup() {
-    if (state_ == ClientState::waiting) hang_up("client unexpected eof");
+    if (state_ == ClientState::waiting || in_doubt()) hang_up("client unexpected eof");
 }
 
 void Client::parameter(std::string_view name, std::string_view value) {

@@ -234,6 +234,8 @@ private:
     void end_request(bool transaction_over);
     /// Nothing is asked any more: the server goes back, if it may.
     void rest();
+    /// See Peer::server_doubted().
+    bool in_doubt() const { return socket_.is_held(net::Socket::doubted); }
     bool is_pooled_by_statement() const;
     void refuse_block();
     void publish_schema_change();

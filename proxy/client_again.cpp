@@ -193,6 +193,7 @@ void Client::lost_in_cluster(pool::Server& server) {
                       "the server was lost, and with it the session's state"});
     }
     revert_session();
+    if (listening_) listening_->server_lost();
     // What the client had asked there is answered; what is not is ours.
     if (leaving && std::ranges::all_of(undone, [](const protocol::Outstanding& o) {
             return o.reply == protocol::Reply::skip;
@@ -266,7 +267,8 @@ void Client::fail_requests(const std::vector<protocol::Outstanding>& undone, boo
     }
     bool open = true;  // a batch of which the end has not come, or is not reached yet
     for (auto next = undone.rbegin(); next != undone.rend(); ++next) {
-        if (next->reply == protocol::Reply::skip) continue;
+        // The end of a COPY that had not begun is answered with its query.
+        if (next->reply == protocol::Reply::skip || next->request == Request::copy_end) continue;
         open = next->request != Request::query && next->request != Request::sync &&
                next->request != Request::function_call;
         if (open) continue;

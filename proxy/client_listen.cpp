@@ -77,7 +77,8 @@ void Client::handed_over(const pool::Backend::OwnAnswer& answer) {
 void Client::hub_ready(std::uint64_t number) {
     listening_->hub_ready(number);
     const bool rests = server_ && query_began_us_ == 0 && !preparing_ && !awaiting_ &&
-                       server_->backend().settled() && server_->backend().tx() == TxStatus::idle;
+                       !in_doubt() && server_->backend().settled() &&
+                       server_->backend().tx() == TxStatus::idle;
     if (rests) rest();
 }
 
@@ -114,7 +115,8 @@ void Client::deliver_due() {
     tell(listening_->take_due());
 }
 
-/// What came amid a question of ours was said before whatever the server answers next.
+/// What came amid a question of ours was said before whatever the server answers next, which a
+/// client that does not read has to wait for too.
 void Client::deliver_servers_due() {
     if (listening_) tell(listening_->take_servers_due());
 }

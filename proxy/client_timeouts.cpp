@@ -16,7 +16,7 @@ void Client::check_timeouts(std::int64_t now_us) {
     if (state_ == ClientState::login) return check_login(now_us);
     if (!pool_ || attendant_) return;
     if (pins_ != 0) warn_pinned(now_us);
-    if (wants_token_ && causal_token()) {
+    if (wants_token_ && !in_doubt() && causal_token()) {
         wants_token_ = false;
         return consume_kept();
     }
@@ -94,7 +94,7 @@ config::Duration Client::idle_timeout(const config::PoolLimits& limits) const {
 /// A server that is kept for the sake of currval() only goes to those who wait, after a while.
 void Client::give_way(std::int64_t now_us) {
     constexpr std::int64_t kept_us = 1'000'000;
-    const bool at_rest = query_began_us_ == 0 && xact_began_us_ == 0 &&
+    const bool at_rest = query_began_us_ == 0 && xact_began_us_ == 0 && !in_doubt() &&
                          server_->backend().settled() && !frontend_.mid_message();
     if (!at_rest || now_us - request_us_ < kept_us) return;
     if (server_->pool().counts(now_us).waiting == 0) return;

@@ -20,6 +20,10 @@ bool same(const pool::Notification& a, const pool::Notification& b) {
     return a.pid == b.pid && a.channel == b.channel && a.payload == b.payload;
 }
 
+std::size_t size_of(const pool::Notification& said) {
+    return sizeof said + said.channel.size() + said.payload.size();
+}
+
 bool mentions(std::string_view text, std::string_view word) {
     const auto found = std::search(text.begin(), text.end(), word.begin(), word.end(),
                                    [](unsigned char a, char b) { return std::tolower(a) == b; });
@@ -64,6 +68,10 @@ void Listening::learn(const std::vector<std::string>& there,
         std::erase_if(wanted_, [&](const auto& wanted) { return !now.contains(wanted.first); });
     news_ |= gone > 0 || wanted_.size() != now.size();
     for (const std::string& name : now) wanted_.try_emplace(name, told_number_ + 1);
+}
+
+void Listening::server_lost() {
+    for (const auto& [name, since] : wanted_) missed_ |= hearing.elsewhere.insert(name).second;
 }
 
 /// The hub sends all that the client listens to.
@@ -137,10 +145,9 @@ void Listening::followed(bool missed) {
 }
 
 bool Listening::has_room(const pool::Notification& said) {
-    due_bytes_ += said.channel.size() + said.payload.size() + sizeof(Told);
-    if (due_bytes_ <= due_max) return true;
-    missed_ = true;
-    return false;
+    const bool room = due_bytes_ + size_of(said) <= due_max;
+    room ? void(due_bytes_ += size_of(said)) : missed();
+    return room;
 }
 
 bool Listening::is_echo(const pool::Notification& said) {
@@ -152,9 +159,11 @@ bool Listening::is_echo(const pool::Notification& said) {
     return true;
 }
 
-/// Room is given back when nothing waits any more.
 void Listening::count_due() {
-    if (server_due_.empty() && hub_due_.empty() && held_back_.empty()) due_bytes_ = 0;
+    due_bytes_ = 0;
+    for (const auto* const all : {&server_due_, &hub_due_, &held_back_}) {
+        for (const Told& told : *all) due_bytes_ += size_of(told.said);
+    }
 }
 
 void Listening::Told::write(std::string& out) const {

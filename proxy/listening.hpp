@@ -47,6 +47,8 @@ public:
     /// What the server listens to after a transaction in which the text did `changes`.
     void learn(const std::vector<std::string>& there,
                const std::vector<router::Details::Channel>& changes);
+    /// It is gone: what it alone has heard until now may be lost, what comes is the hub's to hear.
+    void server_lost();
     /// The server listens to nothing any more.
     void unlistened() { complete_ = hearing.elsewhere.empty(); }
 

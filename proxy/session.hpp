@@ -121,7 +121,8 @@ public:
     bool ask_again();
     /// The answer is still to come, and with it what the client has been told that it has.
     bool waits_for_state() const {
-        constexpr router::Traces state = router::trace::variables | lost_with_server;
+        constexpr router::Traces state =
+            router::trace::variables | router::trace::channels | lost_with_server;
         return notes_ && (notes_->asked.about & state) != 0;
     }
     /// The server is gone, and with it what pinned the client to it, and what it has reported in a

@@ -95,7 +95,7 @@ TakeoverLink::~TakeoverLink() {
         ::close(wakeup_fd_);
     }
     close_descriptors();
-    ::close(fd_);
+    if (fd_ >= 0) ::close(fd_);
 }
 
 std::unique_ptr<TakeoverLink> TakeoverLink::connect(const std::string& path) {
@@ -248,6 +248,9 @@ void TakeoverLink::run() {
         const std::lock_guard lock(mutex_);
         ours = ending_;
     }
+    // With it go the descriptors that are on their way here: somebody waits at their other ends.
+    close_descriptors();
+    ::close(std::exchange(fd_, -1));
     if (!ours) callbacks_.ended();
     // The other end is gone: until we end what we are given goes back to who gave it.
     while (true) {

@@ -70,7 +70,7 @@ private:
     int take_descriptor();
     void close_descriptors();
 
-    const int fd_;
+    int fd_;
     int wakeup_fd_ = -1;
     Callbacks callbacks_;
     std::mutex mutex_;  // guards queue_, sending_, ending_

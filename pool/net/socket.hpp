@@ -99,6 +99,7 @@ public:
     /// The same for other reasons, each on top of the others.
     enum Held : std::uint8_t { paused = 1, suspended = 2, doubted = 4 };
     void hold(Held why, bool held) { held ? void(held_ |= why) : let_go(why); }
+    bool is_held(Held why) const { return (held_ & why) != 0; }
     /// Has the owner called again after others had their turn.
     void yield();
 

@@ -1,9 +1,11 @@
 """The primary goes away and another takes its place: what clients notice of it."""
+from contextlib import closing
+
 import psycopg
 import pytest
 from harness import eventually
 from harness.split import split_toml
-from harness.wire import SYNC, bind, execute, parse, query
+from harness.wire import COPY_DONE, SYNC, bind, copy_data, execute, parse, query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir]
 
@@ -166,6 +168,19 @@ def test_a_batch_whose_beginning_is_lost_is_not_carried_out(made):
         assert ends(wire.ask(execute() + SYNC)) == ("08007", "I")
         assert ends(wire.ask(insert(4))) == (None, "I")
         assert wire.rows("select id from ledger") == [("4",)]
+
+
+def test_a_copy_sent_at_once_is_one_request(made):
+    """Its end was sent before the server could ask for data: it is no batch whose end is to come."""
+    cluster, proxy = made(1)
+    with proxy.wire() as wire, closing(cluster.primary.connect(dbname="app")) as locks:
+        locks.execute("begin; lock ledger")
+        wire.send(query("copy ledger from stdin") + copy_data(b"1\n") + COPY_DONE)
+        eventually(lambda: cluster.primary.backends("wait_event_type = 'Lock'") == 1)
+        primary_lost(cluster, proxy)
+        assert ends(wire.read_until("Z")) == ("08007", "I")
+        cluster.replicas[0].promote()
+        assert ends(wire.query("insert into ledger values (2)")) == (None, "I")
 
 
 def test_waiting_has_an_end(made):

@@ -89,6 +89,21 @@ def test_an_open_transaction_sends_nothing_to_a_primary_in_doubt(pgweir, lines, 
     assert lines.cluster.primary.rows("select id from ledger", dbname="app") == [(5,)]
 
 
+def test_who_hangs_up_while_his_primary_is_in_doubt_is_gone(pgweir, lines):
+    proxy = start(pgweir, lines)
+    line = lines.nodes[0]
+    clients = lambda: [row for row in proxy.console("show clients") if row["database"] == "app"]
+    with proxy.wire() as wire:
+        wire.query("begin")
+        wire.query("insert into ledger values (6)")
+        line.cut()
+        eventually(lambda: status(proxy, line) == "down")
+        assert len(clients()) == 1
+    eventually(lambda: not clients(), what="the client gone")
+    line.mend()
+    eventually(lambda: status(proxy, line) == "up")
+
+
 @pytest.mark.parametrize("ways", [("to", "from"), ("to",), ("from",)], ids=["both", "to", "from"])
 def test_a_replicas_line(pgweir, lines, ways):
     """No read fails: it runs elsewhere."""

@@ -7,13 +7,14 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from harness import eventually
 from harness.postgres import PG_BIN
 from harness.processes import IDENTITY, Process, Workdir
 from harness.tls import Authority
-from harness.wire import query
+from harness.wire import ConnectionClosed, query
 
 pytestmark = [pytest.mark.pooler, pytest.mark.pgweir, pytest.mark.short]
 
@@ -305,6 +306,49 @@ def test_successor_that_does_not_come_up_changes_nothing(pgweir):
         proxy.write("pgweir.ini", good)
         ended(proxy.restart())
         assert client.rows("select 3") == [("3",)]
+
+
+def is_served(client):
+    """False: it was closed. That neither is so would be a timeout."""
+    try:
+        return client.rows("select 1") == [("1",)]
+    except (ConnectionClosed, ConnectionError):
+        return False
+
+
+def test_a_successor_that_dies_takes_only_what_it_was_given(pgweir):
+    proxy = pgweir()
+    with ExitStack() as stack:
+        busy = stack.enter_context(proxy.wire())
+        busy.query("begin")
+        idle = [stack.enter_context(proxy.wire()) for _ in range(100)]
+        before = proxy.restart()
+        proxy.kill()
+        eventually(lambda: "the next process has ended" in before.log())
+        served = [is_served(client) for client in idle]
+        busy.query("commit")
+        assert is_served(busy)
+    print(f"{sum(served)} of 100 are served by the first process")
+    assert before.wait(20) == 0
+
+
+def test_a_successor_without_descriptors_leaves_nobody_hanging(pgweir):
+    """It cannot have all that is on its way to it: those clients are closed, the others served."""
+    proxy = pgweir()
+    with ExitStack() as stack:
+        busy = stack.enter_context(proxy.wire())
+        busy.query("begin")
+        idle = [stack.enter_context(proxy.wire()) for _ in range(100)]
+        before = proxy.process
+        proxy.process = Process(["prlimit", "--nofile=60:60", proxy.program, "-R", proxy.config], cwd=proxy.directory,
+                                log=proxy.directory / "starved.log", environment=proxy.environment)
+        eventually(lambda: "descriptors of the other process are lost" in proxy.process.log())
+        served = [is_served(client) for client in idle]
+        assert 0 < sum(served) < 100
+        busy.query("commit")
+        assert is_served(busy)
+    assert before.wait(20) == 0
+    assert proxy.stop() == 0
 
 
 def test_pidfile_is_the_successors(pgweir):

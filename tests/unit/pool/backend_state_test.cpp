@@ -196,6 +196,16 @@ TEST(Backend, LeavesWhatFollowsAnAnswerOfOurOwn) {
     EXPECT_TRUE(backend.findings().ready);
 }
 
+TEST(Backend, AnswersOfOursBehindOneLeaveNothingToWaitFor) {
+    Backend backend;
+    backend.pipeline().push({Request::query, Reply::skip, {}, {}});
+    backend.pipeline().push({Request::parse, Reply::fake, {}, {}});
+    EXPECT_EQ(scan(backend, replies("CommandComplete SET; ReadyForQuery idle")),
+              replies("ParseComplete"));
+    EXPECT_TRUE(backend.findings().own_ready);
+    EXPECT_TRUE(backend.settled());
+}
+
 TEST(Backend, KeepsWhatQueriesOfOurOwnGive) {
     Backend backend;
     backend.pipeline().push({Request::query, Reply::skip, {}, {}});

@@ -148,6 +148,30 @@ TEST_F(Heard, WhatWasAskedForBeforeAnUnlistenIsNotHeard) {
     EXPECT_EQ(due(), Spoken{});
 }
 
+TEST_F(Heard, WhatALostServerHeardTheHubHears) {
+    hand_over({"a"});
+    listening.learn({"a", "b"}, {});
+    listening.server_lost();
+    EXPECT_EQ(due(),
+              (Spoken{"NoticeResponse WARNING 01000 \"notifications may have been missed\""}));
+    EXPECT_TRUE(listening.news_for_hub());
+    from_hub("b", "from now on", 2);
+    EXPECT_EQ(due(), (Spoken{"9 b: from now on"}));
+    listening.server_lost();
+    EXPECT_FALSE(listening.any_due()) << "the hub heard all of it";
+}
+
+TEST_F(Heard, RoomIsGivenBackByWhatIsTold) {
+    hand_over({"a"});
+    listening.move_in({"a"}, {});  // so the hub's are held back
+    from_hub("a", "held back");
+    const std::size_t held = listening.due_bytes();
+    from_server(other_pid, "b", "told");
+    EXPECT_GT(listening.due_bytes(), held);
+    due();
+    EXPECT_EQ(listening.due_bytes(), held);
+}
+
 TEST_F(Heard, AServerThatListensForItIsToldOfAll) {
     hand_over({"b", "a\"b"});
     EXPECT_EQ(listening.restoring(), "LISTEN \"a\"\"b\";LISTEN \"b\";");
