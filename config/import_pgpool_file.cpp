@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "config/import_pgpool.hpp"
+#include "config/included_files.hpp"
 #include "config/native.hpp"
 #include "config/settings.hpp"
 #include "config/units.hpp"
@@ -16,7 +17,7 @@ namespace {
 
 using View = std::string_view;
 
-constexpr int pgpool_include_depth_max = 10;
+constexpr std::size_t pgpool_entries_max = 100'000;
 
 bool is_key_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -52,15 +53,15 @@ std::optional<std::string> cut_value(View& rest) {
 
 class FileReader {
 public:
-    FileReader(const ReadFile& read, Findings& findings) : read_(read), findings_(findings) {}
+    FileReader(const ReadFile& read, Findings& findings)
+        : files_(read, findings),
+          findings_(findings) {}
 
+    /// `from`, `depth`: see IncludedFiles::read().
     void file(const std::string& path, const Place& from, int depth) {
-        const auto text = read_(path);
-        if (text.has_error() || !*text) {
-            const std::string why = text.has_error() ? text.error().message : "no such file";
-            return findings_.problem(from, fmt::format("cannot read \"{}\": {}", path, why));
-        }
-        View rest = **text;
+        const auto text = files_.read(path, from, depth);
+        if (!text) return;
+        View rest = *text;
         for (Place at{path, 1}; !rest.empty(); ++at.line) {
             const std::size_t end = std::min(rest.find('\n'), rest.size());
             line(trim(rest.substr(0, end)), at, depth);
@@ -92,17 +93,12 @@ private:
                                   "quotes when it has other than letters and digits");
             return;
         }
-        if (key != "include") {
-            entries_.push_back({lower_case(key), *std::move(value), at});
-        } else if (depth < pgpool_include_depth_max) {
-            file(beside(at.file, *value), at, depth + 1);
-        } else {
-            findings_.problem(at, fmt::format("files include each other more than {} deep",
-                                              pgpool_include_depth_max));
-        }
+        if (key == "include") return file(beside(at.file, *value), at, depth + 1);
+        if (entries_.size() >= pgpool_entries_max) return findings_.problem(at, "too many entries");
+        entries_.push_back({lower_case(key), *std::move(value), at});
     }
 
-    const ReadFile& read_;
+    IncludedFiles files_;
     Findings& findings_;
     std::vector<PgpoolEntry> entries_;
 };

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "config/included_files.hpp"
 #include "config/nearest.hpp"
 #include "config/units.hpp"
 
@@ -34,27 +35,13 @@ std::optional<std::string> cut_key(std::string_view& line) {
 /// Reads one file after another; the section goes on through an included file and out of it again.
 class IniReader {
 public:
-    IniReader(const ReadFile& read, Findings& findings) : read_(read), findings_(findings) {}
+    IniReader(const ReadFile& read, Findings& findings)
+        : files_(read, findings),
+          findings_(findings) {}
 
-    /// `from` is the line that includes the file, or the file itself for the first one.
+    /// `from`, `depth`: see IncludedFiles::read().
     void file(const std::string& path, const Place& from, int depth) {
-        if (++files_ > ini_files_max) {
-            if (files_ == ini_files_max + 1) findings_.problem(from, "too many included files");
-            return;
-        }
-        const auto text = read_(path);
-        if (text.has_error()) {
-            findings_.problem(from,
-                              fmt::format("cannot read \"{}\": {}", path, text.error().message));
-        } else if (!*text) {
-            findings_.problem(from, fmt::format("cannot read \"{}\": no such file", path));
-        } else if ((bytes_ += (*text)->size()) > ini_bytes_max) {
-            findings_.problem(from, fmt::format("\"{}\" is too large: all files together may have "
-                                                "{} bytes",
-                                                path, ini_bytes_max));
-        } else {
-            lines(path, **text, depth);
-        }
+        if (const auto text = files_.read(path, from, depth)) lines(path, *text, depth);
     }
 
     std::vector<IniEntry> take() { return std::move(entries_); }
@@ -81,14 +68,9 @@ private:
         if (text.empty() || text[0] == ';' || text[0] == '#') return;
         const bool include = text.starts_with(include_word) && text.size() > include_word.size() &&
                              is_blank(text[include_word.size()]);
-        if (include) return included(trim(text.substr(include_word.size())), at, depth);
+        if (include)
+            return file(std::string(trim(text.substr(include_word.size()))), at, depth + 1);
         entry(text, at);
-    }
-
-    void included(std::string_view name, const Place& at, int depth) {
-        if (depth < include_depth_max) return file(std::string(name), at, depth + 1);
-        findings_.problem(
-            at, fmt::format("files include each other more than {} deep", include_depth_max));
     }
 
     /// Enters a section. Returns what follows the closing bracket.
@@ -128,14 +110,12 @@ private:
         entries_.push_back({*section_, *std::move(key), std::string(trim(text.substr(1))), at});
     }
 
-    const ReadFile& read_;
+    IncludedFiles files_;
     Findings& findings_;
     std::vector<IniEntry> entries_;
     std::optional<std::string> section_;
     bool known_ = false;  // section_ is one of PgBouncer's
     bool full_ = false;
-    int files_ = 0;
-    std::size_t bytes_ = 0;
 };
 
 }  // namespace

@@ -16,9 +16,6 @@ struct IniEntry {
     Place at;
 };
 
-inline constexpr int include_depth_max = 10;             // files inside files
-inline constexpr int ini_files_max = 1000;               // read in all
-inline constexpr std::size_t ini_bytes_max = 64u << 20;  // of all files together
 inline constexpr std::size_t ini_entries_max = 1'000'000;
 
 /// All entries of the file and of those it includes, in the order they stand. A key may come twice;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "config/hba.hpp"
+#include "config/included_files.hpp"
 #include "tests/unit/config/files.hpp"
 
 namespace pgweir::config {
@@ -307,6 +308,20 @@ TEST(ImportPgpool, StopsAtFilesThatIncludeThemselves) {
     const Imported imported =
         import_text("p.conf", sources_of({{"p.conf", "include 'p.conf'\n"}}), "");
     EXPECT_EQ(lines_of(imported.problems).size(), 2u);
+}
+
+TEST(ImportPgpool, EndsWhereFilesIncludeEachOtherAgainAndAgain) {
+    std::string text = "port = 1\n";
+    for (int i = 0; i < 10; ++i) text += "include 'p.conf'\n";
+    Sources sources = sources_of({{"p.conf", text}});
+    int files = 0;
+    sources.read = [&files, read = sources.read](const std::string& path) {
+        ++files;
+        return read(path);
+    };
+    const Imported imported = import_text("p.conf", sources, "");
+    EXPECT_FALSE(imported.problems.empty());
+    EXPECT_LE(files, included_files_max + 10);  // and those beside it
 }
 
 }  // namespace
