@@ -1,5 +1,6 @@
 #include "config/preference.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -15,11 +16,38 @@ namespace pgweir::config {
 
 namespace {
 
+/// May regcomp() be given this? It writes what is repeated as often as it may come, in memory:
+/// ten `+` in a row are a thousand copies, forty of them more than there is room for.
+bool is_small(std::string_view pattern) {
+    constexpr int copies_max = 1000;
+    int copies = 1;
+    for (std::size_t i = 0; i < pattern.size() && copies <= copies_max; ++i) {
+        if (pattern[i] == '\\')
+            ++i;
+        else if (pattern[i] == '+')
+            copies *= 2;
+        if (i >= pattern.size() || pattern[i] != '{') continue;
+        int most = 1;
+        while (++i < pattern.size() && pattern[i] != '}') {
+            int number = 0;
+            const char* const at = pattern.data() + i;
+            const auto read = std::from_chars(at, pattern.data() + pattern.size(), number);
+            if (read.ec == std::errc::result_out_of_range) return false;
+            if (read.ec == std::errc()) i += static_cast<std::size_t>(read.ptr - at) - 1;
+            most = std::max(most, number);
+        }
+        if (most > copies_max) return false;
+        copies *= most;
+    }
+    return copies <= copies_max;
+}
+
 /// A compiled expression that means the whole of a text. Resource.
 class Pattern {
 public:
     explicit Pattern(const std::string& text)
-        : good_(::regcomp(&regex_, ("^(" + text + ")$").c_str(), REG_EXTENDED | REG_NOSUB) == 0) {}
+        : good_(is_small(text) &&
+                ::regcomp(&regex_, ("^(" + text + ")$").c_str(), REG_EXTENDED | REG_NOSUB) == 0) {}
     ~Pattern() {
         if (good_) ::regfree(&regex_);
     }

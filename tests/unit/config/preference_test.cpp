@@ -33,6 +33,14 @@ TEST(Preference, WhatIsNone) {
     }
 }
 
+TEST(Preference, APatternIsSmall) {
+    EXPECT_FALSE(parse_preference("[a-z]+_[0-9]{1,3}:primary").has_error());
+    for (const std::string& pattern : {std::string(40, '+'), std::string("(a{200}){200}"),
+                                       std::string("a{99999999999999999999}")}) {
+        EXPECT_TRUE(parse_preference("x" + pattern + ":primary").has_error()) << pattern;
+    }
+}
+
 TEST(Preference, TheFirstThatFitsTheWholeName) {
     Reads reads;
     reads.prefer_database = {parsed("app:primary"), parsed("app.*:replica")};
