@@ -16,28 +16,32 @@ namespace pgweir::config {
 
 namespace {
 
+constexpr int copies_max = 1000;
+
+/// How often "{2,5}" may repeat; up to copies_max + 1, which is too often.
+int most_repeats(std::string_view interval) {
+    int most = 1;
+    while (!interval.empty()) {
+        int number = 0;
+        const char* const end = interval.data() + interval.size();
+        const auto read = std::from_chars(interval.data(), end, number);
+        if (read.ec == std::errc::result_out_of_range) return copies_max + 1;
+        most = std::max(most, number);
+        interval.remove_prefix(
+            std::max<std::size_t>(1, static_cast<std::size_t>(read.ptr - interval.data())));
+    }
+    return std::min(most, copies_max + 1);
+}
+
 /// May regcomp() be given this? It writes what is repeated as often as it may come, in memory:
 /// ten `+` in a row are a thousand copies, forty of them more than there is room for.
 bool is_small(std::string_view pattern) {
-    constexpr int copies_max = 1000;
     int copies = 1;
     for (std::size_t i = 0; i < pattern.size() && copies <= copies_max; ++i) {
-        if (pattern[i] == '\\')
-            ++i;
-        else if (pattern[i] == '+')
-            copies *= 2;
-        if (i >= pattern.size() || pattern[i] != '{') continue;
-        int most = 1;
-        while (++i < pattern.size() && pattern[i] != '}') {
-            int number = 0;
-            const char* const at = pattern.data() + i;
-            const auto read = std::from_chars(at, pattern.data() + pattern.size(), number);
-            if (read.ec == std::errc::result_out_of_range) return false;
-            if (read.ec == std::errc()) i += static_cast<std::size_t>(read.ptr - at) - 1;
-            most = std::max(most, number);
-        }
-        if (most > copies_max) return false;
-        copies *= most;
+        if (pattern[i] == '+') copies *= 2;
+        if (pattern[i] == '\\') ++i;
+        if (i < pattern.size() && pattern[i] == '{')
+            copies *= most_repeats(pattern.substr(i + 1, pattern.find('}', i) - i - 1));
     }
     return copies <= copies_max;
 }
@@ -46,8 +50,7 @@ bool is_small(std::string_view pattern) {
 class Pattern {
 public:
     explicit Pattern(const std::string& text)
-        : good_(is_small(text) &&
-                ::regcomp(&regex_, ("^(" + text + ")$").c_str(), REG_EXTENDED | REG_NOSUB) == 0) {}
+        : good_(::regcomp(&regex_, ("^(" + text + ")$").c_str(), REG_EXTENDED | REG_NOSUB) == 0) {}
     ~Pattern() {
         if (good_) ::regfree(&regex_);
     }
@@ -108,7 +111,7 @@ protocol::Result<Preference> parse_preference(std::string_view text) {
     preference.pattern = text.substr(0, colon);
     std::string_view target = text.substr(colon + 1);
     if (!take_ratio(target, preference.ratio) || !read_target(target, preference)) return wrong();
-    if (!Pattern(preference.pattern).good())
+    if (!is_small(preference.pattern) || !Pattern(preference.pattern).good())
         return expected("a regular expression before the colon", preference.pattern);
     return preference;
 }

@@ -104,7 +104,7 @@ void Client::notified(const std::vector<pool::Notification>& kept,
 /// As PostgreSQL: between transactions, and never inside of what a request gives. A client that
 /// does not read gets them when it does.
 void Client::deliver_due() {
-    if (!listening_ || !listening_->any_due() || state_ == ClientState::closed) return;
+    if (!listening_ || !listening_->any_due()) return;
     const bool busy = query_began_us_ != 0 || handing_over_ != Listening::Due::nothing ||
                       preparing_ || socket_.blocked();
     if (busy) return;

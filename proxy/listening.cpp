@@ -145,9 +145,12 @@ void Listening::followed(bool missed) {
 }
 
 bool Listening::has_room(const pool::Notification& said) {
-    const bool room = due_bytes_ + size_of(said) <= due_max;
-    room ? void(due_bytes_ += size_of(said)) : missed();
-    return room;
+    if (due_bytes_ + size_of(said) > due_max) {
+        missed_ = true;
+        return false;
+    }
+    due_bytes_ += size_of(said);
+    return true;
 }
 
 bool Listening::is_echo(const pool::Notification& said) {
@@ -172,6 +175,7 @@ void Listening::Told::write(std::string& out) const {
 
 std::string Listening::take_servers_due() {
     std::string out;
+    if (server_due_.empty()) return out;
     for (const Told& told : server_due_) told.write(out);
     server_due_.clear();
     count_due();

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness.pooler import PROGRAM, ROOT
+from harness.pooler import PROGRAM, ROOT, sanitizer_of
 
 pytestmark = [pytest.mark.pgweir, pytest.mark.pooler]
 
@@ -19,7 +19,7 @@ def said(*command):
 @pytest.fixture(scope="module")
 def hardened():
     """Of a build that is: a sanitizer's is not."""
-    if "__asan_init" in said("nm", "-D", PROGRAM) or "__tsan_init" in said("nm", "-D", PROGRAM):
+    if sanitizer_of(PROGRAM):
         pytest.skip("a sanitizer's build")
     return PROGRAM
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from harness import eventually
 from harness.directory import BASE, READER, READER_PASSWORD, SLAPD, Directory
-from harness.pooler import LOOKED_INTO, PROGRAM
+from harness.pooler import LOOKED_INTO, PROGRAM, sanitizer_of
 from harness.postgres import PASSWORDS
 
 pytestmark = pytest.mark.pgweir
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.pgweir
 @pytest.fixture(autouse=True)
 def not_with_a_sanitizer():
     """Whose memory is freed late, and not by us."""
-    if b"__asan_init" in PROGRAM.read_bytes() or b"__tsan_init" in PROGRAM.read_bytes():
+    if sanitizer_of(PROGRAM):
         pytest.skip("a sanitizer keeps what is freed")
 
 

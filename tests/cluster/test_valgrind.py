@@ -4,7 +4,7 @@ import shutil
 
 import psycopg
 import pytest
-from harness.pooler import PROGRAM
+from harness.pooler import PROGRAM, sanitizer_of
 from harness.wire import SYNC, bind, execute, parse
 
 pytestmark = [pytest.mark.pgweir, pytest.mark.pooler,
@@ -20,7 +20,7 @@ exec valgrind -q --leak-check=full --show-leak-kinds=definite,indirect --errors-
 
 @pytest.fixture
 def valgrind(tmp_path):
-    if b"__asan_init" in PROGRAM.read_bytes() or b"__tsan_init" in PROGRAM.read_bytes():
+    if sanitizer_of(PROGRAM):
         pytest.skip("a sanitizer's build")
     script = tmp_path / "pgweir"
     script.write_text(WRAPPER.format(program=PROGRAM), encoding="ascii")

@@ -28,6 +28,12 @@ SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime er
 LOOKED_INTO = "[workers]\ncore_dumps = true\n"
 
 
+def sanitizer_of(program):
+    """"asan" (which comes with UBSan here), "tsan" or None."""
+    code = Path(program).read_bytes()
+    return next((name for name in ("asan", "tsan") if f"__{name}_init".encode() in code), None)
+
+
 class Endpoint:
     """Something that speaks the protocol on a port."""
 
