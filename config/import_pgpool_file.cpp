@@ -17,8 +17,6 @@ namespace {
 
 using View = std::string_view;
 
-constexpr std::size_t pgpool_entries_max = 100'000;
-
 bool is_key_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '.';
@@ -94,7 +92,7 @@ private:
             return;
         }
         if (key == "include") return file(beside(at.file, *value), at, depth + 1);
-        if (entries_.size() >= pgpool_entries_max) return findings_.problem(at, "too many entries");
+        if (!files_.admits_entry(at)) return;
         entries_.push_back({lower_case(key), *std::move(value), at});
     }
 

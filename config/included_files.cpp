@@ -28,4 +28,11 @@ std::optional<std::string> IncludedFiles::read(const std::string& path, const Pl
     return std::move(**text);
 }
 
+bool IncludedFiles::admits_entry(const Place& at) {
+    if (entries_ > included_entries_max) return false;
+    if (++entries_ <= included_entries_max) return true;
+    findings_.problem(at, "too many entries");
+    return false;
+}
+
 }  // namespace pgweir::config

@@ -102,11 +102,7 @@ private:
             return;
         }
         if (!known_) return;
-        if (entries_.size() >= ini_entries_max) {
-            if (!full_) findings_.problem(at, "too many entries");
-            full_ = true;
-            return;
-        }
+        if (!files_.admits_entry(at)) return;
         entries_.push_back({*section_, *std::move(key), std::string(trim(text.substr(1))), at});
     }
 
@@ -115,7 +111,6 @@ private:
     std::vector<IniEntry> entries_;
     std::optional<std::string> section_;
     bool known_ = false;  // section_ is one of PgBouncer's
-    bool full_ = false;
 };
 
 }  // namespace

@@ -16,8 +16,6 @@ struct IniEntry {
     Place at;
 };
 
-inline constexpr std::size_t ini_entries_max = 1'000'000;
-
 /// All entries of the file and of those it includes, in the order they stand. A key may come twice;
 /// the later one counts. Names of included files are relative to the working directory.
 /// Lines that make no sense and unknown sections become problems and are left out.

@@ -11,13 +11,14 @@ namespace pgweir::pool {
 
 namespace {
 
-/// What is under way at a node that may hang is asked elsewhere; who is idle there may stay.
-void sever_lent(const Pool& pool, Worker& worker, const protocol::Error& error) {
-    std::vector<std::uint32_t> lent;
+/// Closes those of the worker's servers that are meant. The end of one may be that of another.
+template <typename Meant>
+void close_servers(Worker& worker, const protocol::Error& error, Meant meant) {
+    std::vector<std::uint32_t> ids;
     for (const auto& [id, server] : worker.servers) {
-        if (&server->pool() == &pool && server->peer()) lent.push_back(id);
+        if (meant(*server)) ids.push_back(id);
     }
-    for (const std::uint32_t id : lent) {
+    for (const std::uint32_t id : ids) {
         const auto found = worker.servers.find(id);
         if (found != worker.servers.end()) found->second->close(error);
     }
@@ -59,7 +60,10 @@ void Pool::aim(const Aim& aim) {
             }
             if (!held) return serve_waiting(*worker);
             if (key_.node.empty()) return;
-            sever_lent(*this, *worker, node_lost());
+            // What is under way at a node that may hang is asked elsewhere; who is idle may stay.
+            close_servers(*worker, node_lost(), [this](const Server& server) {
+                return &server.pool() == this && server.peer();
+            });
             refuse(*worker, worker->loop.now_us(), no_node(0));
         });
     }
@@ -68,14 +72,9 @@ void Pool::aim(const Aim& aim) {
 /// The node they go to is not the one they were opened for, or has forgotten them: what is under
 /// way there is lost, and nothing more is to be heard of it.
 void Pool::sever_obsolete(Worker& worker) {
-    std::vector<std::uint32_t> obsolete;
-    for (const auto& [id, server] : worker.servers) {
-        if (&server->pool() == this && server->epoch != epoch()) obsolete.push_back(id);
-    }
-    for (const std::uint32_t id : obsolete) {
-        const auto found = worker.servers.find(id);
-        if (found != worker.servers.end()) found->second->close(node_lost());
-    }
+    close_servers(worker, node_lost(), [this](const Server& server) {
+        return &server.pool() == this && server.epoch != epoch();
+    });
 }
 
 /// A server that changes its worker may miss doubt_servers() at both.
@@ -128,15 +127,9 @@ int Pool::busy(const std::set<const Pool*>& pools, const Worker& worker) {
 }
 
 void Pool::take_back(const std::set<const Pool*>& pools, Worker& worker) {
-    std::vector<std::uint32_t> lent;
-    for (const auto& [id, server] : worker.servers) {
-        if (server->peer() && !server->apart() && pools.contains(&server->pool()))
-            lent.push_back(id);
-    }
-    for (const std::uint32_t id : lent) {
-        const auto found = worker.servers.find(id);
-        if (found != worker.servers.end()) found->second->close(node_lost());
-    }
+    close_servers(worker, node_lost(), [&pools](const Server& server) {
+        return server.peer() && !server.apart() && pools.contains(&server.pool());
+    });
 }
 
 bool Pool::held() const {
@@ -144,7 +137,8 @@ bool Pool::held() const {
     return ledger_.held();
 }
 
-/// Those for whom there has been no node for too long.
+/// Those for whom there has been no node for too long: who waits for a server, and who has one that
+/// is in doubt and waits for its answer, or for being heard.
 void Pool::refuse_held(Worker& worker) {
     std::int64_t since_us;
     {
@@ -152,15 +146,24 @@ void Pool::refuse_held(Worker& worker) {
         if (!ledger_.held()) return;
         since_us = held_since_us_;
     }
-    const std::int64_t now_us = worker.loop.now_us();
     const std::int64_t hold_us = settings(worker).hold_us;
-    if (now_us - since_us < hold_us) return;
-    refuse(worker, now_us - hold_us, no_node(hold_us));
+    const std::int64_t before_us = worker.loop.now_us() - hold_us;
+    if (since_us > before_us) return;
+    refuse(worker, before_us, no_node(hold_us));
+    close_servers(worker, node_silent(hold_us), [this, before_us](const Server& server) {
+        return &server.pool() == this && server.doubted_since_us() != 0 &&
+               server.doubted_since_us() <= before_us && server.awaited();
+    });
 }
 
 protocol::Error Pool::node_lost() {
     return {protocol::sqlstate::connection_failure, protocol::Origin::server,
             "the server has been replaced"};
+}
+
+protocol::Error Pool::node_silent(std::int64_t waited_us) {
+    return {protocol::sqlstate::connection_failure, protocol::Origin::server,
+            fmt::format("the server has not been heard of for {} ms", waited_us / 1000)};
 }
 
 protocol::Error Pool::no_node(std::int64_t waited_us) {

@@ -8,6 +8,7 @@
 namespace pgweir::pool {
 
 using protocol::Frame;
+using protocol::is_of_batch;
 using protocol::Outstanding;
 using protocol::Reply;
 using protocol::Request;
@@ -393,8 +394,7 @@ void Backend::may_begin_again(protocol::StatementPtr statement, const Segments& 
     std::size_t requests = 0, ends = 0;
     pipeline_.for_each([&](const Outstanding& o) {
         requests += o.reply != Reply::fake;
-        ends += o.request == Request::sync || o.request == Request::query ||
-                o.request == Request::function_call;
+        ends += !is_of_batch(o.request);
     });
     if (ends != 1) return;
     again_.bytes.clear();

@@ -54,6 +54,8 @@ public:
     virtual void server_drained() = 0;
     /// Its node may be the primary no more, or is that again: meanwhile it is sent nothing new.
     virtual void server_doubted(bool /*doubted*/) {}
+    /// Something has come from it that the server has not been sent.
+    virtual bool is_asking() const { return false; }
     /// The server is gone, and with it what it had not answered. Already severed.
     virtual void lost(const protocol::Error& error) = 0;
 

@@ -216,6 +216,7 @@ private:
     void next_host(const Server& failed);
     bool seeks_host() const;
     static protocol::Error node_lost();
+    static protocol::Error node_silent(std::int64_t waited_us);
     static protocol::Error no_node(std::int64_t waited_us);
     void refuse_expired(Worker& worker);
     void refuse_all(const protocol::Error& error);

@@ -148,9 +148,16 @@ void Server::on_hangup() {
 }
 
 void Server::doubt(bool doubted) {
+    if (!doubted) {
+        doubted_since_us_ = 0;
+    } else if (doubted_since_us_ == 0) {
+        doubted_since_us_ = worker_->loop.now_us();
+    }
     socket_.hold(net::Socket::doubted, doubted);
     if (peer_) peer_->server_doubted(doubted);
 }
+
+bool Server::awaited() const { return peer_ && (!backend_.settled() || peer_->is_asking()); }
 
 void Server::on_drained() {
     if (peer_) peer_->server_drained();

@@ -67,6 +67,9 @@ public:
     /// Its node may be the primary no more: until that is known what it sends is left alone, and it
     /// is sent nothing new.
     void doubt(bool doubted);
+    std::int64_t doubted_since_us() const { return doubted_since_us_; }  // 0: it is not
+    /// Its holder waits for an answer, or for being heard.
+    bool awaited() const;
     /// Runs SQL of our own, whose replies nobody sees; the holder hears own_done().
     void run_own(std::string_view sql);
     /// A query of ours is all that is under way.
@@ -172,6 +175,7 @@ private:
     net::Address address_;
     std::string host_;  // whose address that is, as the configuration has it
     std::int64_t connected_us_ = 0;
+    std::int64_t doubted_since_us_ = 0;
     std::unique_ptr<class ServerLogin> login_;
 };
 

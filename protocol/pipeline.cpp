@@ -20,16 +20,6 @@ void Renames::answered() {
 
 void Renames::end() { delete this; }
 
-namespace {
-
-/// Of a batch that a Sync has to end?
-bool is_of_batch(Request request) {
-    return request != Request::sync && request != Request::query &&
-           request != Request::function_call;
-}
-
-}  // namespace
-
 void Pipeline::push(Outstanding&& outstanding) {
     const Request request = outstanding.request;
     if (request == Request::sync) {

@@ -29,6 +29,12 @@ enum class Request : std::uint8_t {
     copy_end,  // CopyDone or CopyFail sent before the server had asked for data; has no answer
 };
 
+/// Of a batch that a Sync has to end? The others end with a ReadyForQuery of their own.
+constexpr bool is_of_batch(Request request) {
+    return request != Request::sync && request != Request::query &&
+           request != Request::function_call;
+}
+
 /// What becomes of the answer.
 enum class Reply : std::uint8_t {
     forward,  // it goes to the client

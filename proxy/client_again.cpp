@@ -269,8 +269,7 @@ void Client::fail_requests(const std::vector<protocol::Outstanding>& undone, boo
     for (auto next = undone.rbegin(); next != undone.rend(); ++next) {
         // The end of a COPY that had not begun is answered with its query.
         if (next->reply == protocol::Reply::skip || next->request == Request::copy_end) continue;
-        open = next->request != Request::query && next->request != Request::sync &&
-               next->request != Request::function_call;
+        open = protocol::is_of_batch(next->request);
         if (open) continue;
         tell(outcome);
         protocol::write_ready_for_query(replies, routing_->status());

@@ -83,6 +83,8 @@ public:
     const Tls* tls() const { return tls_.get(); }
 
     bool readable() const { return readable_ && held_ == 0; }
+    /// There may be something to be read, when it is held no more.
+    bool has_input() const { return readable_; }
     /// Reads up to `room` bytes. 0 with readable() still true means the end: eof() tells.
     std::size_t receive(char* to, std::size_t room);
     /// Moves up to `size` bytes of input on to another socket, in the kernel. Returns what was

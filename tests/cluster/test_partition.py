@@ -32,8 +32,8 @@ def status(proxy, line):
     return [row["status"] for row in proxy.console("show nodes") if int(row["port"]) == line.port][0]
 
 
-def start(pgweir, lines):
-    proxy = pgweir(toml=split_toml(lines, health=HEALTH))
+def start(pgweir, lines, failover=""):
+    proxy = pgweir(toml=split_toml(lines, health=HEALTH, failover=failover))
     with proxy.wire() as wire:
         replica = lines.nodes[1].node.port
         eventually(lambda: wire.rows("select here()") == [(str(replica),)], what="reads on the replica")
@@ -87,6 +87,36 @@ def test_an_open_transaction_sends_nothing_to_a_primary_in_doubt(pgweir, lines, 
         assert outcome(wire.query("rollback")) == ["C"]
         assert outcome(wire.query("insert into ledger values (5)")) == ["C"]
     assert lines.cluster.primary.rows("select id from ledger", dbname="app") == [(5,)]
+
+
+def test_nobody_waits_for_a_silent_primary_longer_than_hold(pgweir, lines):
+    """Neither with an answer outstanding nor with a request that was not read; who asks nothing is left alone."""
+    proxy = start(pgweir, lines, failover='hold = "1s"')
+    line = lines.nodes[0]
+    in_transaction = lambda: [row for row in proxy.console("show servers") if row["database"] == "app" and row["link"]]
+    with proxy.wire() as commits, proxy.wire() as asked, proxy.wire() as writes, proxy.wire() as rests:
+        for number, wire in enumerate((commits, asked, rests), 10):
+            wire.query("begin")
+            wire.query(f"insert into ledger values ({number})")
+        writes.query("delete from ledger where id = 0")
+        line.cut()
+        asked.send(query("insert into ledger values (20)"))
+        writes.send(query("insert into ledger values (21)"))
+        eventually(lambda: status(proxy, line) == "down")
+        commits.send(query("commit"))
+        assert outcome(commits.read_until("Z")) == ["40001"]
+        assert outcome(asked.read_until("Z")) == ["40001"]
+        assert outcome(writes.read_until("Z")) == ["08007"]
+        assert len(in_transaction()) == 1
+        assert rests.is_quiet()
+        assert outcome(asked.query("select 1")) == ["25P02"]
+        assert outcome(asked.query("rollback")) == ["C"]
+        assert outcome(writes.query("insert into ledger values (22)")) == ["57P03"]
+        line.mend()
+        assert outcome(rests.query("commit")) == ["40001"]
+        eventually(lambda: status(proxy, line) == "up")
+        for wire in (commits, asked, writes):
+            assert outcome(wire.query("update ledger set id = id + 100 where id > 100")) == ["C"]
 
 
 def test_who_hangs_up_while_his_primary_is_in_doubt_is_gone(pgweir, lines):
