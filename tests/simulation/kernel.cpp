@@ -85,7 +85,7 @@ void Kernel::wake(int fd) {
         if (watch.queued || (is & (watch.event.events | EPOLLERR | EPOLLHUP)) == 0) continue;
         watch.queued = true;
         poller->ready.push_back(fd);
-        if (let_go_) turn_.notify_all();
+        if (let_go_) poller->turn.notify_all();
     }
 }
 
@@ -249,15 +249,15 @@ int Kernel::epoll_wait(int epoll, epoll_event* events, int max, int timeout) {
     Poller& self = *thing(epoll).poller;
     self.wants_turn = timeout == 0;
     self.parked = true;
-    turn_.notify_all();
+    parked_.notify_all();
     if (!let_go_ && running_ == self.number) {
         // At the start the other threads may be on their way here.
-        turn_.wait(lock, [&] { return std::ranges::all_of(pollers_, &Poller::parked); });
+        parked_.wait(lock, [&] { return std::ranges::all_of(pollers_, &Poller::parked); });
         current_ = next();
         running_ = current_->number;
-        if (current_ != &self) turn_.notify_all();
+        current_->turn.notify_all();
     }
-    turn_.wait(lock, [&] { return let_go_ ? runnable(self) : current_ == &self; });
+    self.turn.wait(lock, [&] { return let_go_ ? runnable(self) : current_ == &self; });
     self.parked = self.wants_turn = false;
     return take_events(self, events, max);
 }
@@ -265,7 +265,7 @@ int Kernel::epoll_wait(int epoll, epoll_event* events, int max, int timeout) {
 void Kernel::let_go() {
     const std::lock_guard lock(mutex);
     let_go_ = true;
-    turn_.notify_all();
+    for (Poller* const poller : pollers_) poller->turn.notify_all();
 }
 
 // ---------------------------------------------------------------- the network

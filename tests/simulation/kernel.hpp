@@ -154,6 +154,7 @@ private:
         unsigned number = 0;
         std::map<int, Watch> watches;
         std::deque<int> ready;
+        std::condition_variable_any turn;
         bool parked = false;      // its thread waits for a turn
         bool wants_turn = false;  // it has something to do by itself
     };
@@ -197,7 +198,7 @@ private:
     std::map<int, Thing> things_;
     std::vector<Poller*> pollers_;
     std::priority_queue<Happening, std::vector<Happening>, std::greater<>> future_;
-    std::condition_variable_any turn_;
+    std::condition_variable_any parked_;  // one more of them is
     Poller* current_ = nullptr;
     unsigned running_ = 0;
     bool let_go_ = false;
