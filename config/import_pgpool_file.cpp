@@ -10,6 +10,7 @@
 #include "config/native.hpp"
 #include "config/settings.hpp"
 #include "config/units.hpp"
+#include "protocol/ascii.hpp"
 
 namespace pgweir::config {
 
@@ -20,14 +21,6 @@ using View = std::string_view;
 bool is_key_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '.';
-}
-
-std::string lower_case(View text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return out;
 }
 
 /// Cuts a value in single quotes off `rest`: two of them stand for one, a backslash for what
@@ -93,7 +86,7 @@ private:
         }
         if (key == "include") return file(beside(at.file, *value), at, depth + 1);
         if (!files_.admits_entry(at)) return;
-        entries_.push_back({lower_case(key), *std::move(value), at});
+        entries_.push_back({protocol::folded(key), *std::move(value), at});
     }
 
     IncludedFiles files_;

@@ -5,17 +5,17 @@
 
 #include <fmt/format.h>
 
+#include "protocol/ascii.hpp"
+
 namespace pgweir::config {
 
 namespace {
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 /// How many letters must be changed, left out, put in or swapped with the next to get from one to
 /// the other; case and the kind of separator do not count. `limit` stands for itself and more.
 std::size_t edits_between(std::string_view left, std::string_view right, std::size_t limit) {
     const auto same = [](char a, char b) {
-        const auto plain = [](char c) { return c == '-' || c == '.' ? '_' : lower(c); };
+        const auto plain = [](char c) { return c == '-' || c == '.' ? '_' : protocol::folded(c); };
         return plain(a) == plain(b);
     };
     const std::size_t columns = right.size() + 1;

@@ -6,14 +6,14 @@
 
 #include <fmt/format.h>
 
+#include "protocol/ascii.hpp"
+
 namespace pgweir::config {
 
 namespace {
 
 constexpr std::size_t quoted_max = 120;  // bytes of the operator's text that a message repeats
 constexpr std::string_view blanks = " \t\r\n\v\f";
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 struct Scale {
     std::string_view name;
@@ -189,7 +189,8 @@ std::string_view trim(std::string_view text) {
 }
 
 bool same_word(std::string_view left, std::string_view right) {
-    return std::ranges::equal(left, right, {}, lower, lower);
+    const auto folded = [](char c) { return protocol::folded(c); };
+    return std::ranges::equal(left, right, {}, folded, folded);
 }
 
 }  // namespace pgweir::config

@@ -137,19 +137,22 @@ bool Pool::held() const {
     return ledger_.held();
 }
 
-/// Those for whom there has been no node for too long: who waits for a server, and who has one that
-/// is in doubt and waits for its answer, or for being heard.
+/// Those for whom there has been no node for too long: who waits for a server, and, when the node is
+/// down, who has one of its servers and waits for an answer or for being heard.
 void Pool::refuse_held(Worker& worker) {
     std::int64_t since_us;
+    bool down;
     {
         const std::lock_guard lock(mutex_);
         if (!ledger_.held()) return;
         since_us = held_since_us_;
+        down = !aim_.at;
     }
     const std::int64_t hold_us = settings(worker).hold_us;
     const std::int64_t before_us = worker.loop.now_us() - hold_us;
     if (since_us > before_us) return;
     refuse(worker, before_us, no_node(hold_us));
+    if (!down) return;
     close_servers(worker, node_silent(hold_us), [this, before_us](const Server& server) {
         return &server.pool() == this && server.doubted_since_us() != 0 &&
                server.doubted_since_us() <= before_us && server.awaited();

@@ -54,8 +54,8 @@ public:
     virtual void server_drained() = 0;
     /// Its node may be the primary no more, or is that again: meanwhile it is sent nothing new.
     virtual void server_doubted(bool /*doubted*/) {}
-    /// Something has come from it that the server has not been sent.
-    virtual bool is_asking() const { return false; }
+    /// It wants something that the server has not been asked yet; of a client, some of that has come.
+    virtual bool is_asking() const = 0;
     /// The server is gone, and with it what it had not answered. Already severed.
     virtual void lost(const protocol::Error& error) = 0;
 
@@ -68,6 +68,7 @@ protected:
 class Errand : public Peer {
 public:
     bool full() const override { return false; }
+    bool is_asking() const override { return true; }
     net::Socket* output() override { return nullptr; }
     void parameter(std::string_view, std::string_view) override {}
     void undone(std::vector<protocol::Outstanding>&) override {}

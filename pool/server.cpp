@@ -157,7 +157,9 @@ void Server::doubt(bool doubted) {
     if (peer_) peer_->server_doubted(doubted);
 }
 
-bool Server::awaited() const { return peer_ && (!backend_.settled() || peer_->is_asking()); }
+bool Server::awaited() const {
+    return peer_ && (peer_->is_asking() || (!backend_.settled() && !busy_with_own()));
+}
 
 void Server::on_drained() {
     if (peer_) peer_->server_drained();

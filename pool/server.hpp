@@ -68,7 +68,7 @@ public:
     /// is sent nothing new.
     void doubt(bool doubted);
     std::int64_t doubted_since_us() const { return doubted_since_us_; }  // 0: it is not
-    /// Its holder waits for an answer, or for being heard.
+    /// Its holder waits for an answer, or for being heard. Our own questions are not what it asked.
     bool awaited() const;
     /// Runs SQL of our own, whose replies nobody sees; the holder hears own_done().
     void run_own(std::string_view sql);

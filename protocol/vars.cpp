@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <functional>
 
+#include "protocol/ascii.hpp"
+
 namespace pgweir::protocol {
 
 namespace {
 
-char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 bool name_less(std::string_view a, std::string_view b) {
     return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
-                                        [](char x, char y) { return fold(x) < fold(y); });
+                                        [](char x, char y) { return folded(x) < folded(y); });
 }
 
 auto lower_bound(const VarSet::Entries& entries, std::string_view name) {
@@ -24,7 +24,7 @@ auto lower_bound(const VarSet::Entries& entries, std::string_view name) {
 
 bool same_name(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](char x, char y) { return fold(x) == fold(y); });
+                      [](char x, char y) { return folded(x) == folded(y); });
 }
 
 VarSet::VarSet(Entries entries) : entries_(std::move(entries)) {

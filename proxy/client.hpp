@@ -160,7 +160,7 @@ public:
                   const std::vector<pool::Notification>& echoes) override;
     void server_drained() override { socket_.resume(); }
     void server_doubted(bool doubted) override { socket_.hold(net::Socket::doubted, doubted); }
-    bool is_asking() const override { return socket_.has_input() || !inbox_.empty(); }
+    bool is_asking() const override { return login_ || socket_.has_input() || !inbox_.empty(); }
     void lost(const protocol::Error& error) override;
 
 private:

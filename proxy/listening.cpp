@@ -1,8 +1,8 @@
 #include "proxy/listening.hpp"
 
 #include <algorithm>
-#include <cctype>
 
+#include "protocol/ascii.hpp"
 #include "protocol/requests.hpp"
 #include "protocol/vars.hpp"
 #include "proxy/session.hpp"
@@ -24,17 +24,11 @@ std::size_t size_of(const pool::Notification& said) {
     return sizeof said + said.channel.size() + said.payload.size();
 }
 
-bool mentions(std::string_view text, std::string_view word) {
-    const auto found = std::search(text.begin(), text.end(), word.begin(), word.end(),
-                                   [](unsigned char a, char b) { return std::tolower(a) == b; });
-    return found != text.end();
-}
-
 bool may_touch(std::string_view sql) {
     constexpr router::Traces touching = trace::channels | trace::notifies | trace::executes |
                                         trace::functions | trace::anything | trace::savepoints;
-    return (traces_in(sql) & touching) != 0 || mentions(sql, "begin") || mentions(sql, "start") ||
-           mentions(sql, "listening_channels");
+    return (traces_in(sql) & touching) != 0 || protocol::mentions(sql, "begin") ||
+           protocol::mentions(sql, "start") || protocol::mentions(sql, "listening_channels");
 }
 
 }  // namespace

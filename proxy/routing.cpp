@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "protocol/ascii.hpp"
 #include "protocol/requests.hpp"
 #include "protocol/vars.hpp"
 #include "proxy/node_load.hpp"
@@ -98,10 +99,7 @@ bool Routing::is_setting(std::string_view name) {
 
 std::optional<protocol::Error> Routing::start(const Settings& settings) {
     for (const auto& [name, value] : settings) {
-        std::string lower = name;
-        std::ranges::transform(lower, lower.begin(),
-                               [](unsigned char c) { return std::tolower(c); });
-        if (auto error = set(lower, value, false)) return error;
+        if (auto error = set(protocol::folded(name), value, false)) return error;
     }
     startup_ = chosen_;
     return std::nullopt;

@@ -7,14 +7,11 @@
 namespace pgweir::router {
 namespace {
 
+using protocol::mentions;
+
 bool is_one_of(const Token& token, std::initializer_list<std::string_view> words) {
     return std::any_of(words.begin(), words.end(),
                        [&](std::string_view word) { return is_word(token, word); });
-}
-
-bool mentions(std::string_view text, std::string_view lower) {
-    return std::search(text.begin(), text.end(), lower.begin(), lower.end(),
-                       [](char a, char b) { return folded(a) == b; }) != text.end();
 }
 
 /// Behind a parenthesis a name is an alias, `) x(a, b)`, or begins a clause, but for the calls in

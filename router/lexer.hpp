@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/ascii.hpp"
+
 namespace pgweir::router {
 
 enum class TokenKind : std::uint8_t {
@@ -73,8 +75,7 @@ private:
     bool standard_strings_;
 };
 
-/// ASCII lower case, which is all that PostgreSQL folds in UTF-8.
-constexpr char folded(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+using protocol::folded;
 
 /// `word` folded is `lower`.
 bool is_folded(std::string_view word, std::string_view lower);

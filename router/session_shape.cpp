@@ -32,12 +32,6 @@ enum SetKind : std::uint8_t {
 
 constexpr std::string_view own_prefix = "pgweir.";
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(), folded);
-    return out;
-}
-
 /// A constant as SET takes it: 'text', word or number; with its sign, "1.5".
 std::string constant(const Tree& tree) {
     if (tree.is("TypeCast")) return constant(tree.child("arg"));
@@ -56,7 +50,7 @@ bool is_constant(const Tree& tree) {
 
 /// As PostgreSQL reads a boolean: any beginning of these words that tells.
 std::optional<bool> boolean(std::string_view text) {
-    const std::string word = lower(text);
+    const std::string word = folded(text);
     if (word.empty()) return std::nullopt;
     const auto begins = [&](std::string_view whole, std::size_t least) {
         return word.size() >= least && whole.starts_with(word);
@@ -69,7 +63,7 @@ std::optional<bool> boolean(std::string_view text) {
 /// One option by its name, `transaction_read_only`; `default_…` of the session is the same.
 void read_option(std::string_view name, const std::string& value, TransactionOptions& options) {
     if (name.ends_with("isolation")) {
-        const std::string level = lower(value);
+        const std::string level = folded(value);
         constexpr std::array levels = std::to_array<std::string_view>(
             {"serializable", "repeatable read", "read committed", "read uncommitted"});
         if (std::ranges::find(levels, level) == levels.end()) options.well_known = false;
@@ -162,7 +156,7 @@ void read_set(const Tree& tree, Shape& shape) {
     Verdict& verdict = shape.verdict;
     const std::int64_t kind = tree.number("kind");
     const std::string name(tree.text("name"));
-    const std::string folded_name = lower(name);
+    const std::string folded_name = folded(name);
     const bool local = tree.number("is_local") != 0;
     verdict.kind = Verdict::Kind::set;
     primary(shape, Reason::session_setting, name);
@@ -189,7 +183,7 @@ void read_set(const Tree& tree, Shape& shape) {
 }
 
 void read_show(const Tree& tree, Shape& shape) {
-    const std::string name = lower(tree.text("name"));
+    const std::string name = folded(tree.text("name"));
     if (is_own(name)) return own(shape, {.action = OwnSetting::Action::show, .name = name});
     shape.verdict.kind = Verdict::Kind::set;
     primary(shape, Reason::session_setting, name);
@@ -217,7 +211,7 @@ void read_own_call(const Tree& select, Shape& shape) {
         if (count < values.size()) values[count] = constant(value);
         ++count;
     });
-    const std::string name = lower(values[0]);
+    const std::string name = folded(values[0]);
     if (!alone || !is_own(name)) return;
     OwnSetting setting{.name = name, .select = true};
     if (function.name == "set_config" && count == 3) {

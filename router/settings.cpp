@@ -63,8 +63,7 @@ Traces traces_of_variable(std::string_view name) {
 }
 
 std::string variable_name(std::string_view name) {
-    std::string lower(name);
-    std::transform(lower.begin(), lower.end(), lower.begin(), folded);
+    std::string lower = folded(name);
     return lower == "timezone" ? "TimeZone" : lower;
 }
 

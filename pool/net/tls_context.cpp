@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "pool/net/tls.hpp"
+#include "protocol/ascii.hpp"
 
 namespace pgweir::net {
 
@@ -47,12 +48,6 @@ bool in(std::string_view word, std::initializer_list<std::string_view> words) {
     return false;
 }
 
-std::string lower(std::string_view text) {
-    std::string word(text);
-    for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return word;
-}
-
 /// The versions that a list such as "tlsv1.2,tlsv1.3", "all,!tlsv1.0" or "secure" leaves out, as
 /// SSL_OP_NO_*; nullopt when it has a word that is none.
 std::optional<std::uint64_t> refused_versions(std::string_view list) {
@@ -70,7 +65,7 @@ std::optional<std::uint64_t> refused_versions(std::string_view list) {
     std::uint64_t taken = 0;
     while (!list.empty()) {
         const std::size_t end = std::min(list.find_first_of(",: "), list.size());
-        std::string word = lower(list.substr(0, end));
+        std::string word = protocol::folded(list.substr(0, end));
         list.remove_prefix(std::min(end + 1, list.size()));
         if (word.empty()) continue;
         const bool without = word.front() == '!';
@@ -255,7 +250,7 @@ protocol::Result<void> TlsContext::add_names(const TlsOptions& options) {
         if (made.has_error()) {
             return bad(fmt::format("names \"{}\": {}", named.name, made.error().message));
         }
-        names_.insert_or_assign(lower(named.name), std::move(*made));
+        names_.insert_or_assign(protocol::folded(named.name), std::move(*made));
     }
     if (names_.empty()) return {};
     SSL_CTX_callback_ctrl(handle_.get(), SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
@@ -269,7 +264,7 @@ int TlsContext::choose_certificate(ssl_st* ssl, int*, void* context) {
     const auto& names = static_cast<const TlsContext*>(context)->names_;
     const char* const asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     if (!asked) return SSL_TLSEXT_ERR_NOACK;
-    const std::string name = lower(asked);
+    const std::string name = protocol::folded(asked);
     auto found = names.find(name);
     if (found == names.end()) {
         const std::size_t dot = std::min(name.find('.'), name.size());

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "protocol/ascii.hpp"
 #include "protocol/vars.hpp"
 #include "proxy/explain_route.hpp"
 
@@ -17,11 +18,9 @@ constexpr std::size_t shown_max = 900;  // bytes of a text repeated in an error
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
 bool is_word(char c) {
-    const char folded = lower(c);
-    return (folded >= 'a' && folded <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    const char letter = protocol::folded(c);
+    return (letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 struct Word {
@@ -90,11 +89,6 @@ private:
     std::string_view rest_;
 };
 
-std::string lower_case(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), lower);
-    return text;
-}
-
 /// nullopt: it is not of the form `SET key = value`.
 std::optional<protocol::Result<Command>> parse_set(std::string_view text) {
     Scanner scanner(text);
@@ -129,7 +123,7 @@ std::optional<Command> parse_node(std::string_view text) {
     const auto address = scanner.address();
     if (!address || !scanner.end() || address->size > value_max) return std::nullopt;
     return Command{
-        .verb = "node", .argument = {}, .key = lower_case(act->text), .value = address->text};
+        .verb = "node", .argument = {}, .key = protocol::folded(act->text), .value = address->text};
 }
 
 }  // namespace
@@ -160,7 +154,7 @@ protocol::Result<Command> parse_command(std::string_view text) {
         return refusal("bad arguments");
     }
     Command command;
-    command.verb = lower_case(verb->text);
+    command.verb = protocol::folded(verb->text);
     if (command.verb == "select") command.verb = "show";
     if (argument) command.argument = argument->text;
     return command;

@@ -100,8 +100,8 @@ def test_nobody_waits_for_a_silent_primary_longer_than_hold(pgweir, lines):
             wire.query(f"insert into ledger values ({number})")
         writes.query("delete from ledger where id = 0")
         line.cut()
-        asked.send(query("insert into ledger values (20)"))
         writes.send(query("insert into ledger values (21)"))
+        asked.send(query("insert into ledger values (20)"))
         eventually(lambda: status(proxy, line) == "down")
         commits.send(query("commit"))
         assert outcome(commits.read_until("Z")) == ["40001"]
