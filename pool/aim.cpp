@@ -137,8 +137,8 @@ bool Pool::held() const {
     return ledger_.held();
 }
 
-/// Those for whom there has been no node for too long: who waits for a server, and, when the node is
-/// down, who has one of its servers and waits for an answer or for being heard.
+/// Those for whom there has been no node for too long: who waits for a server, and, when the node
+/// is down, who has one of its servers and waits for an answer or for being heard.
 void Pool::refuse_held(Worker& worker) {
     std::int64_t since_us;
     bool down;

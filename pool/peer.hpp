@@ -54,7 +54,7 @@ public:
     virtual void server_drained() = 0;
     /// Its node may be the primary no more, or is that again: meanwhile it is sent nothing new.
     virtual void server_doubted(bool /*doubted*/) {}
-    /// It wants something that the server has not been asked yet; of a client, some of that has come.
+    /// It wants something that the server has not been asked yet; of a client, some of it has come.
     virtual bool is_asking() const = 0;
     /// The server is gone, and with it what it had not answered. Already severed.
     virtual void lost(const protocol::Error& error) = 0;

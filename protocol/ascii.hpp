@@ -1,5 +1,5 @@
-// Words without their case. ASCII's letters are folded and no others: so does PostgreSQL with keywords
-// and names, in UTF-8.
+// Words without their case. ASCII's letters are folded and no others: so does PostgreSQL with
+// keywords and names, in UTF-8.
 #pragma once
 
 #include <algorithm>
