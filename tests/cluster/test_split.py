@@ -295,7 +295,7 @@ def test_replicas_share_the_reads(proxy, split_cluster):
         wire.close()
     counts = [sum(mark in node.process.log() for mark in marks) for node in split_cluster.nodes]
     assert counts[0] == 0 and sum(counts) == len(marks)
-    assert min(counts[1:]) >= 0.4 * len(marks)
+    assert min(counts[1:]) >= 0.3 * len(marks)  # one that is late for a moment gets less
 
 
 def test_some_sessions_prefer_a_place(pgweir, split_cluster):
