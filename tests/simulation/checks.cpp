@@ -94,17 +94,24 @@ void World::check_pools() {
 }
 
 /// A server on the shelf has nothing that its next client would meet and pgweir does not know of.
-void World::check_shelved(const pool::Server& server) const {
-    const Node* const node = cluster_->find(server.address().text());
-    const Backend* const session = node ? node->find(server.backend_pid()) : nullptr;
-    if (!session) return;  // it has died, and nobody has noticed yet
+void World::check_shelved(const pool::Server& server) {
+    Shelved& last = shelved_[server.id()];
+    if (!last.session) {
+        const Node* const node = cluster_->find(server.address().text());
+        last.session = node ? node->find(server.backend_pid()) : nullptr;
+    }
+    const Backend* const session = last.session;
+    if (!session || !session->alive()) return;  // it has died, and nobody has noticed yet
     if (const std::string left = session->leftovers(); !left.empty())
         violation(fmt::format("a server on the shelf has {}", left));
+    const Variables& variables = session->variables();
+    if (last.known == server.vars() && last.changes == variables.changes()) return;
+    last.known = server.vars();
+    last.changes = variables.changes();
     for (const auto& [name, preset] : Variables::presets()) {
         const std::string* const known = server.vars()->find(name);
-        const std::string there = session->variables().get(name);
-        const bool differs =
-            known ? *known != there : session->variables().session().contains(name);
+        const std::string there = variables.get(name);
+        const bool differs = known ? *known != there : variables.session().contains(name);
         if (differs)
             violation(fmt::format("a server on the shelf has {} = \"{}\", and is believed to have "
                                   "{}",

@@ -162,6 +162,8 @@ std::string Client::brief(const protocol::Frame& frame) {
     }
     if (frame.type == 'E') return "E:" + std::string(protocol::read_report(frame.payload).sqlstate);
     if (frame.type == 'Z') return "Z:" + std::string(frame.payload);
+    if (frame.type == 'A')
+        return "A:" + std::string(protocol::read_notification(frame.payload)->payload);
     return std::string(1, frame.type);
 }
 

@@ -85,7 +85,7 @@ void Kernel::wake(int fd) {
         if (watch.queued || (is & (watch.event.events | EPOLLERR | EPOLLHUP)) == 0) continue;
         watch.queued = true;
         poller->ready.push_back(fd);
-        if (let_go_) poller->turn.notify_all();
+        if (let_go_) poller->turn.release();
     }
 }
 
@@ -250,14 +250,20 @@ int Kernel::epoll_wait(int epoll, epoll_event* events, int max, int timeout) {
     self.wants_turn = timeout == 0;
     self.parked = true;
     parked_.notify_all();
+    Poller* chosen = nullptr;
     if (!let_go_ && running_ == self.number) {
         // At the start the other threads may be on their way here.
         parked_.wait(lock, [&] { return std::ranges::all_of(pollers_, &Poller::parked); });
         current_ = next();
         running_ = current_->number;
-        current_->turn.notify_all();
+        if (current_ != &self) chosen = current_;
     }
-    self.turn.wait(lock, [&] { return let_go_ ? runnable(self) : current_ == &self; });
+    while (let_go_ ? !runnable(self) : current_ != &self) {
+        lock.unlock();  // first: whom it wakes would only wait for it
+        if (chosen) std::exchange(chosen, nullptr)->turn.release();
+        self.turn.acquire();
+        lock.lock();
+    }
     self.parked = self.wants_turn = false;
     return take_events(self, events, max);
 }
@@ -265,7 +271,7 @@ int Kernel::epoll_wait(int epoll, epoll_event* events, int max, int timeout) {
 void Kernel::let_go() {
     const std::lock_guard lock(mutex);
     let_go_ = true;
-    for (Poller* const poller : pollers_) poller->turn.notify_all();
+    for (Poller* const poller : pollers_) poller->turn.release();
 }
 
 // ---------------------------------------------------------------- the network

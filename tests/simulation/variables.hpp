@@ -2,6 +2,7 @@
 // transactions make of them. Both the model server and the client that checks it have one.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,7 +38,10 @@ public:
     Variables() : reset_(presets()) {}
 
     /// From the start-up packet: a RESET goes back to it.
-    void start(const std::string& name, const std::string& value) { reset_[name] = value; }
+    void start(const std::string& name, const std::string& value) {
+        ++changes_;
+        reset_[name] = value;
+    }
     std::string get(const std::string& name) const {
         for (const Map* const map : {&local_, &session_, &reset_}) {
             if (const auto found = map->find(name); found != map->end()) return found->second;
@@ -45,31 +49,44 @@ public:
         return "";
     }
     void set(const std::string& name, const std::string& value) {
+        ++changes_;
         session_[name] = value;
         local_.erase(name);
     }
     /// For the rest of the transaction.
-    void set_local(const std::string& name, const std::string& value) { local_[name] = value; }
+    void set_local(const std::string& name, const std::string& value) {
+        ++changes_;
+        local_[name] = value;
+    }
     void reset(const std::string& name) {
+        ++changes_;
         session_.erase(name);
         local_.erase(name);
     }
     void reset_all() {
+        ++changes_;
         session_.clear();
         local_.clear();
     }
 
     void begin() { before_ = session_; }
-    void commit() { local_.clear(); }
+    void commit() {
+        ++changes_;
+        local_.clear();
+    }
     void rollback() {
+        ++changes_;
         session_ = before_;
         local_.clear();
     }
     /// Those whose source is the session.
     const Map& session() const { return session_; }
+    /// Grows with whatever may change one.
+    std::uint64_t changes() const { return changes_; }
 
 private:
     Map reset_, session_, local_, before_;
+    std::uint64_t changes_ = 0;
 };
 
 }  // namespace pgweir::simulation

@@ -52,6 +52,13 @@ public:
     }
 
 private:
+    /// What a server on the shelf was compared with. The same again is not compared again.
+    struct Shelved {
+        const Backend* session;  // of a node's, which keeps them all
+        std::uint64_t changes;   // of its variables
+        protocol::Vars known;
+    };
+
     void sending(const Wire& wire, std::string_view bytes) override;
     void step() override;
     void quiet() override;
@@ -68,7 +75,7 @@ private:
     void look_whether_done();
     std::string pools_text() const;
     void check_pools();
-    void check_shelved(const pool::Server& server) const;
+    void check_shelved(const pool::Server& server);
     void check_pause(pool::Pool& pool);
     void check_pool(pool::Pool& pool) const;
     void check_accounts() const;
@@ -88,6 +95,7 @@ private:
     std::vector<std::unique_ptr<Client>> clients_;
     proxy::Process* process_ = nullptr;
     std::map<const pool::Pool*, std::set<std::uint32_t>> lent_at_pause_;  // when last looked at
+    std::map<std::uint32_t, Shelved> shelved_;                            // by the server's id
     std::map<std::string, Fate> fates_;
     std::uint64_t digest_ = 0;
 };
