@@ -107,10 +107,20 @@ bool Ledger::begin_apart() {
     return true;
 }
 
-void Ledger::closed(ServerPlace& server) {
+Ledger::Move Ledger::closed(ServerPlace& server) {
     if (server.is_linked()) withdraw(server);
-    if (server.moving) --moving_;
     --total_;
+    if (!server.moving) return {};
+    --moving_;
+    const WaiterPlace* const eldest = oldest();
+    if (!grants() || !eldest || moving_ >= waiting_) return {};
+    for (unsigned worker = 0; worker < shelves_.size(); ++worker) {
+        if (ServerPlace* const other = take(worker, eldest->wants)) {
+            begin_move(*other);
+            return {other, eldest->worker};
+        }
+    }
+    return {};
 }
 
 void Ledger::withdraw(ServerPlace& server) {

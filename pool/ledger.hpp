@@ -85,8 +85,14 @@ public:
     /// False when there is no room.
     bool begin_apart();
     void end_apart() { --apart_; }
-    /// A server, idle or lent, is gone.
-    void closed(ServerPlace& server);
+    /// An idle server, off its shelf, that is to be moved to worker `to`, where somebody waits.
+    struct Move {
+        ServerPlace* server = nullptr;  // nullptr: none is
+        unsigned to = 0;
+    };
+    /// A server, idle or lent, is gone. If it was on its way to who waits, one that came free
+    /// meanwhile is on a shelf: that is to go instead.
+    Move closed(ServerPlace& server);
     /// An idle server is taken off its shelf for something else than a client.
     void withdraw(ServerPlace& server);
 

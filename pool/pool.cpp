@@ -49,6 +49,16 @@ std::int64_t retry_delay_us(int failures, std::int64_t most_us, std::int64_t now
     return delay_us - (delay_us / 4) * (chance >> 16) / 65536;
 }
 
+/// Of an idle server: noted under the lock, sent for without it.
+struct Whereabouts {
+    unsigned worker;
+    std::uint32_t id;
+};
+
+Whereabouts whereabouts(const ServerPlace& place) {
+    return {place.worker, static_cast<const Server&>(place).id()};
+}
+
 }  // namespace
 
 bool Quota::acquire(int max) {
@@ -98,9 +108,7 @@ Server* Pool::try_checkout(Worker& worker, Peer& peer) {
     const bool session = settings(worker).limits.mode == config::PoolMode::session;
     peer.wants = (session ? peer.startup() : peer.vars()).get();
     const std::int64_t now_us = worker.loop.now_us();
-    ServerPlace* wanted = nullptr;
-    std::uint32_t wanted_id = 0;
-    unsigned wanted_from = 0;
+    std::optional<Whereabouts> wanted;
     std::optional<protocol::Error> refusal;
     {
         const std::lock_guard lock(mutex_);
@@ -115,11 +123,7 @@ Server* Pool::try_checkout(Worker& worker, Peer& peer) {
             const Ledger::Checkout checkout = ledger_.checkout(peer, now_us);
             if (checkout.taken) return static_cast<Server*>(checkout.taken);
             if (ledger_.held()) stats(worker).held_count.add(1);
-            wanted = checkout.wanted;
-            if (wanted) {
-                wanted_id = static_cast<Server*>(wanted)->id();
-                wanted_from = wanted->worker;
-            }
+            if (checkout.wanted) wanted = whereabouts(*checkout.wanted);
         }
     }
     if (refusal) {
@@ -127,7 +131,7 @@ Server* Pool::try_checkout(Worker& worker, Peer& peer) {
         return nullptr;
     }
     if (wanted) {
-        fetch(wanted_from, wanted_id, worker.index);
+        fetch(wanted->worker, wanted->id, worker.index);
     } else {
         open_wanted(worker);
     }
@@ -202,16 +206,6 @@ void Pool::fetch(unsigned from, std::uint32_t server, unsigned to) {
     });
 }
 
-std::uint32_t Pool::open_apart(Worker& worker, Peer& peer) {
-    const std::uint32_t id = worker.shared.next_id.fetch_add(1, std::memory_order_relaxed);
-    auto server = std::make_unique<Server>(worker, *this, id, peer.startup());
-    Server& fresh = *server;
-    worker.servers.emplace(id, std::move(server));
-    fresh.keep_apart(peer);
-    fresh.open();
-    return id;
-}
-
 Server& Pool::move_in(Worker& worker, Peer& holder, const HandedServer& handed, int fd) {
     bool ours;
     {
@@ -236,36 +230,6 @@ Server& Pool::move_in(Worker& worker, Peer& holder, const HandedServer& handed, 
     return taken;
 }
 
-bool Pool::count_apart(Worker& here) {
-    const config::PoolLimits& limits = settings(here).limits;
-    bool room;
-    {
-        const std::lock_guard lock(mutex_);
-        room = ledger_.begin_apart();
-    }
-    if (room && database_totals_.servers.acquire(limits.max_db_connections)) {
-        if (user_totals_.servers.acquire(limits.max_user_connections)) return true;
-        database_totals_.servers.release();
-    }
-    if (room) {
-        const std::lock_guard lock(mutex_);
-        ledger_.end_apart();
-    }
-    if (!evict(here) && room) registry_.make_room(*this, here);
-    return false;
-}
-
-void Pool::uncount_apart(Worker& here) {
-    database_totals_.servers.release();
-    user_totals_.servers.release();
-    {
-        const std::lock_guard lock(mutex_);
-        ledger_.end_apart();
-    }
-    open_wanted(here);
-    registry_.room_made(here);
-}
-
 void Pool::opened(Server& server) {
     if (server.apart()) {
         server.set_state(ServerState::active);
@@ -287,6 +251,8 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
     if (server.apart()) return;
     tell_trouble(server, error);
     bool refused = false;
+    std::optional<Whereabouts> instead;
+    unsigned goes_to = 0;
     const bool about_startup = was == ServerState::login && is_about_startup(server, error);
     {
         const std::lock_guard lock(mutex_);
@@ -300,9 +266,12 @@ void Pool::closed(Server& server, ServerState was, const protocol::Error& error)
             refused = is_refusal(error);
             next_host(server);
         } else {
-            ledger_.closed(server);
+            const Ledger::Move other = ledger_.closed(server);
+            if (other.server) instead = whereabouts(*other.server);
+            goes_to = other.to;
         }
     }
+    if (instead) fetch(instead->worker, instead->id, goes_to);
     database_totals_.servers.release();
     user_totals_.servers.release();
     if (refused) refuse_all(nullptr, error);

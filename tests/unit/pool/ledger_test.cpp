@@ -59,7 +59,7 @@ private:
         if (verb == "fits") servers_[what[0]].fits = &kinds[static_cast<unsigned char>(what[2])];
         if (verb == "wants") waiters_[what[0]].wants = &kinds[static_cast<unsigned char>(what[2])];
         if (verb == "stop") return ledger_.stop_waiting(waiters_[what[0]]);
-        if (verb == "close") return ledger_.closed(servers_[what[0]]);
+        if (verb == "close") return close(what[0]);
         if (verb == "withdraw") return ledger_.withdraw(servers_[what[0]]);
         if (verb == "begin") return begin(std::stoi(what));
         if (verb == "wait_us") now_us_ += std::stoi(what);
@@ -93,6 +93,12 @@ private:
         EXPECT_EQ(waiter.waiting(), !done.taken);
         if (done.taken) return answer(std::string(1, name_of(*done.taken)));
         answer(done.wanted ? std::string("->") + name_of(*done.wanted) : "-");
+    }
+
+    void close(char name) {
+        const Ledger::Move instead = ledger_.closed(servers_[name]);
+        if (instead.server)
+            answer(std::string("->") + name_of(*instead.server) + '@' + std::to_string(instead.to));
     }
 
     void idle(unsigned worker) {
@@ -228,6 +234,13 @@ const LedgerCase ledger_cases[] = {
      "new a@0 new b@1 out 1@0 out 2@0 in a counts? arrive b@0 counts?",
      "- - a ->b 2 2/0/0/1/1,0 - 2/0/1/0/1,0"},
     {"it died on its way", two, "new b@1 out 1@0 close b counts? want?", "- ->b 0/0/0/0/0,1 y"},
+    {"it died on its way, and one is free", two,
+     "new a@0 new b@1 out 1@0 out 2@2 in a counts? close b counts? want? arrive a@2 counts?",
+     "- - a ->b - 2/0/1/1/0,1 ->a@2 1/0/0/1/0,1 n 2 1/0/0/0/1,0"},
+    {"it died on its way, and nobody waits any more", two,
+     "new a@0 new b@1 out 1@0 out 2@2 in a stop 2 close b counts?", "- - a ->b - 1/0/1/0/0,0"},
+    {"it died on its way, and nothing is granted", two,
+     "new a@0 new b@1 out 1@0 out 2@2 in a pause close b counts?", "- - a ->b - 1/0/1/0/0,1"},
     {"a free one goes where somebody waits", two, "new a out 1 out 2@2 in a arrive a@2",
      "- a - ->a@2 2"},
     {"but not when one is on its way there", two,
