@@ -126,6 +126,10 @@ public:
     bool between_batches() const { return !open_; }
     /// Nor is it a COPY whose data have not ended: what comes next has nothing to do with it.
     bool between_units() const { return between_batches() && !copying_in_; }
+    /// Nor is it the beginning of a batch of which the server was sent nothing yet.
+    bool begins_unit() const {
+        return between_units() && (queue_.empty() || !is_of_batch(queue_.back().request));
+    }
 
     /// A batch is what lies between two Syncs. The number of the one being sent, and of the first
     /// that is not answered: what came in an earlier one is known to have worked or not.

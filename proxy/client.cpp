@@ -91,11 +91,12 @@ void Client::consume(Bytes input) {
         inbox_.keep(input);
         return socket_.pause();
     }
+    if (server_ && lacks_channels(input)) return listen_first(input);
     if (server_ && routing_) return forward_routed(input);
     if (!server_) {
         if (!frontend_.wants_server(input) && !answer_alone(input)) return inbox_.keep(input);
         if (routing_) return route(input);
-        restoring_ = hub_ && !listening_->hearing.elsewhere.empty() && may_touch_channels(input);
+        restoring_ = may_want_channels(input);
         if (!checkout()) {
             inbox_.keep(input);
             return socket_.pause();
@@ -188,8 +189,7 @@ void Client::own_done(pool::Backend::OwnAnswer answer) {
     if (answer.error) return close(*answer.error);
     if (restoring_) return restore_listening();
     deliver_servers_due();
-    if (!inbox_.empty()) consume(inbox_.kept());
-    socket_.resume();
+    consume_kept();
     deliver_due();
 }
 
@@ -355,7 +355,7 @@ void Client::consume_kept() {
 
 /// Takes up what is kept, and then input again, unless that has to wait for something.
 void Client::go_on() {
-    consume(inbox_.kept());
+    if (!inbox_.empty()) consume(inbox_.kept());
     const bool waits = state_ == ClientState::waiting || state_ == ClientState::closed ||
                        (routing_ && routing_->request.waits_until_us > 0);
     if (!waits && !undecided_) socket_.resume();

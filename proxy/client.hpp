@@ -247,6 +247,11 @@ private:
     void start_listening();
     void note_notifier();
     void restore_listening();
+    /// What comes next may be about channels, and the hub hears for the client.
+    bool may_want_channels(Bytes input) const;
+    /// … and the server that it has kept does not listen.
+    bool lacks_channels(Bytes input) const;
+    void listen_first(Bytes input);
     void learn_channels();
     /// Takes a step towards a server that does not listen for the client; false: none is due.
     bool hand_over();

@@ -28,6 +28,30 @@ void Client::restore_listening() {
     server_->run_own(listening_->restoring());
 }
 
+bool Client::may_want_channels(Bytes input) const {
+    if (!hub_ || listening_->hearing.elsewhere.empty()) return false;
+    // A BEGIN that only we were told may be one of a transaction that does.
+    return (routing_ && !routing_->begun().empty()) || may_touch_channels(input);
+}
+
+bool Client::lacks_channels(Bytes input) const {
+    if (!hub_ || listening_->complete() || !server_->pool().node().empty()) return false;
+    const pool::Backend& backend = server_->backend();
+    const bool begins = backend.tx() == TxStatus::idle && !frontend_.mid_message() &&
+                        backend.pipeline().begins_unit();
+    return begins && may_want_channels(input);
+}
+
+/// At once, or when all that was asked of the server before is answered: it may be given back then.
+void Client::listen_first(Bytes input) {
+    inbox_.keep(input);
+    socket_.pause();
+    undecided_ = !server_->backend().settled();
+    if (undecided_) return;
+    restoring_ = true;
+    restore_listening();
+}
+
 void Client::note_notifier() {
     Hubs& hubs = shard_.process.hubs();
     if (hubs.none() || std::exchange(noted_notifier_, true)) return;

@@ -117,8 +117,7 @@ void Client::route(Bytes input) {
     pool::Pool* const target = choose_pool(unit);
     if (target) aim_at(*target);
     // A replica cannot listen, and nothing that runs there changes what is listened to.
-    restoring_ = target == pool_ && hub_ && !listening_->hearing.elsewhere.empty() &&
-                 may_touch_channels(input);
+    restoring_ = target == pool_ && may_want_channels(input);
     if (!target || !checkout()) {
         inbox_.keep(input);
         return socket_.pause();
@@ -345,11 +344,10 @@ void Client::note_sent(Bytes input) {
 void Client::begun_there(const std::optional<protocol::Error>& error) {
     if (error) {
         routing_->request.beginning = false;
-        routing_->fail(*error);
         release_unused();
-    } else {
-        routing_->begins_there();
+        return drop_waiting(*error);
     }
+    routing_->begins_there();
     go_on();
 }
 

@@ -42,6 +42,8 @@ public:
 
     /// A server is taken; `restored`: restoring() will have been run on it.
     void taken(bool restored) { complete_ = restored || hearing.elsewhere.empty(); }
+    /// The server listens to all that the client does.
+    bool complete() const { return complete_; }
     /// SQL that makes a server listen to what the hub sends.
     std::string restoring() const;
     /// What the server listens to after a transaction in which the text did `changes`.
@@ -115,9 +117,9 @@ private:
 
     WantedChannels wanted_;  // what the client listens to
     std::uint64_t told_number_ = 0;
-    bool news_ = false;     // wanted_ has changed since the hub was told
-    bool complete_ = true;  // the server listens to all that the client does
-    bool ready_ = false;    // the hub, for what it was told
+    bool news_ = false;  // wanted_ has changed since the hub was told
+    bool complete_ = true;
+    bool ready_ = false;  // the hub, for what it was told
     bool failed_ = false, tried_again_ = false;
     bool missed_ = false;
     bool follows_ = false;                   // the process before this one still hears for it

@@ -270,6 +270,9 @@ void Hub::activate(Key key, std::uint64_t number) {
 
 void Hub::notified(const std::vector<pool::Notification>& kept,
                    const std::vector<pool::Notification>&) {
+    // It listens again, whether or not the answer that says so has been looked at: what was missed
+    // came before.
+    if (std::exchange(missed_, false)) tell_missed();
     using Said = std::shared_ptr<const pool::Notification>;
     for (const pool::Notification& said : kept) {
         if (!arrivals_.empty()) arrived(said);

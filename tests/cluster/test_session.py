@@ -39,7 +39,6 @@ KNOWN_GAPS = {
     "ddl": ("table_made_anew?", "result_type_changes", "same_result_type?", "function_replaced?",
             "unnamed_text_again", "unnamed_in_a_transaction", "views_and_rules?", "parameter_types_change?"),
     "functions": ("sequences_of_functions?",),
-    "notify": ("while_pinned?",),
     "prepare": ("long_names",),
     "quirks": ("source_of_start_up_values", "start_up_values_for_a_transaction",
             "custom_variable_once_set", "custom_variable_not_recognized", "schema_of_temporary_objects",

@@ -230,6 +230,19 @@ def test_a_listener_reads_from_replicas(proxy, split_cluster):
         assert b"heard" in wire.read_until("A")[-1].body
 
 
+def test_own_notifications_come_with_the_commit(proxy):
+    """As directly, although its server was taken for a statement that says nothing of channels: BEGIN waits for one."""
+    with proxy.wire() as wire:
+        wire.query("listen news")
+        eventually(lambda: proxy.console("show pins") == [], what="a client that keeps no server")
+        for payload in ("one", "two"):
+            wire.query("begin")
+            wire.query("insert into scratch values (2, 0) on conflict do nothing")
+            wire.query(f"notify news, '{payload}'")
+            assert [m.type for m in wire.query("commit")] == ["C", "A", "Z"]
+            assert wire.is_quiet(0)
+
+
 @pytest.mark.parametrize("hint", ["", "/* pgweir: primary */ "])
 def test_what_was_kept_back_comes_when_more_is_asked(proxy, hint):
     """The beginning of an answer, while the request may have to run again."""
