@@ -1,4 +1,6 @@
 // Files from anywhere: they load, or what is wrong with them is told.
+#include <memory>
+
 #include "config/conninfo.hpp"
 #include "config/hba.hpp"
 #include "config/import.hpp"
@@ -11,11 +13,11 @@ namespace pgweir::fuzz {
 
 namespace {
 
-/// One file and no other.
+/// One file and no other. It may include itself, though not for ever: it is there a few times.
 config::ReadFile only(std::string name, std::string_view text) {
-    return [name = std::move(name), text = std::string(text)](
+    return [name = std::move(name), text = std::string(text), times = std::make_shared<int>(3)](
                const std::string& path) -> protocol::Result<std::optional<std::string>> {
-        if (path == name) return std::optional<std::string>(text);
+        if (path == name && (*times)-- > 0) return std::optional<std::string>(text);
         return std::optional<std::string>();
     };
 }
